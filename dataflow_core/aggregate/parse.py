@@ -1,0 +1,290 @@
+"""From a pipeline document to typed stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from attrs import define, evolve
+
+from dataflow_core.aggregate.ast import (
+    Computed,
+    CountRows,
+    Facet,
+    Limit,
+    Match,
+    Pipeline,
+    Project,
+    Sample,
+    Skip,
+    Sort,
+    Stage,
+    UnionWith,
+)
+from dataflow_core.aggregate.names import check_alias
+from dataflow_core.aggregate.parse_group import parse_bucket, parse_group
+from dataflow_core.errors import InvalidPipeline, LimitExceeded, UnknownOperator
+from dataflow_core.expressions.ast import Expression, FieldValue
+from dataflow_core.expressions.parse import parse_expression, parse_test
+from dataflow_core.filters.parse import parse_filter
+from dataflow_core.filters.scope import Bindings, Scope
+from dataflow_core.naming_hints import nearest, quoted
+from dataflow_core.order import SortKey
+from dataflow_core.schema import Field, Model
+from dataflow_core.types import Integer
+
+__all__ = ["STAGES", "parse_pipeline"]
+
+ModelLookup = Callable[[str], Model]
+
+
+def parse_pipeline(
+    document: Any,
+    model: Model,
+    bindings: Bindings,
+    *,
+    lookup: ModelLookup | None = None,
+) -> Pipeline:
+    """Parse a list of stages over the rows of a model.
+
+    ``lookup`` finds the model that ``$unionWith`` names. Raises ``InvalidPipeline``,
+    ``UnknownField``, ``UnknownOperator``, ``LimitExceeded`` and what filters and expressions raise.
+    """
+    state = _State(model.name, model.fields, bindings, lookup)
+    return state.pipeline(document, nested=False)
+
+
+@define
+class _State:
+    """The fields that flow at a point of the pipeline."""
+
+    name: str
+    fields: tuple[Field, ...]
+    bindings: Bindings
+    lookup: ModelLookup | None
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.name, {field.name: field for field in self.fields})
+
+    def pipeline(self, document: Any, *, nested: bool) -> Pipeline:
+        if not isinstance(document, list | tuple):
+            raise InvalidPipeline(f"{self.name}: a pipeline is a list of stages, got {quoted(document)}")
+        limit = self.bindings.limits.pipeline_stages
+        if len(document) > limit:
+            raise LimitExceeded(f"{self.name}: the pipeline has {len(document)} stages, at most {limit}")
+        source = self.fields
+        stages: list[Stage] = []
+        for index, item in enumerate(_expanded(document)):
+            stage = self._stage(item, f"{self.name}.aggregate[{index}]", nested=nested)
+            if stages and isinstance(stages[-1], Facet):
+                raise InvalidPipeline(f"{self.name}: $facet is the last stage")
+            stages.append(stage)
+        return Pipeline(source, tuple(stages), self.fields)
+
+    def _stage(self, item: Any, where: str, *, nested: bool) -> Stage:
+        if not isinstance(item, Mapping) or len(item) != 1:
+            raise InvalidPipeline(f"{where}: a stage is a dict with one key, got {quoted(item)}")
+        [(key, value)] = item.items()
+        make = STAGES.get(key) if isinstance(key, str) else None
+        if make is None:
+            raise UnknownOperator(
+                f"{where}: there is no stage {quoted(key)}",
+                suggestion=nearest(key, (*STAGES, "$sortByCount")) if isinstance(key, str) else None,
+                operator=quoted(key),
+            )
+        if nested and key == "$facet":
+            raise InvalidPipeline(f"{where}: $facet does not stand inside another pipeline")
+        return make(self, value, f"{where}.{key}")
+
+
+def _expanded(document: list[Any] | tuple[Any, ...]) -> list[Any]:
+    """The stages, with ``$sortByCount`` written out."""
+    stages: list[Any] = []
+    for item in document:
+        if isinstance(item, Mapping) and list(item) == ["$sortByCount"]:
+            group = {"_id": item["$sortByCount"], "count": {"$count": {}}}
+            stages += [{"$group": group}, {"$sort": {"count": -1}}]
+        else:
+            stages.append(item)
+    return stages
+
+
+def _match(state: _State, value: Any, where: str) -> Stage:
+    predicate = parse_filter(value, state.scope, state.bindings, expression=parse_test, where=where)
+    return Match(predicate)
+
+
+def _group(state: _State, value: Any, where: str) -> Stage:
+    stage = parse_group(value, state.scope, state.bindings, where)
+    state.fields = _grouped_fields(stage)
+    return stage
+
+
+def _grouped_fields(stage: Any) -> tuple[Field, ...]:
+    keys = tuple(key.field for key in stage.keys)
+    return (*keys, *(accumulator.field for accumulator in stage.accumulators))
+
+
+def _bucket(state: _State, value: Any, where: str) -> Stage:
+    stage = parse_bucket(value, state.scope, state.bindings, where)
+    state.fields = _grouped_fields(stage)
+    return stage
+
+
+def _sort(state: _State, value: Any, where: str) -> Stage:
+    if not isinstance(value, Mapping) or not value:
+        raise InvalidPipeline(f"{where}: takes {{field: 1 or -1}}, got {quoted(value)}")
+    if len(value) > state.bindings.limits.order_keys:
+        raise LimitExceeded(f"{where}: has more than {state.bindings.limits.order_keys} keys")
+    keys = []
+    for name, way in value.items():
+        field = state.scope.field(name)
+        if type(way) is not int or way not in (1, -1):
+            raise InvalidPipeline(f"{where}: a direction is 1 or -1, got {quoted(way)}")
+        if not field.type.ordered:
+            raise InvalidPipeline(f"{where}: {field.name} is {field.type.name}, which has no order")
+        keys.append(SortKey(field, way == -1))
+    return Sort(tuple(keys))
+
+
+def _number(value: Any, where: str, least: int) -> int:
+    number = Integer().check(value, where)
+    if number < least:
+        raise InvalidPipeline(f"{where}: takes a number from {least} up, got {number}")
+    return number
+
+
+def _limit(state: _State, value: Any, where: str) -> Stage:
+    return Limit(state.bindings.slot(_number(value, where, 1), Integer()))
+
+
+def _skip(state: _State, value: Any, where: str) -> Stage:
+    return Skip(state.bindings.slot(_number(value, where, 0), Integer()))
+
+
+def _sample(state: _State, value: Any, where: str) -> Stage:
+    if not isinstance(value, Mapping) or set(value) != {"size"}:
+        raise InvalidPipeline(f"{where}: takes {{'size': number}}, got {quoted(value)}")
+    return Sample(state.bindings.slot(_number(value["size"], where, 1), Integer()))
+
+
+def _count(state: _State, value: Any, where: str) -> Stage:
+    field = Field(check_alias(value, where), Integer(), value)
+    state.fields = (field,)
+    return CountRows(field)
+
+
+def _computed(name: str, expression: Expression) -> Computed:
+    """A field of a projection: it keeps what is known of the field that it only repeats."""
+    if isinstance(expression, FieldValue):
+        field = evolve(expression.field, name=name, column=name, primary_key=False)
+    else:
+        field = Field(name, expression.type, name, nullable=True)
+    return Computed(field, expression)
+
+
+def _projected(state: _State, columns: list[Computed]) -> Stage:
+    state.fields = tuple(column.field for column in columns)
+    return Project(tuple(columns))
+
+
+def _project(state: _State, value: Any, where: str) -> Stage:
+    if not isinstance(value, Mapping) or not value:
+        raise InvalidPipeline(f"{where}: takes a dict of fields, got {quoted(value)}")
+    excluded = [name for name, mark in value.items() if _is_mark(mark) and not mark]
+    if len(excluded) == len(value):
+        return _unset(state, excluded, where)
+    if any(name != "_id" for name in excluded):
+        raise InvalidPipeline(f"{where}: fields are either included or excluded, not both")
+    columns: list[Computed] = []
+    kept = [name for name in _key_parts(state) if "_id" not in value]
+    columns.extend(_computed(name, FieldValue(state.scope.field(name))) for name in kept)
+    for name, document in value.items():
+        if name in excluded:
+            continue
+        if _is_mark(document):
+            names = _key_parts(state) if name == "_id" else [name]
+            columns.extend(_computed(part, FieldValue(state.scope.field(part))) for part in names)
+        else:
+            expression = parse_expression(document, state.scope, state.bindings, f"{where}.{quoted(name)[1:-1]}")
+            columns.append(_computed(check_alias(name, where), expression))
+    return _projected(state, columns)
+
+
+def _is_mark(value: Any) -> bool:
+    return isinstance(value, bool) or (type(value) is int and value in (0, 1))
+
+
+def _key_parts(state: _State) -> list[str]:
+    """The fields that together are ``_id`` after a group."""
+    return [field.name for field in state.fields if field.name == "_id" or field.name.startswith("_id.")]
+
+
+def _add_fields(state: _State, value: Any, where: str) -> Stage:
+    if not isinstance(value, Mapping) or not value:
+        raise InvalidPipeline(f"{where}: takes a dict of fields, got {quoted(value)}")
+    columns = {field.name: _computed(field.name, FieldValue(field)) for field in state.fields}
+    for name, document in value.items():
+        expression = parse_expression(document, state.scope, state.bindings, f"{where}.{quoted(name)[1:-1]}")
+        columns[name] = _computed(check_alias(name, where), expression)
+    return _projected(state, list(columns.values()))
+
+
+def _unset(state: _State, value: Any, where: str) -> Stage:
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not names:
+        raise InvalidPipeline(f"{where}: takes a name or a list of names, got {quoted(value)}")
+    dropped = set()
+    for name in names:
+        dropped.update(_key_parts(state) if name == "_id" and _key_parts(state) else [state.scope.field(name).name])
+    kept = [field for field in state.fields if field.name not in dropped]
+    if not kept:
+        raise InvalidPipeline(f"{where}: no field is left")
+    return _projected(state, [_computed(field.name, FieldValue(field)) for field in kept])
+
+
+def _facet(state: _State, value: Any, where: str) -> Stage:
+    if not isinstance(value, Mapping) or not value:
+        raise InvalidPipeline(f"{where}: takes {{name: pipeline}}, got {quoted(value)}")
+    branches = []
+    for name, document in value.items():
+        branch = _State(state.name, state.fields, state.bindings, state.lookup)
+        branches.append((check_alias(name, where), branch.pipeline(document, nested=True)))
+    state.fields = ()
+    return Facet(tuple(branches))
+
+
+def _union_with(state: _State, value: Any, where: str) -> Stage:
+    document = {"coll": value} if isinstance(value, str) else value
+    if not isinstance(document, Mapping) or "coll" not in document or set(document) - {"coll", "pipeline"}:
+        raise InvalidPipeline(f"{where}: takes a model, or {{'coll': model, 'pipeline': [...]}}")
+    if state.lookup is None or not isinstance(document["coll"], str):
+        raise InvalidPipeline(f"{where}: there is no model {quoted(document['coll'])}")
+    model = state.lookup(document["coll"])
+    other = _State(model.name, model.fields, state.bindings, state.lookup)
+    pipeline = other.pipeline(document.get("pipeline", []), nested=True)
+    mine = [(field.name, field.type) for field in state.fields]
+    theirs = [(field.name, field.type) for field in pipeline.fields]
+    if mine != theirs:
+        raise InvalidPipeline(f"{where}: the fields differ: {dict(mine)} and {dict(theirs)}")
+    return UnionWith(model.table, pipeline)
+
+
+STAGES: Final[dict[str, Callable[[_State, Any, str], Stage]]] = {
+    "$match": _match,
+    "$group": _group,
+    "$sort": _sort,
+    "$limit": _limit,
+    "$skip": _skip,
+    "$project": _project,
+    "$count": _count,
+    "$addFields": _add_fields,
+    "$set": _add_fields,
+    "$unset": _unset,
+    "$bucket": _bucket,
+    "$sample": _sample,
+    "$facet": _facet,
+    "$unionWith": _union_with,
+}
+"""The stages, by name."""

@@ -1,0 +1,5 @@
+"""The face: ``DataFlow``."""
+
+from dataflow_core.app.dataflow import DataFlow
+
+__all__ = ["DataFlow"]

@@ -1,0 +1,138 @@
+"""The databases of one instance: URLs, dialects, engines."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from attrs import define, field
+
+from dataflow_core.contract import ConnectOptions, DialectSpec, Option
+from dataflow_core.contract.manager import Plugins
+from dataflow_core.errors import InvalidOption, UnknownDatabase, UnknownOption, UnsupportedFeature
+from dataflow_core.naming_hints import nearest, quoted
+from dataflow_core.run.engine import Engine, EngineSettings
+from dataflow_core.run.pool import PoolLimits
+from dataflow_core.schema import Model
+from dataflow_core.settings import SETTING_NAMES, Settings
+from dataflow_core.url import DatabaseURL, parse_url
+
+__all__ = ["Databases"]
+
+logger = logging.getLogger("dataflow.sql")
+
+_PING_AFTER_SECONDS = 30.0
+"""A connection that was idle so long is checked before use, if ``pool_pre_ping`` asks for it."""
+
+
+@define(eq=False)
+class Databases:
+    """The databases by name; the first is ``primary``. Engines are made at first use."""
+
+    settings: Settings
+    plugins: Plugins
+    models: Callable[[str], Iterable[Model]]
+    urls: dict[str, DatabaseURL] = field(factory=dict)
+    specs: dict[str, DialectSpec] = field(factory=dict)
+    _engines: dict[str, Engine] = field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        settings = self.settings
+        primary = settings.database_url or self.plugins.default_url()
+        self._add("primary", primary, settings.password)
+        for name, text in settings.databases.items():
+            self._add(name, text, None)
+        self._check_options()
+
+    def _add(self, name: str, text: str, password: str | None) -> None:
+        url = parse_url(text, password=password)
+        self.urls[name] = url
+        self.specs[name] = self.plugins.dialect_of(url.scheme, text)
+
+    def _check_options(self) -> None:
+        """Every option that is not the core's belongs to a dialect that is opened."""
+        known = {option.name: option for spec in self.specs.values() for option in spec.options}
+        for name, value in self.settings.dialect_options.items():
+            option = known.get(name)
+            if option is None:
+                raise UnknownOption(
+                    f"nothing here understands the option {quoted(name)}",
+                    suggestion=nearest(name, (*known, *SETTING_NAMES)),
+                    option=name,
+                )
+            _check_option(option, value)
+
+    def engine(self, name: str) -> Engine:
+        """The engine of a database; ``UnknownDatabase`` names those that there are."""
+        found = self._engines.get(name)
+        return found if found is not None else self._make(name)
+
+    def engines(self) -> list[Engine]:
+        """All engines."""
+        return [self.engine(name) for name in self.urls]
+
+    def _make(self, name: str) -> Engine:
+        if name not in self.urls:
+            raise UnknownDatabase(
+                f"this instance has no database {quoted(name)}; it has {', '.join(self.urls)}",
+                suggestion=nearest(name, self.urls),
+                database=name,
+            )
+        spec, settings = self.specs[name], self.settings
+        dialect = spec.load()
+        if settings.read_replica is not None:
+            feature = dialect.features.get("connection.read_replica")
+            reason = feature.reason if feature else "the dialect does not declare it"
+            raise UnsupportedFeature(
+                f"{dialect.name} takes no read_replica: {reason}",
+                feature="connection.read_replica",
+                dialect=dialect.name,
+                reason=reason,
+            )
+        engine = self._engines[name] = Engine(
+            name,
+            self.urls[name],
+            dialect,
+            self._engine_settings(spec),
+            lambda: self.models(name),
+            observer=_log_statement if settings.echo else None,
+        )
+        return engine
+
+    def _engine_settings(self, spec: DialectSpec) -> EngineSettings:
+        settings = self.settings
+        own = {option.name for option in spec.options}
+        options = {name: value for name, value in settings.dialect_options.items() if name in own}
+        connect = ConnectOptions(
+            settings.pool_size, settings.connect_timeout, settings.command_timeout, options
+        )
+        pool = PoolLimits(
+            settings.pool_size,
+            settings.max_overflow,
+            settings.pool_timeout,
+            settings.pool_recycle,
+            _PING_AFTER_SECONDS if settings.pool_pre_ping else None,
+        )
+        may_create = settings.auto_migrate and not settings.existing_schema_mode
+        return EngineSettings(connect, pool, may_create)
+
+    async def close(self) -> None:
+        """Close every engine."""
+        for engine in self._engines.values():
+            await engine.close()
+
+
+def _check_option(option: Option, value: Any) -> None:
+    kinds = option.kind if isinstance(option.kind, tuple) else (option.kind,)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        expected = " or ".join(kind.__name__ for kind in kinds)
+        raise InvalidOption(f"{option.name}: expected {expected}, got {quoted(value)}", option=option.name)
+    text = value.upper() if isinstance(value, str) else value
+    if option.choices and text not in option.choices:
+        choices = ", ".join(map(str, option.choices))
+        raise InvalidOption(f"{option.name}: expected one of {choices}, got {quoted(value)}", option=option.name)
+
+
+def _log_statement(sql: str, parameters: int) -> None:
+    logger.info("%s  -- %d values", sql, parameters)

@@ -1,0 +1,244 @@
+"""The facade: one instance with its databases, models and nodes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dataflow_core.app.databases import Databases
+from dataflow_core.app.handles import ModelHandle, NodesNamespace
+from dataflow_core.app.models import Registry, refuse_instances
+from dataflow_core.contract.manager import Plugins
+from dataflow_core.errors import InstanceClosed, InvalidOption, NoRowReturned
+from dataflow_core.nodes.base import Context, NodeType
+from dataflow_core.nodes.generate import unknown_parameter
+from dataflow_core.nodes.registry import forget_owner, register_owner
+from dataflow_core.run.sync_bridge import sync_bridge
+from dataflow_core.run.transactions import explaining
+from dataflow_core.settings import Settings
+from dataflow_core.workflow import WorkflowBuilder
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from dataflow_core.contract import Isolation
+    from dataflow_core.run.engine import Engine
+    from dataflow_core.run.explain import ExplainedStatement
+    from dataflow_core.run.pool import PoolStatistics
+    from dataflow_core.run.transactions import TransactionScope
+    from dataflow_core.url import DatabaseURL
+
+__all__ = ["DataFlow"]
+
+Class = TypeVar("Class", bound=type)
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class DataFlow:
+    """A database (or several) with models, and the nodes that they make.
+
+    Constructing opens nothing. Arguments win over the environment (``DATAFLOW_DATABASE_URL`` and
+    others); what nobody understands is refused with the nearest name.
+
+    Parameters:
+        database_url: such as ``scheme://user:password@host/name``; without it, what the installed
+            default dialect offers: a database in memory, shared within the instance.
+        auto_migrate: whether tables are made on first use.
+        existing_schema_mode: never change the schema; wins over ``auto_migrate``.
+        options: the other settings (``pool_size``, ``command_timeout``, ``echo``, ...), further
+            databases as ``<name>_db``, and the options of the dialect.
+
+    Raises:
+        InvalidURL, AmbiguousURL, DialectNotInstalled, UnknownOption, InvalidOption.
+    """
+
+    def __init__(
+        self,
+        database_url: str | None = None,
+        *,
+        auto_migrate: bool = True,
+        existing_schema_mode: bool = False,
+        **options: Any,
+    ) -> None:
+        arguments = {
+            "database_url": database_url,
+            "auto_migrate": auto_migrate,
+            "existing_schema_mode": existing_schema_mode,
+            **options,
+        }
+        plugins = options.pop("plugins", ())
+        arguments.pop("plugins", None)
+        self.settings = Settings.read(arguments, os.environ)
+        _refuse_unavailable(self.settings)
+        if self.settings.log_level is not None:
+            logging.getLogger("dataflow").setLevel(self.settings.log_level)
+        self.plugins = Plugins(
+            disabled=self.settings.disabled_plugins, trace=self.settings.trace_hooks, plugins=plugins
+        )
+        self._databases = Databases(self.settings, self.plugins, self._models_of)
+        self._registry = Registry(self, self._databases.engine, self.settings.max_rows)
+        self._context = Context(self)
+        self._closed = False
+        self.nodes = NodesNamespace()
+        register_owner(self)
+
+    def __repr__(self) -> str:
+        return f"DataFlow({self.url.render()!r}, models={self.list_models()})"
+
+    # Models and nodes
+
+    def model(self, cls: Class | None = None, *, validation: str | None = None) -> Any:
+        """Register a class as a model and return the class itself, so that decorators stack.
+
+        ``validation`` (``off``, ``warn``, ``strict``) is the mode of the registration checks.
+        """
+        namespace = sys._getframe(1).f_locals  # noqa: SLF001 - annotations may name what is local there
+
+        def register(cls: Class) -> Class:
+            mode = self.settings.validation if validation is None else validation
+            made = self._registry.add_class(cls, mode, namespace)
+            refuse_instances(cls)
+            self.nodes._add(cls.__name__, ModelHandle(cls.__name__, made, self._context))  # noqa: SLF001
+            return cls
+
+        return register if cls is None else register(cls)
+
+    def node(self, name: str) -> Callable[[Function], Function]:
+        """Register a function ``(context, **parameters) -> dict`` as a node of that name."""
+
+        def register(function: Function) -> Function:
+            self._registry.add_function(name, function)
+            return function
+
+        return register
+
+    def list_models(self) -> list[str]:
+        """The class names of the models."""
+        return list(self._registry.models)
+
+    def node_names(self) -> tuple[str, ...]:
+        """The names of all node types."""
+        return tuple(self._registry.nodes)
+
+    def node_type(self, name: str) -> NodeType:
+        """The node type of a name; ``UnknownNode`` with the nearest otherwise."""
+        return self._registry.node(name)
+
+    def workflow(self) -> WorkflowBuilder:
+        """A builder whose nodes belong to this instance."""
+        return WorkflowBuilder(self)
+
+    # Running
+
+    async def run(self, name: str, /, **parameters: Any) -> dict[str, Any]:
+        """Run one node and return its result."""
+        node = self._registry.node(name)
+        if not node.open_parameters and not parameters.keys() <= node.parameters.keys():
+            raise unknown_parameter(name, parameters, node.parameters)
+        return await node.run(self._context, parameters)
+
+    def run_sync(self, name: str, /, **parameters: Any) -> dict[str, Any]:
+        """``run`` for code that is not asynchronous."""
+        return sync_bridge().run(self.run(name, **parameters))
+
+    def explain(self, name: str, /, **parameters: Any) -> list[ExplainedStatement]:
+        """The statements that a node would send first, with the values bound; nothing is sent.
+
+        Statements that depend on the answer to an earlier one are shown as for an empty answer.
+        """
+        with explaining(self._databases.engines()) as explanation:
+            try:
+                sync_bridge().run(self.run(name, **parameters))
+            except NoRowReturned:
+                # The answer that was not there; everything before it has been written down.
+                return explanation.statements
+        return explanation.statements
+
+    def transaction(
+        self,
+        database: str = "primary",
+        *,
+        isolation: Isolation | None = None,
+        read_only: bool = False,
+    ) -> TransactionScope:
+        """``async with db.transaction():`` all or nothing for every call inside; nested: a savepoint."""
+        return self._databases.engine(database).transaction(isolation=isolation, read_only=read_only)
+
+    def current_transaction(self, database: str = "primary") -> Any:
+        """The transaction in force, or ``None``."""
+        return self._databases.engine(database).current_transaction()
+
+    # Databases
+
+    @property
+    def url(self) -> DatabaseURL:
+        """The URL of the primary database; printing it hides the password."""
+        return self._databases.urls["primary"]
+
+    def engine(self, database: str = "primary") -> Engine:
+        """The engine of a database: its plans, pools and driver."""
+        return self._databases.engine(database)
+
+    def pool_stats(self) -> dict[str, dict[str, PoolStatistics]]:
+        """Used, idle and waiting connections by database and lane."""
+        return {engine.name: engine.statistics() for engine in self._databases.engines()}
+
+    def close(self) -> None:
+        """Close all connections; the instance cannot be used afterwards. Closing twice is harmless."""
+        if not self._closed:
+            sync_bridge().run(self.aclose())
+
+    async def aclose(self) -> None:
+        """``close`` for asynchronous code."""
+        self._closed = True
+        forget_owner(self)
+        await self._databases.close()
+
+    def __enter__(self) -> DataFlow:
+        return self._opened()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> DataFlow:
+        return self._opened()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def _opened(self) -> DataFlow:
+        if self._closed:
+            raise InstanceClosed("this instance is closed")
+        return self
+
+    def _models_of(self, database: str) -> list[Any]:
+        return [model for model in self._registry.models.values() if model.database == database]
+
+
+_UNAVAILABLE: Mapping[str, str] = {
+    "registry_url": "the model registry is not part of this version",
+    "enable_model_persistence": "the model registry is not part of this version",
+    "migration_url": "migrations are not part of this version",
+    "cache_url": "no cache plugin is installed",
+    "enable_metrics": "no monitoring plugin is installed",
+}
+
+
+def _refuse_unavailable(settings: Settings) -> None:
+    """Refuse what was asked for and cannot have an effect."""
+    for name, reason in _UNAVAILABLE.items():
+        if name in settings.given and getattr(settings, name):
+            raise InvalidOption(f"{name}: {reason}", option=name)

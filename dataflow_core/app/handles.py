@@ -1,0 +1,96 @@
+"""``db.nodes.User.create(...)``: the nodes of a model as methods."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dataflow_core.errors import UnknownNode
+from dataflow_core.naming_hints import nearest, quoted
+from dataflow_core.nodes.base import Context, NodeType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ModelHandle", "NodesNamespace"]
+
+
+class ModelHandle:
+    """The nodes of one model. Every method takes the node's parameters and returns its result."""
+
+    def __init__(self, name: str, nodes: Mapping[str, NodeType], context: Context) -> None:
+        self._name = name
+        self._context = context
+        self._run = {kind: node.run for kind, node in nodes.items()}
+
+    def __repr__(self) -> str:
+        return f"<nodes of {self._name}>"
+
+    async def create(self, **parameters: Any) -> dict[str, Any]:
+        """Insert one row."""
+        return await self._run["create"](self._context, parameters)
+
+    async def read(self, **parameters: Any) -> dict[str, Any]:
+        """Read one row by its key or a filter."""
+        return await self._run["read"](self._context, parameters)
+
+    async def update(self, **parameters: Any) -> dict[str, Any]:
+        """Change one row."""
+        return await self._run["update"](self._context, parameters)
+
+    async def delete(self, **parameters: Any) -> dict[str, Any]:
+        """Remove one row."""
+        return await self._run["delete"](self._context, parameters)
+
+    async def upsert(self, **parameters: Any) -> dict[str, Any]:
+        """Insert or change one row."""
+        return await self._run["upsert"](self._context, parameters)
+
+    async def list(self, **parameters: Any) -> dict[str, Any]:
+        """Rows, their number, or a pipeline over them."""
+        return await self._run["list"](self._context, parameters)
+
+    async def count(self, **parameters: Any) -> dict[str, Any]:
+        """The number of rows."""
+        return await self._run["count"](self._context, parameters)
+
+    async def bulk_create(self, **parameters: Any) -> dict[str, Any]:
+        """Insert many rows."""
+        return await self._run["bulk_create"](self._context, parameters)
+
+    async def bulk_update(self, **parameters: Any) -> dict[str, Any]:
+        """Change many rows."""
+        return await self._run["bulk_update"](self._context, parameters)
+
+    async def bulk_delete(self, **parameters: Any) -> dict[str, Any]:
+        """Remove many rows."""
+        return await self._run["bulk_delete"](self._context, parameters)
+
+    async def bulk_upsert(self, **parameters: Any) -> dict[str, Any]:
+        """Insert or change many rows."""
+        return await self._run["bulk_upsert"](self._context, parameters)
+
+
+class NodesNamespace:
+    """``db.nodes``: a handle for every model, by the name of its class."""
+
+    def __init__(self) -> None:
+        self._handles: dict[str, ModelHandle] = {}
+
+    def __getattr__(self, name: str) -> ModelHandle:
+        found = self.__dict__.get("_handles", {}).get(name)
+        if found is None:
+            if name.startswith("__"):
+                raise AttributeError(name)
+            raise UnknownNode(
+                f"there is no model {quoted(name)}", suggestion=nearest(name, self._handles)
+            )
+        self.__dict__[name] = found
+        handle: ModelHandle = found
+        return handle
+
+    def __dir__(self) -> list[str]:
+        return sorted(self._handles)
+
+    def _add(self, name: str, handle: ModelHandle) -> None:
+        self.__dict__.pop(name, None)
+        self._handles[name] = handle

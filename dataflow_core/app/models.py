@@ -1,0 +1,160 @@
+"""The models and nodes of one instance."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from dataflow_core.errors import (
+    DuplicateModel,
+    DuplicateNode,
+    InvalidModel,
+    InvalidType,
+    ModelNotInstantiable,
+    UnknownNode,
+)
+from dataflow_core.naming_hints import nearest, quoted
+from dataflow_core.nodes.base import Context, Effect, NodeOwner, NodeType, Parameter
+from dataflow_core.nodes.generate import RESERVED_NAMES, model_nodes
+from dataflow_core.schema import Model
+from dataflow_core.schema.checks import check_model
+from dataflow_core.schema.declare import declare_model
+
+if TYPE_CHECKING:
+    from dataflow_core.run.engine import Engine
+
+__all__ = ["Registry", "function_node", "refuse_instances"]
+
+
+@define(eq=False)
+class Registry:
+    """Models by class name, node types by name."""
+
+    owner: NodeOwner
+    engine: Callable[[str], Engine]
+    max_rows: int
+    models: dict[str, Model] = field(factory=dict)
+    nodes: dict[str, NodeType] = field(factory=dict)
+
+    def add_class(self, cls: type, validation: Any, namespace: Mapping[str, Any]) -> dict[str, NodeType]:
+        """Register a class as a model; the node types by kind. Raises ``ModelError``s."""
+        if not isinstance(cls, type):
+            raise InvalidModel(f"db.model decorates a class, got {quoted(cls)}")
+        model = declare_model(cls, namespace=namespace)
+        known = self.models.get(model.name)
+        if known is not None and known.same_as(model):
+            model = known
+        else:
+            self._refuse_duplicates(model)
+            check_model(cls, model, validation, RESERVED_NAMES)
+        return self._add(model)
+
+    def _add(self, model: Model) -> dict[str, NodeType]:
+        database = model.database
+        made = model_nodes(
+            model, self.owner, lambda: self.engine(database), self.model, self.max_rows
+        )
+        for node in made.values():
+            if node.name in self.nodes and model.name not in self.models:
+                raise DuplicateModel(
+                    f"the model {model.name} would make the node {node.name}, which is there already",
+                    model=model.name,
+                )
+        self.models[model.name] = model
+        self.nodes.update({node.name: node for node in made.values()})
+        return made
+
+    def _refuse_duplicates(self, model: Model) -> None:
+        for other in self.models.values():
+            same_table = (other.database, other.table.casefold()) == (
+                model.database,
+                model.table.casefold(),
+            )
+            if other.name == model.name or same_table:
+                what = "name" if other.name == model.name else f"table {model.table!r}"
+                raise DuplicateModel(
+                    f"the model {model.name} has the {what} of another model of this instance",
+                    model=model.name,
+                )
+
+    def add_function(self, name: Any, function: Callable[..., Any]) -> NodeType:
+        """Register a user's function as a node."""
+        if not isinstance(name, str) or not name.isidentifier():
+            raise InvalidModel(f"the name of a node is an identifier, got {quoted(name)}")
+        if name in self.nodes:
+            raise DuplicateNode(f"there is a node called {name} already", node=name)
+        node = self.nodes[name] = function_node(name, function, self.owner)
+        return node
+
+    def model(self, name: str) -> Model:
+        """The model of a class name; ``UnknownNode`` with the nearest otherwise."""
+        found = self.models.get(name)
+        if found is None:
+            raise UnknownNode(
+                f"there is no model {quoted(name)}", suggestion=nearest(name, self.models)
+            )
+        return found
+
+    def node(self, name: Any) -> NodeType:
+        """The node type of a name; ``UnknownNode`` with the nearest otherwise."""
+        found = self.nodes.get(name) if isinstance(name, str) else None
+        if found is None:
+            raise UnknownNode(
+                f"there is no node {quoted(name)}",
+                suggestion=nearest(name, self.nodes) if isinstance(name, str) else None,
+            )
+        return found
+
+
+def refuse_instances(cls: type) -> None:
+    """Make calling a model class say what to use instead."""
+
+    def __init__(self: Any, *_arguments: Any, **_fields: Any) -> None:  # noqa: N807
+        name = type(self).__name__
+        raise ModelNotInstantiable(
+            f"{name} is a model and has no instances; its rows are made by a node:"
+            f' workflow.add_node("{name}CreateNode", "create", {{...}}) or'
+            f" await db.nodes.{name}.create(...)",
+            model=name,
+        )
+
+    cls.__init__ = __init__  # type: ignore[misc]
+
+
+def function_node(name: str, function: Callable[..., Any], owner: NodeOwner) -> NodeType:
+    """A node type of a function ``(context, **parameters) -> dict``; its signature is its parameters."""
+    if not callable(function):
+        raise InvalidModel(f"db.node decorates a function, got {quoted(function)}")
+    described = list(inspect.signature(function).parameters.values())
+    if not described:
+        raise InvalidModel(f"{name}: the first argument of a node's function is the context")
+    parameters = {
+        item.name: Parameter(item.name, required=item.default is item.empty)
+        for item in described[1:]
+        if item.kind in (item.KEYWORD_ONLY, item.POSITIONAL_OR_KEYWORD)
+    }
+    open_parameters = any(item.kind is item.VAR_KEYWORD for item in described)
+
+    @functools.wraps(function)
+    async def run(context: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+        result = function(context, **given)
+        if inspect.isawaitable(result):
+            result = await result
+        if not isinstance(result, dict):
+            raise InvalidType(f"{name}: a node returns a dict, got {quoted(result)}")
+        return result if "result" in result else {**result, "result": result}
+
+    effect = Effect(everything=True)
+    return NodeType(
+        name=name,
+        owner=owner,
+        run=run,
+        parameters=parameters,
+        effect=lambda: effect,
+        open_parameters=open_parameters,
+        description=inspect.getdoc(function) or "",
+    )

@@ -1,0 +1,210 @@
+"""The base compiler: ANSI-shaped SQL from operations. A dialect replaces entries and small methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from dataflow_core.compile.build import Build, Render
+from dataflow_core.compile.changes import CHANGES
+from dataflow_core.compile.compiled import Compiled
+from dataflow_core.compile.expressions import CALL_TABLE, condition
+from dataflow_core.compile.predicates import PREDICATES, text_match
+from dataflow_core.compile.rows import OPERATIONS
+from dataflow_core.compile.statement import PLAIN, Codec
+from dataflow_core.errors import UnsupportedFeature
+from dataflow_core.expressions.ast import Expression
+from dataflow_core.features import Feature
+from dataflow_core.filters.ast import Always, And, Pattern, Predicate
+from dataflow_core.operations import Operation
+from dataflow_core.types import Decimal, Enumeration, FieldType, Integer
+
+__all__ = ["BaseCompiler"]
+
+
+class BaseCompiler:
+    """Compiles operations. Stateless: one instance serves every call.
+
+    Tables: ``predicates`` (filter nodes), ``calls`` (functions), ``changes`` (updates),
+    ``operations``; each maps a node to a function ``(compiler, node, build) -> SQL``.
+    """
+
+    name: ClassVar[str] = "base"
+    numbered: ClassVar[bool] = True
+    """Whether a placeholder names its position, so that a value is bound once."""
+    rows_per_statement: ClassVar[int] = 500
+    """The most rows of one multi-row statement."""
+    parameters_per_statement: ClassVar[int] = 32_000
+
+    predicates: ClassVar[dict[type, Render]] = PREDICATES
+    calls: ClassVar[dict[str, Render]] = CALL_TABLE
+    changes: ClassVar[dict[type, Render]] = CHANGES
+    operations: ClassVar[dict[type, Any]] = OPERATIONS
+    codecs: ClassVar[dict[type, Any]] = {}
+    """Field type -> codec, or a function from the type to its codec."""
+
+    def __init__(self, features: Mapping[str, Feature]) -> None:
+        self.features = features
+
+    def compile(self, operation: Operation) -> Compiled:
+        """Compile an operation; raises ``UnsupportedFeature`` for what is declared off."""
+        compiled: Compiled = self.operations[type(operation)](self, operation)
+        return compiled
+
+    def codec(self, kind: FieldType) -> Codec:
+        """How values of a type travel."""
+        if isinstance(kind, Enumeration):
+            return self.codec(kind.base)
+        entry = self.codecs.get(type(kind), PLAIN)
+        return entry(kind) if callable(entry) else entry
+
+    # Small spellings
+
+    def quote(self, name: str) -> str:
+        """A name as an identifier, whatever it holds."""
+        return '"' + name.replace('"', '""') + '"'
+
+    def placeholder(self, position: int) -> str:
+        """The mark of the parameter at a position, from 1."""
+        return f"${position}"
+
+    def typed(self, text: str, kind: FieldType) -> str:
+        """A placeholder or NULL with its type, where the database has to be told."""
+        return text
+
+    def order_item(self, sql: str, *, descending: bool, nullable: bool) -> str:
+        """An item of ORDER BY: nulls first ascending, last descending."""
+        way = "DESC" if descending else "ASC"
+        if not nullable:
+            return f"{sql} {way}"
+        return f"{sql} {way} NULLS {'LAST' if descending else 'FIRST'}"
+
+    def paging(self, limit: str | None, offset: str | None) -> list[str]:
+        """The clauses that cut the result."""
+        parts = [f"LIMIT {limit}"] if limit is not None else []
+        return [*parts, f"OFFSET {offset}"] if offset is not None else parts
+
+    def random(self) -> str:
+        """An expression that is different for every row."""
+        return "RANDOM()"
+
+    def zero(self, kind: FieldType) -> str:
+        """0 as it is stored in a column of the type."""
+        return "0"
+
+    # Predicates
+
+    def predicate(self, node: Predicate, build: Build) -> str:
+        """The SQL of a filter."""
+        return self.predicates[type(node)](self, node, build)
+
+    def add_filter(self, where: list[str], node: Predicate, build: Build) -> None:
+        """Append the parts of a filter that are joined by AND."""
+        if node == Always(True):
+            return
+        items = node.items if isinstance(node, And) else (node,)
+        where.extend(self.predicate(item, build) for item in items)
+
+    def condition(self, node: Expression, build: Build) -> str:
+        """An expression as a condition that is never NULL."""
+        return condition(self, node, build)
+
+    def text_match(self, subject: str, node: Pattern, build: Build) -> str:
+        """The SQL of a text pattern over any text expression."""
+        return text_match(self, subject, node, build)
+
+    def json_predicate(self, node: Predicate, build: Build) -> str:
+        """The SQL of a leaf on a place inside JSON."""
+        raise self.unspelt("filters.json.path")
+
+    # Expressions
+
+    def convert(self, sql: str, source: FieldType, target: FieldType) -> str:
+        """An expression of one type as a value of another."""
+        if source == target or not target.numeric:
+            return sql
+        if isinstance(target, Decimal):
+            return f"CAST({sql} AS NUMERIC({target.precision}, {target.scale}))"
+        if isinstance(target, Integer):
+            return sql
+        return f"CAST({sql} AS DOUBLE PRECISION)"
+
+    def arithmetic(self, function: str, sides: Sequence[str], kind: FieldType) -> str:
+        """``add``, ``subtract``, ``mod``, ``abs``, ``ceil``, ``floor`` of values of one type."""
+        sign = {"add": "+", "subtract": "-"}.get(function)
+        if sign is not None:
+            return f"({sides[0]} {sign} {sides[1]})"
+        if function == "mod":
+            return f"MOD({sides[0]}, NULLIF({sides[1]}, {self.zero(kind)}))"
+        return f"{function.upper()}({sides[0]})"
+
+    def multiply(self, sides: Sequence[tuple[str, FieldType]], kind: FieldType) -> str:
+        """The product of values, each with its type, as a value of ``kind``."""
+        return f"({' * '.join(sql for sql, _ in sides)})"
+
+    def concat(self, parts: Sequence[str]) -> str:
+        """Texts joined; NULL if one is."""
+        return f"({' || '.join(parts)})"
+
+    def folded(self, sql: str) -> str:
+        """Text in lower case, as ``dataflow_core.filters.fold``."""
+        return f"LOWER({sql})"
+
+    def uppered(self, sql: str) -> str:
+        """Text in upper case, as ``dataflow_core.filters.upper``."""
+        return f"UPPER({sql})"
+
+    def substring(self, sql: str, start: str, count: str) -> str:
+        """``count`` code points from ``start``, which counts from 0."""
+        return f"SUBSTRING({sql} FROM {start} + 1 FOR {count})"
+
+    def length(self, sql: str) -> str:
+        """The number of code points."""
+        return f"CHAR_LENGTH({sql})"
+
+    def null_safe(self, left: str, right: str, *, equal: bool) -> str:
+        """Equality where NULL equals NULL."""
+        return f"({left} IS {'NOT ' if equal else ''}DISTINCT FROM {right})"
+
+    def date_part(self, part: str, sql: str, kind: FieldType) -> str:
+        """``year``, ``month``, ``dayOfMonth`` or ``hour`` as an int."""
+        name = {"dayOfMonth": "DAY"}.get(part, part.upper())
+        return f"CAST(EXTRACT({name} FROM {sql}) AS BIGINT)"
+
+    def truncate(self, unit: str, sql: str, kind: FieldType) -> str:
+        """The start of the unit that the moment lies in."""
+        return f"DATE_TRUNC('{unit}', {sql})"
+
+    # Accumulators
+
+    def total(self, sql: str, source: FieldType, target: FieldType) -> str:
+        """The sum, exact; 0 of nothing."""
+        return f"COALESCE(SUM({sql}), 0)"
+
+    def average(self, sql: str) -> str:
+        """The mean of floats."""
+        return f"AVG({sql})"
+
+    def statistic(self, function: str, sql: str) -> str:
+        """``stdDevPop``, ``stdDevSamp`` or ``median`` of floats."""
+        if function == "median":
+            return f"PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY {sql})"
+        return f"{'STDDEV_POP' if function == 'stdDevPop' else 'STDDEV_SAMP'}({sql})"
+
+    def extreme(self, function: str, sql: str, kind: FieldType) -> str:
+        """``min`` or ``max``."""
+        return f"{function.upper()}({sql})"
+
+    def collected(self, sql: str, kind: FieldType, *, distinct: bool) -> str:
+        """The values of a group as a list, in the order ``__rank`` or, if distinct, sorted."""
+        raise self.unspelt("aggregate.collect")
+
+    def unspelt(self, feature: str) -> UnsupportedFeature:
+        """The refusal of something that this compiler has no SQL for."""
+        reason = "the dialect's compiler does not say how"
+        return UnsupportedFeature(
+            f"{self.name} has no spelling for {feature}: {reason}",
+            feature=feature,
+            dialect=self.name,
+            reason=reason,
+        )

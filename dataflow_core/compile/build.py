@@ -1,0 +1,66 @@
+"""The state of one compilation: what is bound so far, and how fields are spelt at the moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from dataflow_core.compile.statement import Encode, Parameter
+from dataflow_core.errors import UnsupportedFeature
+from dataflow_core.filters.ast import Slot
+from dataflow_core.schema import Field
+
+if TYPE_CHECKING:
+    from dataflow_core.compile.base import BaseCompiler
+
+__all__ = ["Build"]
+
+
+@define
+class Build:
+    """Collects the parameters of one statement.
+
+    ``columns`` maps field names to SQL where they are not the columns of a table.
+    """
+
+    compiler: BaseCompiler
+    parameters: list[Parameter] = field(factory=list)
+    columns: Mapping[str, str] | None = None
+
+    def bind(self, slot: Slot, encode: Encode | None = None) -> str:
+        """The placeholder of a slot's value; ``encode`` defaults to the codec of its type."""
+        if encode is None:
+            encode = self.compiler.codec(slot.type).encode
+        return self.bind_index(slot.index, encode)
+
+    def bind_index(self, index: int, encode: Encode | None = None) -> str:
+        """The placeholder of the value at a position."""
+        parameter = Parameter(index, encode)
+        if self.compiler.numbered and parameter in self.parameters:
+            return self.compiler.placeholder(self.parameters.index(parameter) + 1)
+        self.parameters.append(parameter)
+        return self.compiler.placeholder(len(self.parameters))
+
+    def column(self, target: Field) -> str:
+        """How a field is spelt here."""
+        if self.columns is not None:
+            return self.columns[target.name]
+        return self.compiler.quote(target.column)
+
+    def need(self, feature: str) -> None:
+        """Refuse if the dialect declares the feature off."""
+        declared = self.compiler.features.get(feature)
+        if declared is None or declared.level != "full":
+            reason = declared.reason if declared else "the dialect does not declare it"
+            raise UnsupportedFeature(
+                f"{self.compiler.name} does not offer {feature}: {reason}",
+                feature=feature,
+                dialect=self.compiler.name,
+                reason=reason,
+            )
+
+
+Render = Callable[["BaseCompiler", Any, Build], str]
+"""An entry of a compiler's table: the SQL of one node."""

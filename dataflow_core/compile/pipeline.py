@@ -1,0 +1,303 @@
+"""The SQL of aggregation pipelines: one SELECT, nested where a stage needs the result of another.
+
+The rows between two stages always have a total order: what was sorted by, then their key. So every
+cut (``$limit``, ``$first``) is repeatable, and equal on every database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import define, evolve, field
+
+from dataflow_core.aggregate.ast import (
+    CountRows,
+    Group,
+    Limit,
+    Match,
+    Pipeline,
+    Project,
+    Sample,
+    Skip,
+    Sort,
+    UnionWith,
+)
+from dataflow_core.compile.accumulators import accumulated
+from dataflow_core.compile.build import Build
+from dataflow_core.compile.expressions import expression_sql
+from dataflow_core.expressions.ast import FieldValue, Null
+from dataflow_core.filters.ast import Predicate
+from dataflow_core.schema import Field, Model
+
+if TYPE_CHECKING:
+    from dataflow_core.compile.base import BaseCompiler
+
+__all__ = ["Select", "pipeline_select"]
+
+HIDDEN: Final = "__order"
+RANK: Final = "__rank"
+
+
+@define
+class Select:
+    """A SELECT under construction. ``names`` maps the fields to columns of ``source``."""
+
+    compiler: BaseCompiler
+    build: Build
+    source: str
+    names: dict[str, str]
+    order: list[tuple[str, bool]]
+    where: list[str] = field(factory=list)
+    limit: str | None = None
+    offset: str | None = None
+    extra: list[str] = field(factory=list)
+
+    def enter(self) -> None:
+        """Make field names mean the columns of this SELECT's source."""
+        self.build.columns = self.names
+
+    @property
+    def cut(self) -> bool:
+        """Whether a limit or an offset has been applied."""
+        return self.limit is not None or self.offset is not None
+
+    def nested(self) -> Select:
+        """A SELECT over this one as a subquery; the order travels along as hidden columns."""
+        quote = self.compiler.quote
+        columns = [f"{sql} AS {quote(name)}" for name, sql in self.names.items()]
+        order = []
+        for position, (sql, descending) in enumerate(self.order):
+            alias = quote(f"{HIDDEN}{position}")
+            columns.append(f"{sql} AS {alias}")
+            order.append((alias, descending))
+        inner = self.render(columns, ordered=self.cut)
+        result = Select(
+            self.compiler,
+            self.build,
+            f"({inner}) AS {quote('t')}",
+            {name: quote(name) for name in self.names},
+            order,
+        )
+        result.enter()
+        return result
+
+    def render(self, columns: list[str], *, ordered: bool = True) -> str:
+        """The text, with these columns."""
+        parts = [f"SELECT {', '.join(columns)} FROM {self.source}"]
+        if self.where:
+            parts.append(f"WHERE {' AND '.join(self.where)}")
+        parts += self.extra
+        if ordered and self.order:
+            parts.append(f"ORDER BY {self.order_by()}")
+        parts += self.compiler.paging(self.limit, self.offset)
+        return " ".join(parts)
+
+    def order_by(self, *, reverse: bool = False) -> str:
+        """The list after ORDER BY."""
+        return ", ".join(
+            self.compiler.order_item(sql, descending=descending is not reverse, nullable=True)
+            for sql, descending in self.order
+        )
+
+    def final(self, names: list[str]) -> str:
+        """The text of the whole, with the fields in the order given."""
+        quote = self.compiler.quote
+        return self.render([f"{self.names[name]} AS {quote(name)}" for name in names])
+
+
+def pipeline_select(
+    compiler: BaseCompiler,
+    model: Model,
+    pipeline: Pipeline,
+    predicate: Predicate,
+    build: Build,
+) -> Select:
+    """The SELECT of a pipeline over the rows of a model that pass ``predicate``."""
+    quote = compiler.quote
+    select = Select(
+        compiler,
+        build,
+        quote(model.table),
+        {item.name: quote(item.column) for item in model.fields},
+        [(quote(item.column), False) for item in model.primary_key],
+    )
+    select.enter()
+    compiler.add_filter(select.where, predicate, build)
+    return _staged(select, pipeline)
+
+
+def _staged(select: Select, pipeline: Pipeline) -> Select:
+    for stage in pipeline.stages:
+        select = _STAGES[type(stage)](select, stage)
+        select.enter()
+    return select
+
+
+def _match(select: Select, stage: Match) -> Select:
+    select = select.nested() if select.cut else select
+    select.compiler.add_filter(select.where, stage.predicate, select.build)
+    return select
+
+
+def _group(select: Select, stage: Group) -> Select:
+    compiler, build, quote = select.compiler, select.build, select.compiler.quote
+    build.need("aggregate.group")
+    ranked = any(item.function in _BY_ORDER for item in stage.accumulators)
+    if ranked:
+        select = _ranked(select, stage)
+    elif select.cut:
+        select = select.nested()
+    keys = {key.field.name: expression_sql(compiler, key.expression, build) for key in stage.keys}
+    columns = [f"{sql} AS {quote(name)}" for name, sql in keys.items()]
+    for item in stage.accumulators:
+        columns.append(f"{accumulated(compiler, item, build)} AS {quote(item.field.name)}")
+    real = [keys[key.field.name] for key in stage.keys if not isinstance(key.expression, Null)]
+    select.extra = [f"GROUP BY {', '.join(real)}"] if real else ["HAVING COUNT(*) > 0"]
+    inner = select.render(columns, ordered=False)
+    names = [*keys, *(item.field.name for item in stage.accumulators)]
+    result = Select(
+        compiler,
+        build,
+        f"({inner}) AS {quote('t')}",
+        {name: quote(name) for name in names},
+        [(quote(name), False) for name in keys],
+    )
+    return result
+
+
+_BY_ORDER: Final = ("first", "last", "push")
+
+
+def _ranked(select: Select, stage: Group) -> Select:
+    """Number the rows of every group from the front and from the back."""
+    select = select.nested()
+    compiler, build, quote = select.compiler, select.build, select.compiler.quote
+    keys = [
+        expression_sql(compiler, key.expression, build)
+        for key in stage.keys
+        if not isinstance(key.expression, Null)
+    ]
+    partition = f"PARTITION BY {', '.join(keys)} " if keys else ""
+    front = f"ROW_NUMBER() OVER ({partition}ORDER BY {select.order_by()})"
+    back = f"ROW_NUMBER() OVER ({partition}ORDER BY {select.order_by(reverse=True)})"
+    columns = [f"{sql} AS {quote(name)}" for name, sql in select.names.items()]
+    columns += [f"{front} AS {quote(RANK)}", f"{back} AS {quote(RANK + '_back')}"]
+    inner = select.render(columns, ordered=False)
+    result = Select(compiler, build, f"({inner}) AS {quote('t')}", select.names, [])
+    result.enter()
+    return result
+
+
+def _project(select: Select, stage: Project) -> Select:
+    compiler, build = select.compiler, select.build
+    if all(isinstance(column.expression, FieldValue) for column in stage.columns):
+        return evolve(
+            select,
+            names={column.field.name: build.column(column.expression.field) for column in stage.columns},  # type: ignore[union-attr]
+        )
+    names = {column.field.name: expression_sql(compiler, column.expression, build) for column in stage.columns}
+    return evolve(select, names=names).nested()
+
+
+def _sort(select: Select, stage: Sort) -> Select:
+    select = select.nested() if select.cut else select
+    keys = [(select.build.column(key.field), key.descending) for key in stage.keys]
+    named = [sql for sql, _ in keys]
+    select.order = keys + [item for item in select.order if item[0] not in named]
+    return select
+
+
+def _limit(select: Select, stage: Limit) -> Select:
+    select = select.nested() if select.limit is not None else select
+    select.limit = select.build.bind(stage.slot)
+    return select
+
+
+def _skip(select: Select, stage: Skip) -> Select:
+    select = select.nested() if select.cut else select
+    select.offset = select.build.bind(stage.slot)
+    return select
+
+
+def _count(select: Select, stage: CountRows) -> Select:
+    compiler, quote = select.compiler, select.compiler.quote
+    select = select.nested() if select.cut else select
+    select.extra = ["HAVING COUNT(*) > 0"]
+    name = quote(stage.field.name)
+    inner = select.render([f"COUNT(*) AS {name}"], ordered=False)
+    return Select(compiler, select.build, f"({inner}) AS {quote('t')}", {stage.field.name: name}, [])
+
+
+def _sample(select: Select, stage: Sample) -> Select:
+    select.build.need("aggregate.more_stages")
+    select = select.nested()
+    quote = select.compiler.quote
+    columns = [f"{sql} AS {quote(name)}" for name, sql in select.names.items()]
+    aliases = [sql for sql, _ in select.order]
+    text = " ".join(
+        [
+            f"SELECT {', '.join([*columns, *aliases])} FROM {select.source}",
+            f"ORDER BY {select.compiler.random()}",
+            *select.compiler.paging(select.build.bind(stage.slot), None),
+        ]
+    )
+    # The chosen rows come back in the order that all of them had.
+    return evolve(select, source=f"({text}) AS {quote('t')}")
+
+
+def _union(select: Select, stage: UnionWith) -> Select:
+    compiler, build, quote = select.compiler, select.build, select.compiler.quote
+    build.need("aggregate.union")
+    names = list(select.names)
+    first = _numbered(select, names, 0)
+    other = _other_side(compiler, stage, build)
+    second = _numbered(other, names, 1)
+    aliases = [quote(f"{HIDDEN}{position}") for position in range(2)]
+    result = Select(
+        compiler,
+        build,
+        f"({first} UNION ALL {second}) AS {quote('t')}",
+        {name: quote(name) for name in names},
+        [(alias, False) for alias in aliases],
+    )
+    return result
+
+
+def _other_side(compiler: BaseCompiler, stage: UnionWith, build: Build) -> Select:
+    quote = compiler.quote
+    fields: tuple[Field, ...] = stage.pipeline.source
+    keys = [item for item in fields if item.primary_key]
+    select = Select(
+        compiler,
+        build,
+        quote(stage.table),
+        {item.name: quote(item.column) for item in fields},
+        [(quote(item.column), False) for item in keys],
+    )
+    select.enter()
+    return _staged(select, stage.pipeline)
+
+
+def _numbered(select: Select, names: list[str], branch: int) -> str:
+    """A side of a union, its rows numbered, so that the order of both sides is kept."""
+    select = select.nested()
+    quote = select.compiler.quote
+    order = select.order_by() or "1"
+    columns = [f"{select.names[name]} AS {quote(name)}" for name in names]
+    columns.append(f"{branch} AS {quote(HIDDEN + '0')}")
+    columns.append(f"ROW_NUMBER() OVER (ORDER BY {order}) AS {quote(HIDDEN + '1')}")
+    return select.render(columns, ordered=False)
+
+
+_STAGES: Final[dict[type, Callable[[Select, Any], Select]]] = {
+    Match: _match,
+    Group: _group,
+    Project: _project,
+    Sort: _sort,
+    Limit: _limit,
+    Skip: _skip,
+    CountRows: _count,
+    Sample: _sample,
+    UnionWith: _union,
+}

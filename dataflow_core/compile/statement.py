@@ -1,0 +1,66 @@
+"""A compiled statement: its text, what is bound to it, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from dataflow_core.types import FieldType
+
+__all__ = ["Codec", "PLAIN", "Parameter", "ResultColumn", "Statement"]
+
+Encode = Callable[[Any], Any]
+
+
+@frozen
+class Codec:
+    """How a type travels between Python and the driver. ``None`` means: as it is.
+
+    ``encode`` turns a canonical value into what the driver takes, ``decode`` turns what the driver
+    gives into the canonical value; neither is called with ``None``. ``decode_source`` may give the
+    same as ``decode`` as an expression over the name ``value``, which is then compiled into the row
+    function and saves a call per cell.
+    """
+
+    encode: Encode | None = None
+    decode: Encode | None = None
+    decode_source: str | None = None
+
+
+PLAIN = Codec()
+"""The codec of a type that the driver takes and gives as it is."""
+
+
+@frozen
+class Parameter:
+    """A bound value: its position in the operation's values and how it is encoded."""
+
+    index: int
+    encode: Encode | None = None
+
+
+@frozen
+class ResultColumn:
+    """A column that comes back: the name in the result, its type and its codec."""
+
+    name: str
+    type: FieldType
+    codec: Codec
+    nullable: bool = True
+
+
+@frozen(eq=False)
+class Statement:
+    """SQL text with the values that go in and the columns that come out.
+
+    ``bind(values)`` gives the driver's parameters from an operation's values;
+    ``decode(rows)`` gives a list of dicts from the driver's rows.
+    """
+
+    sql: str
+    parameters: tuple[Parameter, ...]
+    columns: tuple[ResultColumn, ...]
+    bind: Callable[[Sequence[Any]], tuple[Any, ...]]
+    decode: Callable[[Sequence[Sequence[Any]]], list[dict[str, Any]]]

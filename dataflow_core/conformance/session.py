@@ -1,0 +1,254 @@
+"""What a case works with: a fresh database handle, models of its own, and expectations that explain."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from attrs import define, field
+
+from dataflow_core import DataFlow
+from dataflow_core.conformance.database import Database
+from dataflow_core.conformance.equality import first_difference
+from dataflow_core.conformance.oracle import Oracle
+from dataflow_core.errors import DataFlowError, UnsupportedFeature
+from dataflow_core.schema import Model
+
+__all__ = ["CaseFailed", "Session"]
+
+_numbers: Final = itertools.count(1)
+_RUN: Final = secrets.token_hex(3)
+_SHOWN: Final = 2_000
+
+
+class CaseFailed(AssertionError):
+    """A rule does not hold.
+
+    Parameters:
+        message: what is wrong.
+        expected, got: the two sides, for the report.
+    """
+
+    def __init__(self, message: str, *, expected: Any = None, got: Any = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.expected = expected
+        self.got = got
+
+
+@define(eq=False)
+class Session:
+    """A database handle for one case. Tables have names of their own and are dropped at the end.
+
+    Attributes:
+        url: the database under test.
+        db: the handle.
+        last: the node and parameters of the latest call, for the report.
+    """
+
+    url: str
+    db: Any = field(init=False)
+    database: Database = field(init=False)
+    last: tuple[str, dict[str, Any]] | None = None
+    _others: list[Any] = field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self.db = DataFlow(self.url)
+        self.database = Database(self.db)
+
+    async def close(self) -> None:
+        """Drop the tables of the case and close every handle."""
+        try:
+            await self.database.drop_tables()
+        finally:
+            for handle in (*self._others, self.db):
+                await handle.aclose()
+
+    def another(self, **options: Any) -> Any:
+        """A second handle on the same URL. A database in memory is another one then."""
+        handle = DataFlow(self.url, **options)
+        self._others.append(handle)
+        return handle
+
+    # Models and rows
+
+    def model(self, cls: type, *, on: Any = None) -> Model:
+        """Register a model under a table name of its own; timestamps are off unless it says so.
+
+        Parameters:
+            cls: the class, which stays as it is.
+            on: another handle than the session's.
+        """
+        options = dict(getattr(cls, "__dataflow__", {}))
+        options.setdefault("timestamps", False)
+        options.setdefault("table", f"conformance_{_RUN}_{next(_numbers)}")
+        copy = type(
+            cls.__name__,
+            (cls,),
+            {"__module__": cls.__module__, "__dataflow__": options, "__doc__": cls.__doc__},
+        )
+        handle = self.db if on is None else on
+        handle.model(copy)
+        return Database(handle).model(cls.__name__) if on is not None else self.database.own(cls.__name__)
+
+    async def load(self, model: Model, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Create rows one by one; the rows as stored."""
+        return [dict((await self.run(model, "Create", values=row))["result"]) for row in rows]
+
+    async def run(self, model: Model, kind: str, /, **parameters: Any) -> dict[str, Any]:
+        """Run a node of a model: ``run(model, "List", filter={...})``."""
+        node = f"{model.name}{kind}Node"
+        self.last = (node, parameters)
+        result: dict[str, Any] = await self.db.run(node, **parameters)
+        return result
+
+    async def rows(self, model: Model, document: Any = None, **parameters: Any) -> list[dict[str, Any]]:
+        """The rows that the list node gives."""
+        result = await self.run(model, "List", filter=document or {}, **parameters)
+        return list(result["records"])
+
+    # Expectations
+
+    def equal(self, got: Any, expected: Any, what: str = "", *, close: bool = False) -> None:
+        """Two values are equal and of the same type, all the way down."""
+        found = first_difference(got, expected, close=close)
+        if found is not None:
+            raise CaseFailed(f"{what}: {found}" if what else found, expected=expected, got=got)
+
+    def true(self, condition: bool, message: str) -> None:
+        """A condition holds."""
+        if not condition:
+            raise CaseFailed(message)
+
+    async def expect_list(
+        self, model: Model, document: Any, ids: Sequence[Any], **parameters: Any
+    ) -> None:
+        """The list node gives the rows with these keys, in this order (by key, if none is asked for)."""
+        [name] = model.key_names
+        rows = await self.rows(model, document, **parameters)
+        self.equal([row[name] for row in rows], list(ids), f"filter {document!r}")
+
+    async def expect_filter(self, model: Model, rows: Sequence[Any], document: Any, ids: Any) -> None:
+        """List, count and complement agree on which of ``rows`` a filter lets through.
+
+        ``ids`` are the keys by the rule of the case; the evaluator has to give them too.
+        """
+        [name] = model.key_names
+        oracle = Oracle(model)
+        oracle.load(rows)
+        meant = [row[name] for row in oracle.matching(document)]
+        self.equal(meant, list(ids), f"the evaluator, filter {document!r}")
+        await self.expect_list(model, document, ids)
+        counted = await self.run(model, "Count", filter=document)
+        self.equal(counted["count"], len(meant), f"count of {document!r}")
+        rest = [row[name] for row in oracle.all_rows() if row[name] not in meant]
+        await self.expect_list(model, {"$nor": [document]}, rest)
+
+    async def check_filter(self, model: Model, rows: Iterable[Any], document: Any) -> None:
+        """The list node gives exactly the rows that the evaluator lets through."""
+        oracle = Oracle(model)
+        oracle.load(rows)
+        expected = oracle.matching(document)
+        self.equal(await self.rows(model, document), expected, f"filter {document!r}")
+
+    async def check_pipeline(
+        self, model: Model, rows: Iterable[Any], pipeline: Any, expected: Any = None, *, close: bool = True
+    ) -> list[dict[str, Any]]:
+        """A pipeline gives what the evaluator gives, and ``expected`` if that is given."""
+        oracle = Oracle(model)
+        oracle.load(rows)
+        meant = oracle.aggregate(pipeline)
+        if expected is not None:
+            self.equal(meant, expected, "the evaluator", close=close)
+        result = await self.run(model, "List", aggregate=pipeline)
+        self.equal(result["result"], meant, f"pipeline {pipeline!r}", close=close)
+        return meant
+
+    async def check_update(
+        self, model: Model, row: Mapping[str, Any], fields: Any, expected: Mapping[str, Any]
+    ) -> None:
+        """Both update nodes make of a stored row what the evaluator makes of it.
+
+        ``row`` has the key 1 and is stored anew for each; ``expected`` are the fields that change.
+        """
+        [name] = model.key_names
+        for kind in ("Update", "BulkUpdate"):
+            await self.run(model, "BulkDelete", allow_all=True, filter={})
+            [stored] = await self.load(model, [{name: 1, **row}])
+            oracle = Oracle(model)
+            oracle.load([{name: 1, **row}])
+            [meant] = oracle.update({name: 1}, fields, one=True)
+            self.equal(meant, {**stored, **expected}, f"the evaluator, fields {fields!r}")
+            await self.run(model, kind, filter={name: 1}, fields=fields)
+            [got] = await self.rows(model)
+            self.equal(got, meant, f"{kind} with {fields!r}")
+
+    async def expect_error(
+        self,
+        kind: type[DataFlowError],
+        call: Callable[[], Awaitable[Any]],
+        *,
+        sent: bool | None = None,
+        **attributes: Any,
+    ) -> DataFlowError:
+        """A call raises exactly this error, with these attributes.
+
+        ``sent`` ``False``: and nothing is sent to the database.
+        """
+        before = self.database.statements
+        try:
+            got = await call()
+        except UnsupportedFeature as error:
+            if kind is not UnsupportedFeature:
+                raise
+            raised: DataFlowError = error
+        except DataFlowError as error:
+            raised = error
+        else:
+            raise CaseFailed(f"expected {kind.__name__}, but nothing was raised", got=got)
+        if type(raised) is not kind:
+            found = f"{type(raised).__name__}: {raised.message}"
+            raise CaseFailed(f"expected {kind.__name__}, got {found}") from raised
+        for name, value in attributes.items():
+            self.equal(getattr(raised, name), value, f"{kind.__name__}.{name}")
+        if sent is False and self.database.statements != before:
+            raise CaseFailed(f"{kind.__name__} was raised after SQL had been sent")
+        return raised
+
+    # For the report
+
+    def explained(self, model: Model, kind: str, parameters: Mapping[str, Any]) -> str:
+        """The statements of a call, as far as they can be had without running it."""
+        return self._statement(f"{model.name}{kind}Node", parameters)
+
+    def last_statement(self) -> str:
+        """The statements of the latest call."""
+        return "" if self.last is None else self._statement(*self.last)
+
+    def _statement(self, node: str, parameters: Mapping[str, Any]) -> str:
+        try:
+            explained = self.db.explain(node, **parameters)
+        except Exception as error:  # a report is never lost to its own decoration
+            return f"(none: {type(error).__name__}: {error})"
+        text = explained if isinstance(explained, str) else _as_text(explained)
+        return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..."
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "\n".join(_as_text(item) for item in value)
+    if isinstance(value, Mapping):
+        return json.dumps(value, default=repr, ensure_ascii=False)
+    return str(value)
+
+
+async def cancelled(work: Awaitable[Any], after: float) -> None:
+    """Start work, cancel it after some seconds, and wait until it has ended."""
+    task = asyncio.ensure_future(work)
+    await asyncio.sleep(after)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,30 @@
+"""What a dialect implements, and what the core asks of it."""
+
+from dataflow_core.contract.dialect import (
+    CONTRACT_VERSION,
+    Compiler,
+    Dialect,
+    DialectSpec,
+    ErrorSituation,
+    Option,
+    TestServer,
+)
+from dataflow_core.contract.driver import ConnectOptions, Connection, Driver, Isolation, Lane, Server
+from dataflow_core.contract.hookspecs import hookimpl
+
+__all__ = [
+    "CONTRACT_VERSION",
+    "Compiler",
+    "ConnectOptions",
+    "Connection",
+    "Dialect",
+    "DialectSpec",
+    "Driver",
+    "ErrorSituation",
+    "Isolation",
+    "Lane",
+    "Option",
+    "Server",
+    "TestServer",
+    "hookimpl",
+]

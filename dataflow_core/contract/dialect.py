@@ -1,0 +1,136 @@
+"""The planned half of the contract: what a dialect declares and how it compiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal, Protocol
+
+from attrs import frozen
+
+from dataflow_core.compile import Compiled, DDLCompiler, Codec
+from dataflow_core.contract.driver import Connection, ConnectOptions, Driver, Server
+from dataflow_core.errors import DataFlowError
+from dataflow_core.features import Feature
+from dataflow_core.operations import Operation
+from dataflow_core.schema import Model
+from dataflow_core.types import FieldType
+from dataflow_core.url import DatabaseURL
+
+__all__ = ["CONTRACT_VERSION", "Compiler", "Dialect", "DialectSpec", "ErrorSituation", "Option", "TestServer"]
+
+CONTRACT_VERSION: Final = 1
+"""The version of everything that a dialect builds on. A dialect made for another one is refused."""
+
+
+class Compiler(Protocol):
+    """Turns an operation's shape into statements."""
+
+    def compile(self, operation: Operation) -> Compiled:
+        """Compile; raises ``UnsupportedFeature`` for what the dialect declares off."""
+        ...
+
+    def codec(self, kind: FieldType) -> Codec:
+        """How values of a type travel to and from the driver."""
+        ...
+
+
+@frozen
+class ErrorSituation:
+    """What was being done when the driver raised: for an error that names table and columns."""
+
+    model: Model | None = None
+    writing: bool = False
+    timed_out: bool = False
+
+
+class Dialect(Protocol):
+    """One kind of database. Stateless: opened databases are ``Driver`` values."""
+
+    @property
+    def name(self) -> str:
+        """The dialect's name, as in reports."""
+        ...
+
+    @property
+    def features(self) -> Mapping[str, Feature]:
+        """The level of every feature id of ``dataflow_core.features.FEATURES``."""
+        ...
+
+    @property
+    def compiler(self) -> Compiler:
+        """Compiles row operations."""
+        ...
+
+    @property
+    def ddl(self) -> DDLCompiler:
+        """Compiles schema operations."""
+        ...
+
+    def adapt(self, server: Server) -> Dialect:
+        """The dialect for this very server; called once per database, after the first connect."""
+        ...
+
+    def open(self, url: DatabaseURL, options: ConnectOptions) -> Driver:
+        """Check URL and options and return a driver; touches neither disk nor network."""
+        ...
+
+    def translate_error(self, error: Exception, situation: ErrorSituation) -> DataFlowError | None:
+        """The uniform error for what the driver raised, or ``None`` if it is not the driver's."""
+        ...
+
+    async def table_columns(self, connection: Connection, table: str) -> Sequence[str]:
+        """The column names of a table, in order; empty if there is no such table."""
+        ...
+
+
+@frozen
+class Option:
+    """A connection option that a dialect understands, beside those of every dialect."""
+
+    name: str
+    kind: type | tuple[type, ...]
+    description: str
+    choices: tuple[Any, ...] = ()
+
+
+@frozen
+class DialectSpec:
+    """What a dialect's plugin declares. ``load`` imports the driver and is called at first use.
+
+    ``schemes`` are the URL schemes claimed; ``texts`` whole URL texts such as ``":memory:"``;
+    ``default_url`` is what ``DataFlow()`` opens without a URL, from one dialect at most.
+    """
+
+    name: str
+    schemes: tuple[str, ...]
+    load: Callable[[], Dialect]
+    options: tuple[Option, ...] = ()
+    texts: tuple[str, ...] = ()
+    default_url: str | None = None
+    contract: int = CONTRACT_VERSION
+
+
+class TestServer(Protocol):
+    """A throwaway server for tests: found or started, and stopped again."""
+
+    __test__ = False
+
+    name: str
+    description: str
+    level: Literal["gate", "report"]
+
+    def start(self) -> None:
+        """Find or start the server; raises with the reason if neither works."""
+        ...
+
+    def new_database(self) -> str:
+        """Make an empty database and return its URL."""
+        ...
+
+    def drop_database(self, url: str) -> None:
+        """Remove a database that ``new_database`` made."""
+        ...
+
+    def stop(self) -> None:
+        """Stop what was started, remove its files."""
+        ...

@@ -1,0 +1,151 @@
+"""The awaited half of the contract: what a dialect gives for one database.
+
+Everything here is called on the hot path, so it is plain Protocols and no hooks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from attrs import field, frozen
+
+__all__ = ["ConnectOptions", "Connection", "Driver", "Isolation", "Lane", "Server"]
+
+Isolation = Literal["read committed", "repeatable read", "serializable"]
+
+
+@frozen
+class Server:
+    """The server at the other end: product name and version, as it tells itself."""
+
+    name: str
+    version: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} {'.'.join(map(str, self.version))}"
+
+
+@frozen
+class ConnectOptions:
+    """The settings that a driver has to honour. Times in seconds; ``None`` means no limit.
+
+    ``options`` are those that the dialect declared in its ``DialectSpec``, checked by type; only
+    the ones that the user gave.
+    """
+
+    pool_size: int = 10
+    connect_timeout: float | None = 10.0
+    command_timeout: float | None = 60.0
+    options: Mapping[str, Any] = field(factory=dict)
+
+
+@frozen
+class Lane:
+    """Connections of one kind: what they may do, and how many there may be.
+
+    ``size`` ``None`` leaves it to ``pool_size`` and ``max_overflow``. The core takes a connection
+    of the first lane that allows what it is about to do; a transaction that may write uses a lane
+    that writes.
+    """
+
+    name: str
+    reads: bool = True
+    writes: bool = True
+    size: int | None = None
+
+
+class Connection(Protocol):
+    """One connection, used by one task at a time. Rows are tuples (or behave like them).
+
+    Every method raises what the driver raises; ``Dialect.translate_error`` turns that into a
+    ``DataFlowError``. A single statement outside ``begin`` commits by itself.
+    """
+
+    @property
+    def server(self) -> Server:
+        """Product and version of the server."""
+        ...
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, as the server sees it where the driver knows."""
+        ...
+
+    @property
+    def usable(self) -> bool:
+        """False once the connection must not be used again; the pool then closes it."""
+        ...
+
+    async def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """Run one statement and return its rows."""
+        ...
+
+    async def execute(self, sql: str, parameters: Sequence[Any]) -> int:
+        """Run one statement and return the number of rows that it matched or wrote."""
+        ...
+
+    async def begin(self, *, isolation: Isolation | None = None, read_only: bool = False) -> None:
+        """Open a transaction. One that may write is protected against lost updates by others."""
+        ...
+
+    async def commit(self) -> None:
+        """Make the transaction durable."""
+        ...
+
+    async def rollback(self) -> None:
+        """Undo the transaction; harmless if the database already did."""
+        ...
+
+    async def savepoint(self, name: str) -> None:
+        """Set a savepoint; ``name`` is a plain identifier made by the core."""
+        ...
+
+    async def rollback_to(self, name: str) -> None:
+        """Undo everything since the savepoint, which stays."""
+        ...
+
+    async def release(self, name: str) -> None:
+        """Forget the savepoint and keep what was done since."""
+        ...
+
+    async def cancel(self) -> None:
+        """Stop what runs on the connection now, wait until it has stopped, leave no trace of it.
+
+        Afterwards the connection is either clean and ``usable``, or not ``usable``.
+        """
+        ...
+
+    async def reset(self) -> None:
+        """Undo session state that a user's own SQL may have left; cheap when there is none."""
+        ...
+
+    async def ping(self) -> None:
+        """Raise if the connection is dead."""
+        ...
+
+    async def close(self) -> None:
+        """Close; never raises for a connection that is already gone."""
+        ...
+
+
+class Driver(Protocol):
+    """What a dialect opens for one URL. Constructing it touches neither disk nor network."""
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """The kinds of connection, in order of preference."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """What is opened, for the log; no secrets."""
+        ...
+
+    async def connect(self, lane: Lane) -> Connection:
+        """Open a connection of a lane, with every setting made."""
+        ...
+
+    async def close(self) -> None:
+        """Release what belongs to the driver itself; every connection is closed before."""
+        ...

@@ -1,0 +1,38 @@
+"""The hooks: what plugins declare and the core asks for. All of them are cold.
+
+Implement with the marker ``dataflow_core.contract.hookimpl``; a plugin is a module or object named
+in the entry point group ``dataflow``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from dataflow_core.contract.dialect import DialectSpec, TestServer
+
+__all__ = ["PROJECT", "hookimpl", "hookspec"]
+
+PROJECT = "dataflow"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def dataflow_dialect() -> DialectSpec:
+    """Declare a dialect: its name, the URL schemes that it claims, and how to load it.
+
+    Called once, when a ``DataFlow`` instance is made. Must not import the database driver.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def dataflow_test_server() -> TestServer:
+    """Offer a throwaway server on which tests and the conformance suite run.
+
+    Called by test tools only. Must not start anything: ``TestServer.start`` does.
+    """
+    raise NotImplementedError

@@ -1,0 +1,162 @@
+"""The plugins of one instance: found by entry point, checked, asked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pluggy
+
+from dataflow_core.contract import hookspecs
+from dataflow_core.contract.dialect import CONTRACT_VERSION, DialectSpec
+from dataflow_core.errors import ContractMismatch, DialectNotInstalled, PluginError, UnknownHook
+from dataflow_core.naming_hints import nearest, quoted
+
+__all__ = ["DISTRIBUTION", "Plugins"]
+
+DISTRIBUTION = "dataflow-db"
+
+logger = logging.getLogger("dataflow")
+
+
+class Plugins:
+    """Loads plugins and asks their hooks; every instance has its own.
+
+    Parameters:
+        disabled: names of plugins that are not loaded.
+        trace: print every hook call.
+        plugins: more plugins, by name, beside the installed ones.
+    """
+
+    def __init__(
+        self,
+        *,
+        disabled: Iterable[str] = (),
+        trace: bool = False,
+        plugins: Iterable[tuple[str, Any]] = (),
+    ) -> None:
+        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+        for name in disabled:
+            self._manager.set_blocked(name)
+        if trace:
+            self._manager.trace.root.setwriter(_print_trace)
+            self._manager.enable_tracing()
+        self._manager.load_setuptools_entrypoints(hookspecs.PROJECT)
+        for name, plugin in plugins:
+            self._manager.register(plugin, name)
+        self._check_hooks()
+
+    def names(self) -> list[str]:
+        """The names of the plugins that are loaded."""
+        return sorted(name for name, plugin in self._manager.list_name_plugin() if plugin is not None)
+
+    def dialects(self) -> list[DialectSpec]:
+        """What dialects declare; a wrong answer names plugin and version."""
+        specs = self._answers("dataflow_dialect", self._dialect)
+        names = [spec.name for spec in specs]
+        for spec in specs:
+            if names.count(spec.name) > 1:
+                raise PluginError(f"two plugins declare a dialect called {spec.name!r}")
+        return specs
+
+    def test_servers(self) -> list[Any]:
+        """What test servers are offered."""
+        return self._answers("dataflow_test_server", lambda value, origin: value)
+
+    def dialect_of(self, scheme: str, text: str) -> DialectSpec:
+        """The dialect that claims a URL scheme, or a whole text; refuses with what to install."""
+        specs = self.dialects()
+        for spec in specs:
+            if (scheme and scheme in spec.schemes) or (not scheme and text in spec.texts):
+                return spec
+        if not scheme:
+            raise DialectNotInstalled(
+                f"no installed dialect knows the database {quoted(text)}; {_install_hint('')}"
+            )
+        known = [name for spec in specs for name in spec.schemes]
+        raise DialectNotInstalled(
+            f"no installed dialect claims URLs that begin with {quoted(scheme)[1:-1]}://;"
+            f" {_install_hint(scheme)}",
+            suggestion=nearest(scheme, known),
+            scheme=scheme,
+        )
+
+    def default_url(self) -> str:
+        """What is opened where no URL is given."""
+        for spec in self.dialects():
+            if spec.default_url is not None:
+                return spec.default_url
+        raise DialectNotInstalled(f"no database URL is given and no installed dialect offers a default; {_install_hint('')}")
+
+    def _answers(self, hook: str, check: Callable[[Any, str], Any]) -> list[Any]:
+        """The answer of every plugin, called one by one so that a failure has a name."""
+        caller = getattr(self._manager.hook, hook)
+        answers = []
+        for implementation in caller.get_hookimpls():
+            origin = self._origin(implementation.plugin)
+            subset = [
+                plugin for _, plugin in self._manager.list_name_plugin() if plugin is not implementation.plugin
+            ]
+            try:
+                [answer] = self._manager.subset_hook_caller(hook, subset)() or [None]
+            except Exception as error:
+                raise PluginError(f"{hook} of {origin} failed: {error}") from error
+            answers.append(check(answer, origin))
+        return answers
+
+    def _dialect(self, answer: Any, origin: str) -> DialectSpec:
+        if not isinstance(answer, DialectSpec):
+            raise PluginError(
+                f"dataflow_dialect of {origin} returned {type(answer).__name__}, expected DialectSpec"
+            )
+        if answer.contract != CONTRACT_VERSION:
+            raise ContractMismatch(
+                f"the dialect {answer.name!r} of {origin} is made for contract {answer.contract},"
+                f" this core has contract {CONTRACT_VERSION}",
+                plugin=origin,
+                plugin_contract=answer.contract,
+                core_contract=CONTRACT_VERSION,
+            )
+        return answer
+
+    def _origin(self, plugin: Any) -> str:
+        """The name and version of a plugin."""
+        name = self._manager.get_name(plugin)
+        for known, distribution in self._manager.list_plugin_distinfo():
+            if known is plugin:
+                return f"the plugin {name!r} ({distribution.metadata['name']} {distribution.version})"
+        version = getattr(plugin, "__version__", "unknown version")
+        return f"the plugin {name!r} ({version})"
+
+    def _check_hooks(self) -> None:
+        """A misspelt hook is an error; pluggy alone would never call it and never say so."""
+        known = [name for name in vars(hookspecs) if name.startswith("dataflow_")]
+        for name, caller in vars(self._manager.hook).items():
+            if name.startswith("_") or caller.has_spec():
+                continue
+            for implementation in caller.get_hookimpls():
+                raise UnknownHook(
+                    f"{self._origin(implementation.plugin)} implements {quoted(name)}, which is no hook",
+                    suggestion=nearest(name, known),
+                    hook=name,
+                )
+
+
+def _print_trace(text: str) -> None:
+    print(text, end="")  # noqa: T201 - asked for by DATAFLOW_TRACE_HOOKS
+
+
+def _install_hint(scheme: str) -> str:
+    """The command that installs a dialect: an extra of the distribution is named after its scheme."""
+    from importlib import metadata
+
+    if scheme.isidentifier():
+        return f'install one: pip install "{DISTRIBUTION}[{scheme}]"'
+    try:
+        extras = metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or []
+    except metadata.PackageNotFoundError:
+        extras = []
+    extra = next(iter(extras), "DATABASE")
+    return f'install one: pip install "{DISTRIBUTION}[{extra}]"'

@@ -1,0 +1,231 @@
+"""DF-5xx of the database: what a server, a file or a connection answered."""
+
+from __future__ import annotations
+
+from dataflow_core.errors.base import DataFlowError, Solution
+
+_TRY_AGAIN = Solution(
+    "Run it in a transaction, which is tried again.",
+    "runtime.execute(workflow.build(), transaction=True)",
+)
+
+
+class DatabaseError(DataFlowError):
+    """The database refused or failed, for a reason that no other class names.
+
+    `retryable` tells whether the same call may succeed when it is made again. A write is safe to
+    make again only where `outcome` is `"not done"`.
+    """
+
+    code = "DF-502"
+    title = "The database reported an error"
+    causes: tuple[str, ...] = ("The database refused the statement; the message says why.",)
+    solutions: tuple[Solution, ...] = (
+        Solution(
+            "Look at the statement without running it.",
+            'print(db.explain("UserListNode", filter={"name": "Ada"}))',
+        ),
+    )
+
+
+class ConnectionFailed(DatabaseError):
+    """A connection could not be made; nothing was sent."""
+
+    code = "DF-503"
+    title = "No connection to the database"
+    retryable = True
+    causes: tuple[str, ...] = (
+        "The server does not run, or not at this host and port.",
+        "User, password or database name are not accepted.",
+        "The file or its folder does not exist or may not be opened.",
+    )
+    solutions: tuple[Solution, ...] = (
+        Solution("Look at where it leads; the password is hidden.", "print(db.url)"),
+        Solution("Wait longer for a slow network.", "db = DataFlow(connect_timeout=30)"),
+    )
+
+
+class ConnectionLost(DatabaseError):
+    """The connection broke while it was in use."""
+
+    code = "DF-504"
+    title = "The connection was lost"
+    retryable = True
+    causes: tuple[str, ...] = (
+        "The server was restarted, or ended the connection.",
+        "A network device dropped an idle connection.",
+    )
+    solutions: tuple[Solution, ...] = (
+        Solution(
+            "Try each connection before it is used, and renew old ones.",
+            "db = DataFlow(pool_pre_ping=True, pool_recycle=600)",
+        ),
+        _TRY_AGAIN,
+    )
+
+
+class PoolTimeout(DatabaseError):
+    """No connection became free within `pool_timeout`; nothing was sent."""
+
+    code = "DF-505"
+    title = "No free connection"
+    retryable = True
+    causes: tuple[str, ...] = (
+        "More work at once than the pool has connections.",
+        "A transaction is kept open for long, or is never ended.",
+    )
+    solutions: tuple[Solution, ...] = (
+        Solution("Allow more connections.", "db = DataFlow(pool_size=20, max_overflow=20)"),
+        Solution(
+            "End transactions soon.",
+            "async def work() -> None:\n    async with db.transaction():\n"
+            '        await db.run("UserCreateNode", name="Ada")',
+        ),
+    )
+
+
+class StatementTimeout(DatabaseError):
+    """A statement took longer than `command_timeout` and was cancelled."""
+
+    code = "DF-506"
+    title = "A statement took too long"
+    causes: tuple[str, ...] = (
+        "The statement reads many rows without an index.",
+        "It asks for too much at once.",
+    )
+    solutions: tuple[Solution, ...] = (
+        Solution(
+            "Index the field that is searched.",
+            "class User:\n    email: str = field(index=True)",
+        ),
+        Solution("Allow more time.", "db = DataFlow(command_timeout=300)"),
+    )
+
+
+class LockTimeout(DatabaseError):
+    """A lock that somebody else holds was not released in time; the statement was not done."""
+
+    code = "DF-507"
+    title = "A lock was not released"
+    retryable = True
+    causes: tuple[str, ...] = ("Another transaction changes the same rows or the same table.",)
+    solutions: tuple[Solution, ...] = (_TRY_AGAIN,)
+
+
+class Deadlock(DatabaseError):
+    """Two transactions waited for each other, and this one was given up by the database."""
+
+    code = "DF-508"
+    title = "Deadlock"
+    retryable = True
+    causes: tuple[str, ...] = ("Two transactions change the same rows in different order.",)
+    solutions: tuple[Solution, ...] = (
+        _TRY_AGAIN,
+        Solution(
+            "Change rows in the same order everywhere.",
+            'rows = sorted(rows, key=lambda row: row["id"])\n'
+            'db.run_sync("UserBulkUpdateNode", data=rows)',
+        ),
+    )
+
+
+class SerializationFailure(DatabaseError):
+    """A transaction met the changes of another one and was given up by the database."""
+
+    code = "DF-509"
+    title = "Concurrent transactions do not fit together"
+    retryable = True
+    causes: tuple[str, ...] = (
+        "Another transaction changed, in the meantime, what this one had read.",
+    )
+    solutions: tuple[Solution, ...] = (_TRY_AGAIN,)
+
+
+class TransactionFailed(DatabaseError):
+    """A transaction could not be begun, used or ended as asked."""
+
+    code = "DF-512"
+    title = "A transaction failed"
+    causes: tuple[str, ...] = (
+        "A statement inside failed and the transaction was used further.",
+        "It was given up by the database, or tried again too often.",
+    )
+    solutions: tuple[Solution, ...] = (
+        Solution(
+            "Let the error leave the block, so that everything is rolled back.",
+            "async def work() -> None:\n    async with db.transaction():\n"
+            '        await db.run("UserCreateNode", name="Ada")',
+        ),
+    )
+
+
+class DiskFull(DatabaseError):
+    """The database has no room left to write."""
+
+    code = "DF-514"
+    title = "No room left"
+    causes: tuple[str, ...] = (
+        "The disk, the quota or the configured size of the database is used up.",
+    )
+    solutions: tuple[Solution, ...] = (
+        Solution("Make room, then try again.", "df -h", language="shell"),
+        Solution(
+            "Delete what is no longer needed.",
+            'db.run_sync("UserBulkDeleteNode", filter={"active": False})',
+        ),
+    )
+
+
+class ReadOnlyDatabase(DatabaseError):
+    """A write went to a database, file or server that only reads."""
+
+    code = "DF-515"
+    title = "The database is read-only"
+    causes: tuple[str, ...] = (
+        "The URL leads to a replica.",
+        "The file or its folder may not be written by this user.",
+    )
+    solutions: tuple[Solution, ...] = (
+        Solution(
+            "Write to the primary; give the replica its own argument.",
+            'db = DataFlow(os.environ["PRIMARY_URL"], read_replica=os.environ["REPLICA_URL"])',
+        ),
+    )
+
+
+class CorruptDatabase(DatabaseError):
+    """The database's files are damaged, or are no database."""
+
+    code = "DF-516"
+    title = "The database is damaged"
+    causes: tuple[str, ...] = (
+        "The file is not a database of this kind.",
+        "The disk or a copy made during writing damaged it.",
+    )
+    solutions: tuple[Solution, ...] = (
+        Solution("Look at where the URL leads.", "print(db.url)"),
+        Solution(
+            "Keep the damaged files and restore a backup.",
+            "cp --archive damaged.db damaged.db.kept",
+            language="shell",
+        ),
+    )
+
+
+class NoRowReturned(DatabaseError):
+    """The database wrote a row, or counted, and gave nothing back.
+
+    Whether the row is stored is not known.
+    """
+
+    code = "DF-518"
+    title = "The database returned no row"
+    causes: tuple[str, ...] = (
+        "A trigger or rule of the table suppressed the write.",
+        "The dialect's plugin lost the answer.",
+    )
+    solutions: tuple[Solution, ...] = (
+        Solution(
+            "Look at what is sent.", 'print(*db.explain("UserCreateNode", name="Ada"), sep="\n")'
+        ),
+    )

@@ -1,0 +1,55 @@
+"""How much one call may ask for; every excess is refused before any SQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import Attribute, field, frozen
+
+from dataflow_core.errors import InvalidOption
+from dataflow_core.naming_hints import quoted
+
+
+def _positive(_: Limits, attribute: Attribute[Any], value: object) -> None:
+    # bool is a subclass of int, and True is no limit.
+    if type(value) is not int or value < 1:
+        raise InvalidOption(
+            f"limit '{attribute.name}' must be an integer of at least 1, not {quoted(value)}",
+            option=attribute.name,
+            expected="an integer of at least 1",
+        )
+
+
+@frozen(kw_only=True)
+class Limits:
+    """The limits of one instance; each is configurable, each excess raises `LimitExceeded`.
+
+    Attributes:
+        filter_depth: how deep filters, expressions and updates may be nested.
+        filter_leaves: how many conditions one filter may have, all branches together.
+        in_values: how many values the lists of one filter may have, all lists together.
+        list_rows: how many rows a list returns where no `limit` is given.
+        regex_length: how many characters a regular expression may have.
+        order_keys: how many sort keys may be given, the key that is always added not counted.
+        group_keys: how many expressions may make up the `_id` of a group.
+        pipeline_stages: how many stages an aggregation pipeline may have.
+        name_length: how many bytes of UTF-8 the name of a table, column or index may have: the
+            shortest that the databases in use allow.
+
+    Raises:
+        InvalidOption: a limit is no integer of at least 1.
+    """
+
+    filter_depth: int = field(default=32, validator=_positive)
+    filter_leaves: int = field(default=1_000, validator=_positive)
+    in_values: int = field(default=10_000, validator=_positive)
+    list_rows: int = field(default=10_000, validator=_positive)
+    regex_length: int = field(default=200, validator=_positive)
+    order_keys: int = field(default=8, validator=_positive)
+    group_keys: int = field(default=8, validator=_positive)
+    pipeline_stages: int = field(default=32, validator=_positive)
+    name_length: int = field(default=63, validator=_positive)
+
+
+LIMITS = Limits()
+"""The limits where nothing else is configured."""

@@ -1,0 +1,132 @@
+"""What a node is: a name, parameters, outputs, what it touches, and how it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from attrs import define, field, frozen
+
+from dataflow_core.types import FieldType
+
+__all__ = ["NOTHING_TOUCHED", "Context", "Effect", "NodeOwner", "NodeType", "Output", "Parameter"]
+
+
+@frozen
+class Parameter:
+    """A parameter of a node. ``type`` is set where a value of another type can never fit.
+
+    ``alias_of`` names the parameter that this one stands for. A ``required`` parameter may be left
+    out where one of those named in ``unless`` is given: a field where ``values`` may hold it.
+    """
+
+    name: str
+    required: bool = False
+    type: FieldType | None = None
+    nullable: bool = True
+    alias_of: str | None = None
+    unless: tuple[str, ...] = ()
+    description: str = ""
+
+
+@frozen
+class Output:
+    """A key of a node's result. ``type`` is set where it is known before the node runs."""
+
+    name: str
+    type: FieldType | None = None
+
+
+@frozen
+class Effect:
+    """What running a node may read and change: names of tables with their database.
+
+    ``everything`` is for nodes of which nothing is known: they never run beside another.
+    ``databases`` names the databases that are used at all.
+    """
+
+    reads: frozenset[tuple[str, str]] = frozenset()
+    writes: frozenset[tuple[str, str]] = frozenset()
+    databases: frozenset[str] = frozenset()
+    everything: bool = False
+
+    def conflicts(self, other: Effect) -> bool:
+        """Whether running both at the same time could be told from running them in order."""
+        if self.everything or other.everything:
+            return True
+        return bool(
+            self.writes & (other.reads | other.writes) or other.writes & (self.reads | self.writes)
+        )
+
+
+NOTHING_TOUCHED = Effect()
+
+
+class NodeOwner(Protocol):
+    """What a node and the runtime need of the ``DataFlow`` instance that a node belongs to."""
+
+    def node_type(self, name: str) -> NodeType:
+        """The node type called ``name``; ``UnknownNode`` with the nearest otherwise."""
+        ...
+
+    def node_names(self) -> tuple[str, ...]:
+        """The names of all node types."""
+        ...
+
+    def transaction(self, database: str = "primary") -> Any:
+        """``async with``: a transaction that every call inside joins."""
+        ...
+
+    def current_transaction(self) -> Any | None:
+        """The transaction that the current task is in, or ``None``."""
+        ...
+
+
+@define
+class Context:
+    """What a running node knows of where it runs; the first argument of a ``@db.node`` function."""
+
+    db: Any
+    run_id: str = ""
+    node_id: str = ""
+    tenant_id: Any = None
+    idempotency_key: str = ""
+    deadline: float | None = None
+
+    async def run(self, name: str, **parameters: Any) -> dict[str, Any]:
+        """Run another node of the same instance, in the same transaction if there is one."""
+        node: NodeType = self.db.node_type(name)
+        return await node.run(self, parameters)
+
+    @property
+    def transaction(self) -> Any:
+        """The transaction in force, or ``None``."""
+        return self.db.current_transaction()
+
+
+Run = Callable[[Context, dict[str, Any]], Awaitable[dict[str, Any]]]
+
+
+@frozen(eq=False)
+class NodeType:
+    """A node that workflows can use.
+
+    ``run(context, parameters)`` checks the parameters, does the work and returns a dict that holds
+    ``result``. ``outputs`` ``None`` means that only the run tells. ``check(parameters)`` refuses,
+    at build time, constant parameters that can never be right; names are checked by the builder.
+    ``open_parameters``: takes any name.
+    ``last``: the node runs after all others of a workflow. ``common``: every instance knows a node
+    of this name, so two live instances do not make it ambiguous where the workflow tells which.
+    """
+
+    name: str
+    owner: NodeOwner
+    run: Run
+    parameters: Mapping[str, Parameter] = field(factory=dict)
+    outputs: Mapping[str, Output] | None = None
+    effect: Callable[[], Effect] = field(default=lambda: NOTHING_TOUCHED)
+    check: Callable[[Mapping[str, Any]], None] | None = None
+    open_parameters: bool = False
+    last: bool = False
+    common: bool = False
+    description: str = ""

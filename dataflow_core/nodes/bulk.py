@@ -1,0 +1,235 @@
+"""The bulk nodes: create, update, delete, upsert of many rows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from attrs import define
+
+from dataflow_core.errors import (
+    ConflictingParameters,
+    FilterRequired,
+    InvalidType,
+    InvalidValue,
+    MissingParameter,
+)
+from dataflow_core.filters.ast import And, Compare, Membership, Or, Predicate
+from dataflow_core.filters.scope import Bindings
+from dataflow_core.naming_hints import quoted
+from dataflow_core.nodes.match import match_fields, update_fields
+from dataflow_core.nodes.single import utc_now
+from dataflow_core.nodes.values import Selector, boolean, count_of, refuse_later
+from dataflow_core.operations import DeleteMany, UpdateMany
+from dataflow_core.run import bulk, writes
+from dataflow_core.run.bulk import BulkCounts, BulkWrite
+from dataflow_core.schema import Field, Model
+from dataflow_core.updates.parse import parse_update
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dataflow_core.nodes.base import Context
+    from dataflow_core.run.engine import Engine
+
+__all__ = ["BULK_CREATE_PARAMETERS", "BulkNodes"]
+
+Result = dict[str, Any]
+
+BULK_CREATE_PARAMETERS = (
+    "data",
+    "batch_size",
+    "conflict",
+    "return_ids",
+    "on_progress",
+    "atomic",
+    "tenant_id",
+)
+_CONFLICTS = ("error", "skip", "update")
+_KEYS_AT_ONCE = 500
+
+
+@define(eq=False)
+class BulkNodes:
+    """The behaviour of a model's bulk nodes."""
+
+    model: Model
+    engine: Callable[[], Engine]
+    selector: Selector
+
+    async def create(self, context: Context, parameters: Mapping[str, Any]) -> Result:
+        """Insert rows: counts, and the keys on request."""
+        node = f"{self.model.name}BulkCreateNode"
+        refuse_later(node, parameters)
+        rows = _data(node, parameters)
+        conflict = parameters.get("conflict") or "error"
+        if conflict not in _CONFLICTS:
+            raise InvalidValue(
+                f"{node}: conflict is one of {', '.join(_CONFLICTS)}, got {quoted(conflict)}",
+                parameter="conflict",
+            )
+        shared = {
+            name: value for name, value in parameters.items() if name not in BULK_CREATE_PARAMETERS
+        }
+        for name in shared:
+            self.model.field(name, node)
+        options = self._options(node, parameters, conflict, shared)
+        if conflict == "update":
+            match = match_fields(node, self.model, self._key_of_update(node), None)
+            counts = await bulk.upsert_many(
+                self.engine(), self.model, rows, options, utc_now(), match=match, updates=None
+            )
+            return _counted(counts, "processed", "inserted", "updated", "skipped")
+        counts = await bulk.create_many(self.engine(), self.model, rows, options, utc_now())
+        return _counted(counts, "processed", "inserted", "skipped")
+
+    def _key_of_update(self, node: str) -> tuple[str, ...]:
+        """The one key by which ``conflict="update"`` finds the row: not a generated one, if another is."""
+        generated = any(item.generated for item in self.model.primary_key)
+        others = self.model.unique_keys[1:]
+        if generated and len(others) == 1:
+            return others[0]
+        if generated and others:
+            raise InvalidValue(
+                f"{node}: {self.model.name} has several unique keys;"
+                f" use {self.model.name}BulkUpsertNode with match_fields",
+                parameter="conflict",
+            )
+        return self.model.key_names
+
+    def _options(
+        self, node: str, parameters: Mapping[str, Any], conflict: Any, shared: Mapping[str, Any]
+    ) -> BulkWrite:
+        atomic = parameters.get("atomic") or "all"
+        if atomic not in ("all", "batch"):
+            raise InvalidValue(f"{node}: atomic is 'all' or 'batch', got {quoted(atomic)}")
+        progress = parameters.get("on_progress")
+        if progress is not None and not callable(progress):
+            raise InvalidType(f"{node}: on_progress is called with the number of rows done")
+        return BulkWrite(
+            batch_size=count_of(node, parameters, "batch_size", least=1) or 1_000,
+            conflict="skip" if conflict == "skip" else "error",
+            returning_keys=boolean(node, parameters, "return_ids", default=False),
+            atomic=atomic,
+            on_progress=progress,
+            shared=shared,
+        )
+
+    async def upsert(self, context: Context, parameters: Mapping[str, Any]) -> Result:
+        """Insert rows, or change those with the same unique key: counts."""
+        node = f"{self.model.name}BulkUpsertNode"
+        refuse_later(node, parameters)
+        rows = _data(node, parameters)
+        match = match_fields(node, self.model, parameters.get("match_fields"), None)
+        updates = update_fields(node, self.model, parameters.get("update_fields"), match)
+        counts = await bulk.upsert_many(
+            self.engine(),
+            self.model,
+            rows,
+            self._options(node, parameters, "error", {}),
+            utc_now(),
+            match=match,
+            updates=updates,
+        )
+        return _counted(counts, "processed", "inserted", "updated")
+
+    async def update(self, context: Context, parameters: Mapping[str, Any]) -> Result:
+        """Change the rows that a filter lets through, or each row of ``data`` by its key."""
+        node = f"{self.model.name}BulkUpdateNode"
+        refuse_later(node, parameters)
+        if parameters.get("data") is not None:
+            return await self._update_rows(node, parameters)
+        if "fields" not in parameters:
+            raise MissingParameter(f"{node}: fields is missing: what to change", parameter="fields")
+        bindings = Bindings()
+        predicate = self.selector.many(node, parameters, bindings)
+        update = parse_update(parameters["fields"], self.model, bindings, now=utc_now())
+        operation = UpdateMany(self.model, predicate, tuple(update.assignments))
+        matched = await writes.update_many(self.engine(), operation, bindings.values)
+        return {"result": {"matched": matched}, "matched": matched, "success": True}
+
+    async def _update_rows(self, node: str, parameters: Mapping[str, Any]) -> Result:
+        for name in ("filter", "fields"):
+            if parameters.get(name) is not None:
+                raise ConflictingParameters(f"{node}: give data, or filter and fields")
+        rows = _data(node, parameters)
+        matched = await bulk.update_rows(self.engine(), self.model, rows, utc_now())
+        return {"result": {"matched": matched}, "matched": matched, "success": True}
+
+    async def delete(self, context: Context, parameters: Mapping[str, Any]) -> Result:
+        """Remove the rows that a filter lets through, or those with the given keys."""
+        node = f"{self.model.name}BulkDeleteNode"
+        refuse_later(node, parameters)
+        ids = parameters.get("ids")
+        if ids is not None:
+            if parameters.get("filter") is not None:
+                raise ConflictingParameters(f"{node}: give ids or filter, not both")
+            matched = await self._delete_keys(node, ids)
+        else:
+            if parameters.get("filter") is None and not parameters.get("allow_all"):
+                raise FilterRequired(f"{node}: give ids, or a filter", node=node)
+            bindings = Bindings()
+            operation = DeleteMany(self.model, self.selector.many(node, parameters, bindings))
+            matched = await writes.delete_many(self.engine(), operation, bindings.values)
+        counts = {"matched": matched, "deleted": matched}
+        return {"result": counts, **counts, "success": True}
+
+    async def _delete_keys(self, node: str, ids: Any) -> int:
+        if isinstance(ids, str | bytes | Mapping) or not isinstance(ids, Iterable):
+            raise InvalidType(f"{node}: ids is a list of keys, got {quoted(ids)}", parameter="ids")
+        keys = [self._key(node, item) for item in ids]
+        engine, matched = self.engine(), 0
+        async with engine.transaction():
+            for at in range(0, len(keys), _KEYS_AT_ONCE):
+                bindings = Bindings()
+                predicate = self._keys_filter(keys[at : at + _KEYS_AT_ONCE], bindings)
+                operation = DeleteMany(self.model, predicate)
+                matched += await writes.delete_many(engine, operation, bindings.values)
+        return matched
+
+    def _key(self, node: str, item: Any) -> tuple[Any, ...]:
+        fields = self.model.primary_key
+        if isinstance(item, Mapping) and set(item) == set(self.model.key_names):
+            item = tuple(item[name] for name in self.model.key_names)
+        elif len(fields) == 1:
+            item = (item,)
+        if not isinstance(item, tuple | list) or len(item) != len(fields):
+            raise InvalidType(f"{node}: a key is {', '.join(self.model.key_names)}, got {quoted(item)}")
+        return tuple(
+            part.type.check(value, f"{self.model.name}.{part.name}")
+            for part, value in zip(fields, item, strict=True)
+        )
+
+    def _keys_filter(self, keys: list[tuple[Any, ...]], bindings: Bindings) -> Predicate:
+        fields = self.model.primary_key
+        if len(fields) == 1:
+            return Membership(fields[0], bindings.list_slot([key[0] for key in keys], fields[0].type))
+        return Or(tuple(_equal(fields, key, bindings) for key in keys))
+
+
+def _equal(fields: tuple[Field, ...], key: tuple[Any, ...], bindings: Bindings) -> Predicate:
+    return And(
+        tuple(
+            Compare(item, "eq", bindings.slot(value, item.type))
+            for item, value in zip(fields, key, strict=True)
+        )
+    )
+
+
+def _data(node: str, parameters: Mapping[str, Any]) -> Any:
+    data = parameters.get("data")
+    if data is None:
+        raise MissingParameter(f"{node}: data is missing: the rows", parameter="data")
+    if isinstance(data, str | bytes | Mapping) or not isinstance(data, Iterable | AsyncIterable):
+        raise InvalidType(f"{node}: data is a list (or iterable) of dicts, got {quoted(data)}")
+    return data
+
+
+def _counted(counts: BulkCounts, *names: str) -> Result:
+    result = {name: getattr(counts, name) for name in names}
+    if counts.failed:
+        result["failed"] = counts.failed
+    output = {"result": result, **result, "success": not counts.failed}
+    if counts.keys:
+        output["ids"] = result["ids"] = counts.keys
+    return output

@@ -1,0 +1,256 @@
+"""The node types of a model: names, parameters, outputs, and the functions behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import frozen
+
+from dataflow_core.errors import UnknownParameter
+from dataflow_core.naming_hints import nearest, quoted
+from dataflow_core.nodes.base import Context, Effect, NodeOwner, NodeType, Output, Parameter
+from dataflow_core.nodes.bulk import BULK_CREATE_PARAMETERS, BulkNodes
+from dataflow_core.nodes.listing import ListNodes
+from dataflow_core.nodes.single import SingleNodes
+from dataflow_core.nodes.values import Selector
+from dataflow_core.schema import Model
+from dataflow_core.types import Boolean, Integer
+
+if TYPE_CHECKING:
+    from dataflow_core.run.engine import Engine
+
+__all__ = ["KINDS", "RESERVED_NAMES", "model_nodes", "node_name"]
+
+Behaviour = Callable[[Context, Mapping[str, Any]], Awaitable[dict[str, Any]]]
+
+
+@frozen
+class _Kind:
+    """A kind of node: its place in ``generated_nodes``, what it takes and gives beside fields."""
+
+    key: str
+    suffix: str
+    parameters: tuple[str, ...]
+    outputs: tuple[str, ...]
+    writes: bool = False
+    fields_in: bool = False
+    fields_out: bool = False
+    keys_in: bool = False
+    required: tuple[str, ...] = ()
+    description: str = ""
+
+
+_ONE = ("filter", "tenant_id")
+
+KINDS: Final[tuple[_Kind, ...]] = (
+    _Kind(
+        "create", "Create", ("values", "tenant_id"), ("result", "created"),
+        writes=True, fields_in=True, fields_out=True, description="insert one row",
+    ),
+    _Kind(
+        "read", "Read", (*_ONE, "select", "include", "raise_on_not_found", "include_deleted"),
+        ("result", "found"), fields_out=True, keys_in=True, description="read one row",
+    ),
+    _Kind(
+        "update", "Update", (*_ONE, "fields", "version"), ("result", "updated"),
+        writes=True, fields_out=True, keys_in=True, required=("fields",),
+        description="change one row",
+    ),
+    _Kind(
+        "delete", "Delete", (*_ONE, "soft_delete", "version"), ("result", "deleted"),
+        writes=True, fields_out=True, keys_in=True, description="remove one row",
+    ),
+    _Kind(
+        "list", "List",
+        (
+            "filter", "order_by", "limit", "offset", "cursor", "select", "include", "distinct",
+            "count_only", "aggregate", "stream", "include_deleted", "tenant_id",
+        ),
+        ("result", "records", "count", "limit", "offset", "next_cursor", "truncated"),
+        description="rows that a filter lets through, their number, or a pipeline over them",
+    ),
+    _Kind(
+        "bulk_create", "BulkCreate", BULK_CREATE_PARAMETERS,
+        ("result", "processed", "inserted", "updated", "skipped", "ids", "failed", "success"),
+        writes=True, fields_in=True, required=("data",), description="insert many rows",
+    ),
+    _Kind(
+        "bulk_update", "BulkUpdate",
+        ("filter", "fields", "data", "allow_all", "version", "tenant_id"),
+        ("result", "matched", "success"), writes=True, description="change many rows",
+    ),
+    _Kind(
+        "bulk_delete", "BulkDelete", ("filter", "ids", "allow_all", "soft_delete", "tenant_id"),
+        ("result", "matched", "deleted", "success"), writes=True, description="remove many rows",
+    ),
+    _Kind(
+        "bulk_upsert", "BulkUpsert",
+        (
+            "data", "match_fields", "update_fields", "batch_size", "return_ids", "on_progress",
+            "atomic", "tenant_id",
+        ),
+        ("result", "processed", "inserted", "updated", "ids", "failed", "success"),
+        writes=True, required=("data",), description="insert or change many rows",
+    ),
+    _Kind("count", "Count", ("filter", "include_deleted", "tenant_id"), ("result", "count"),
+          description="the number of rows"),
+    _Kind(
+        "upsert", "Upsert", ("values", "match_fields", "update_fields", "fields", "tenant_id"),
+        ("result", "created"), writes=True, fields_in=True, fields_out=True,
+        description="insert or change one row",
+    ),
+)  # fmt: skip
+"""The nine, and the two beside them."""
+
+RESERVED_NAMES: Final = frozenset(
+    name for kind in KINDS for name in (*kind.parameters, *kind.outputs)
+) | {"error", "input", "success"}
+"""Names of outputs and parameters: a field of such a name is read under ``result`` only."""
+
+_OUTPUT_TYPES: Final = {
+    "count": Integer(),
+    "processed": Integer(),
+    "inserted": Integer(),
+    "updated": None,
+    "skipped": Integer(),
+    "matched": Integer(),
+    "created": Boolean(),
+    "found": Boolean(),
+    "truncated": Boolean(),
+    "success": Boolean(),
+}
+
+
+def node_name(model: str, suffix: str) -> str:
+    """The name of a node: ``User`` and ``Create`` make ``UserCreateNode``."""
+    return f"{model}{suffix}Node"
+
+
+def model_nodes(
+    model: Model,
+    owner: NodeOwner,
+    engine: Callable[[], Engine],
+    lookup: Callable[[str], Model],
+    max_rows: int,
+) -> dict[str, NodeType]:
+    """The node types of a model by kind: ``create``, ``read``, ..."""
+    selector = Selector(model)
+    single = SingleNodes(model, engine, selector)
+    listing = ListNodes(model, engine, selector, lookup, max_rows)
+    bulk = BulkNodes(model, engine, selector)
+    behaviours: dict[str, Behaviour] = {
+        "create": single.create,
+        "read": single.read,
+        "update": single.update,
+        "delete": single.delete,
+        "upsert": single.upsert,
+        "list": listing.list,
+        "count": listing.count,
+        "bulk_create": bulk.create,
+        "bulk_update": bulk.update,
+        "bulk_delete": bulk.delete,
+        "bulk_upsert": bulk.upsert,
+    }
+    return {
+        kind.key: _node_type(model, owner, kind, selector, behaviours[kind.key]) for kind in KINDS
+    }
+
+
+def _node_type(
+    model: Model, owner: NodeOwner, kind: _Kind, selector: Selector, behaviour: Behaviour
+) -> NodeType:
+    parameters = _parameters(model, kind, selector)
+    table = frozenset({(model.database, model.table)})
+    effect = Effect(
+        reads=table, writes=table if kind.writes else frozenset(), databases=frozenset({model.database})
+    )
+    name = node_name(model.name, kind.suffix)
+    run = behaviour if kind.fields_in else _with_known_names(name, parameters, behaviour)
+    return NodeType(
+        name=name,
+        owner=owner,
+        run=run,
+        parameters=parameters,
+        outputs=_outputs(model, kind),
+        effect=lambda: effect,
+        check=_static_check(name, kind, model),
+        description=kind.description,
+    )
+
+
+def _parameters(model: Model, kind: _Kind, selector: Selector) -> dict[str, Parameter]:
+    result = {
+        name: Parameter(name, required=name in kind.required) for name in kind.parameters
+    }
+    if kind.keys_in:
+        for item in model.primary_key:
+            result.setdefault(item.name, Parameter(item.name, type=item.type, nullable=False))
+        if selector.alias is not None:
+            key = model.primary_key[0]
+            result.setdefault(
+                selector.alias,
+                Parameter(selector.alias, type=key.type, nullable=False, alias_of=key.name),
+            )
+    if kind.fields_in:
+        single = kind.key != "bulk_create"
+        for item in model.fields:
+            required = single and item.required and item.name not in kind.parameters
+            if item.name not in result:
+                result[item.name] = Parameter(item.name, required, item.type, item.nullable)
+    return result
+
+
+def _outputs(model: Model, kind: _Kind) -> dict[str, Output]:
+    result = {item.name: Output(item.name, item.type) for item in model.fields if kind.fields_out}
+    for name in kind.outputs:
+        known = _OUTPUT_TYPES.get(name)
+        if name == "updated" and kind.key == "update":
+            known = Boolean()
+        if name == "deleted":
+            known = Boolean() if kind.key == "delete" else Integer()
+        result[name] = Output(name, known)
+    return result
+
+
+def _static_check(
+    name: str, kind: _Kind, model: Model
+) -> Callable[[Mapping[str, Any]], None]:
+    """What can be refused before a run: constant values of the wrong kind."""
+    plain = [item for item in model.fields if kind.fields_in and item.name not in kind.parameters]
+
+    def check(parameters: Mapping[str, Any]) -> None:
+        for item in plain:
+            value = parameters.get(item.name)
+            if value is not None:
+                item.type.check(value, f"{name}: {item.name}")
+
+    return check
+
+
+def _with_known_names(
+    node: str, known: Mapping[str, Parameter], behaviour: Behaviour
+) -> Behaviour:
+    """Refuse parameters that the node does not have. (A create's are checked with its row.)"""
+
+    async def run(context: Context, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        if not parameters.keys() <= known.keys():
+            raise unknown_parameter(node, parameters, known)
+        return await behaviour(context, parameters)
+
+    return run
+
+
+def unknown_parameter(
+    node: str, parameters: Mapping[str, Any], known: Mapping[str, Any]
+) -> UnknownParameter:
+    """The refusal of the first parameter that a node does not have."""
+    name = next(name for name in parameters if name not in known)
+    return UnknownParameter(
+        f"{node} has no parameter {quoted(name)}",
+        suggestion=nearest(str(name), known),
+        node=node,
+        parameters=sorted(known),
+    )
+
+

@@ -1,0 +1,212 @@
+"""The list and count nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, evolve
+
+from dataflow_core.aggregate.ast import Facet, Limit, Pipeline
+from dataflow_core.aggregate.parse import parse_pipeline
+from dataflow_core.errors import ConflictingParameters
+from dataflow_core.filters.ast import Always, And, Predicate
+from dataflow_core.filters.scope import Bindings
+from dataflow_core.nodes.cursor import after, decode_cursor, encode_cursor, origin_of
+from dataflow_core.nodes.values import Selector, boolean, count_of, refuse_later
+from dataflow_core.operations import Aggregate, Count, Find
+from dataflow_core.order import SortKey, parse_order
+from dataflow_core.run import reads
+from dataflow_core.schema import Field, Model
+from dataflow_core.types import Integer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dataflow_core.nodes.base import Context
+    from dataflow_core.run.engine import Engine
+
+__all__ = ["ListNodes"]
+
+Result = dict[str, Any]
+
+_NOT_WITH_AGGREGATE = (
+    "order_by",
+    "limit",
+    "offset",
+    "cursor",
+    "select",
+    "distinct",
+    "count_only",
+)
+
+
+@define(eq=False)
+class ListNodes:
+    """The behaviour of a model's list and count nodes."""
+
+    model: Model
+    engine: Callable[[], Engine]
+    selector: Selector
+    lookup: Callable[[str], Model]
+    max_rows: int
+
+    async def count(self, context: Context, parameters: Mapping[str, Any]) -> Result:
+        """The number of rows that a filter lets through."""
+        node = f"{self.model.name}CountNode"
+        refuse_later(node, parameters)
+        bindings = Bindings()
+        predicate = self.selector.filter(parameters.get("filter"), bindings)
+        number = await reads.count(self.engine(), Count(self.model, predicate), bindings.values)
+        return {"result": number, "count": number}
+
+    async def list(self, context: Context, parameters: Mapping[str, Any]) -> Result:
+        """Rows that a filter lets through, sorted and cut; or their number; or a pipeline over them."""
+        node = f"{self.model.name}ListNode"
+        refuse_later(node, parameters)
+        if parameters.get("aggregate") is not None:
+            return await self._aggregate(node, parameters)
+        if boolean(node, parameters, "count_only", default=False):
+            return await self._count_only(node, parameters)
+        return await self._rows(node, parameters)
+
+    async def _count_only(self, node: str, parameters: Mapping[str, Any]) -> Result:
+        for name in ("limit", "offset", "cursor", "order_by"):
+            if parameters.get(name):
+                raise ConflictingParameters(f"{node}: count_only counts all matches; drop {name}")
+        bindings = Bindings()
+        predicate = self.selector.filter(parameters.get("filter"), bindings)
+        distinct: tuple[Field, ...] = ()
+        if boolean(node, parameters, "distinct", default=False):
+            distinct = self.selector.columns(node, parameters.get("select"))
+        operation = Count(self.model, predicate, distinct)
+        number = await reads.count(self.engine(), operation, bindings.values)
+        return {"result": number, "count": number}
+
+    async def _rows(self, node: str, parameters: Mapping[str, Any]) -> Result:
+        bindings = Bindings()
+        predicate = self.selector.filter(parameters.get("filter"), bindings)
+        columns = self.selector.columns(node, parameters.get("select"))
+        distinct = boolean(node, parameters, "distinct", default=False)
+        order = parse_order(parameters.get("order_by"), self.model)
+        if distinct:
+            order = self._distinct_order(node, order, columns)
+        origin = origin_of(self.model, order, predicate, bindings.values)
+        limit = count_of(node, parameters, "limit")
+        offset = count_of(node, parameters, "offset") or 0
+        cursor = parameters.get("cursor")
+        if cursor is not None:
+            if offset or distinct:
+                raise ConflictingParameters(f"{node}: cursor goes with neither offset nor distinct")
+            behind = after(order, decode_cursor(cursor, origin(), order, node), bindings)
+            predicate = behind if predicate == Always(True) else And((predicate, behind))
+        if limit == 0:
+            return _page([], 0, offset, None, truncated=False)
+        wanted = self.max_rows if limit is None else limit
+        fetched, hidden = _with_keys(columns, order, distinct=distinct)
+        operation = self._find(fetched, predicate, order, offset, distinct, wanted, bindings)
+        rows = await reads.find(self.engine(), operation, bindings.values)
+        next_cursor = None
+        more = len(rows) > wanted
+        if more:
+            del rows[wanted:]
+            if not distinct:
+                last = rows[-1]
+                next_cursor = encode_cursor(origin(), [last[key.field.name] for key in order])
+        for name in hidden:
+            for row in rows:
+                del row[name]
+        return _page(rows, limit, offset, next_cursor, truncated=more and limit is None)
+
+    def _find(
+        self,
+        columns: tuple[Field, ...],
+        predicate: Predicate,
+        order: tuple[SortKey, ...],
+        offset: int,
+        distinct: bool,
+        wanted: int,
+        bindings: Bindings,
+    ) -> Find:
+        """One row more than wanted is asked for: it tells whether there is a next page."""
+        number = Integer()
+        limit_slot = bindings.slot(wanted + 1, number)
+        offset_slot = bindings.slot(offset, number) if offset else None
+        return Find(self.model, columns, predicate, order, limit_slot, offset_slot, distinct)
+
+    def _distinct_order(
+        self, node: str, order: tuple[SortKey, ...], columns: tuple[Field, ...]
+    ) -> tuple[SortKey, ...]:
+        """Distinct rows are sorted by what is asked for, then by all their columns."""
+        names = {item.name for item in columns}
+        keys = self.model.key_names
+        chosen = [key for key in order if key.field.name in names]
+        dropped = [
+            key.field.name
+            for key in order
+            if key.field.name not in names and key.field.name not in keys
+        ]
+        if dropped:
+            raise ConflictingParameters(
+                f"{node}: distinct rows cannot be sorted by {dropped[0]}, which select leaves out"
+            )
+        sorted_by = {key.field.name for key in chosen}
+        rest = [
+            SortKey(item) for item in columns if item.name not in sorted_by and item.type.ordered
+        ]
+        return (*chosen, *rest)
+
+    async def _aggregate(self, node: str, parameters: Mapping[str, Any]) -> Result:
+        for name in _NOT_WITH_AGGREGATE:
+            if parameters.get(name) not in (None, False):
+                raise ConflictingParameters(
+                    f"{node}: {name} does not go with aggregate; write it as a stage of the pipeline"
+                )
+        bindings = Bindings()
+        predicate = self.selector.filter(parameters.get("filter"), bindings)
+        pipeline = parse_pipeline(
+            parameters["aggregate"], self.model, bindings, lookup=self.lookup
+        )
+        capped = self._capped(pipeline, bindings)
+        operation = Aggregate(self.model, capped, predicate)
+        rows = await reads.aggregate(self.engine(), operation, bindings.values)
+        truncated = len(rows) > self.max_rows
+        if truncated:
+            del rows[self.max_rows :]
+        return _page(rows, None, 0, None, truncated=truncated)
+
+    def _capped(self, pipeline: Pipeline, bindings: Bindings) -> Pipeline:
+        """One row more than may come back, so that cutting is seen and said."""
+        if pipeline.stages and isinstance(pipeline.stages[-1], Facet):
+            return pipeline
+        cap = Limit(bindings.slot(self.max_rows + 1, Integer()))
+        return evolve(pipeline, stages=(*pipeline.stages, cap))
+
+
+def _with_keys(
+    columns: tuple[Field, ...], order: tuple[SortKey, ...], *, distinct: bool
+) -> tuple[tuple[Field, ...], list[str]]:
+    """The columns to fetch: the sort keys too, which a cursor needs; and those to take out again."""
+    if distinct:
+        return columns, []
+    missing = tuple(key.field for key in order if key.field not in columns)
+    return (*columns, *missing) if missing else columns, [item.name for item in missing]
+
+
+def _page(
+    rows: list[dict[str, Any]],
+    limit: int | None,
+    offset: int,
+    next_cursor: str | None,
+    *,
+    truncated: bool,
+) -> Result:
+    return {
+        "result": rows,
+        "records": rows,
+        "count": len(rows),
+        "limit": limit,
+        "offset": offset,
+        "next_cursor": next_cursor,
+        "truncated": truncated,
+    }

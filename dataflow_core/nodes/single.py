@@ -1,0 +1,165 @@
+"""The nodes about one row: create, read, update, delete, upsert."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from attrs import define
+
+from dataflow_core.errors import (
+    ConflictingParameters,
+    InvalidType,
+    MissingParameter,
+    MultipleRecordsMatched,
+    RecordNotFound,
+)
+from dataflow_core.filters.scope import Bindings
+from dataflow_core.naming_hints import quoted
+from dataflow_core.nodes.match import match_fields, update_fields
+from dataflow_core.nodes.values import Selector, boolean, refuse_later
+from dataflow_core.operations import Delete, Find, Update
+from dataflow_core.run import writes
+from dataflow_core.run.bulk import upsert_one
+from dataflow_core.run.reads import find
+from dataflow_core.schema import Field, Model
+from dataflow_core.types import Integer
+from dataflow_core.updates.parse import parse_update
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dataflow_core.nodes.base import Context
+    from dataflow_core.run.engine import Engine
+
+__all__ = ["SingleNodes"]
+
+Result = dict[str, Any]
+
+
+def utc_now() -> dt.datetime:
+    """The moment of a call, which is the same for all that it writes."""
+    return dt.datetime.now(dt.UTC)
+
+
+@define(eq=False)
+class SingleNodes:
+    """The behaviour of a model's single-record nodes. ``engine`` gives the model's database."""
+
+    model: Model
+    engine: Callable[[], Engine]
+    selector: Selector
+
+    async def create(self, context: Context, parameters: Mapping[str, Any]) -> Result:
+        """Insert one row: the stored row, and ``created: True``."""
+        row = self._row("Create", parameters)
+        stored = await writes.create(self.engine(), self.model, row, utc_now())
+        return {**stored, "result": stored, "created": True}
+
+    def _row(self, kind: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The fields given one by one and under ``values``."""
+        if "values" not in parameters and "tenant_id" not in parameters:
+            return parameters
+        node = f"{self.model.name}{kind}Node"
+        rest = {name: value for name, value in parameters.items() if name != "values"}
+        if "tenant_id" not in self.model.by_name:
+            refuse_later(node, rest)
+            rest.pop("tenant_id", None)
+        values = parameters.get("values")
+        if values is None:
+            return rest
+        if not isinstance(values, Mapping):
+            raise InvalidType(f"{node}: values is a dict of fields, got {quoted(values)}")
+        twice = [name for name in values if name in rest]
+        if twice:
+            raise ConflictingParameters(f"{node}: {twice[0]} is given twice, also under values")
+        return {**rest, **values}
+
+    async def read(self, context: Context, parameters: Mapping[str, Any]) -> Result:
+        """Read the row with a key, or the only one that a filter lets through."""
+        node = f"{self.model.name}ReadNode"
+        refuse_later(node, parameters)
+        bindings = Bindings()
+        predicate, unique = self.selector.one(node, parameters, bindings)
+        columns = self.selector.columns(node, parameters.get("select"))
+        limit = None if unique else bindings.slot(2, Integer())
+        rows = await find(self.engine(), self._find(columns, predicate, limit), bindings.values)
+        if len(rows) > 1:
+            raise MultipleRecordsMatched(
+                f"{node}: more than one row matches", model=self.model.name
+            )
+        if rows:
+            return {**rows[0], "result": rows[0], "found": True}
+        if boolean(node, parameters, "raise_on_not_found", default=True):
+            raise RecordNotFound(f"{node}: no {self.model.name} matches", model=self.model.name)
+        return {"result": None, "found": False}
+
+    def _find(self, columns: tuple[Field, ...], predicate: Any, limit: Any) -> Find:
+        if predicate is self.selector.key_filter and columns is self.model.fields:
+            return self.selector.find_by_key
+        return Find(self.model, columns, predicate, limit=limit)
+
+    async def update(self, context: Context, parameters: Mapping[str, Any]) -> Result:
+        """Change one row: the row after it, and ``updated``."""
+        node = f"{self.model.name}UpdateNode"
+        refuse_later(node, parameters)
+        bindings = Bindings()
+        predicate, unique = self.selector.one(node, parameters, bindings)
+        if "fields" not in parameters:
+            raise MissingParameter(f"{node}: fields is missing: what to change", parameter="fields")
+        update = parse_update(parameters["fields"], self.model, bindings, now=utc_now())
+        operation = Update(self.model, predicate, tuple(update.assignments), unique)
+        row = await writes.update(self.engine(), operation, bindings.values)
+        if row is None:
+            return {"result": None, "updated": False}
+        return {**row, "result": row, "updated": True}
+
+    async def delete(self, context: Context, parameters: Mapping[str, Any]) -> Result:
+        """Remove one row: the row as it was, and ``deleted``."""
+        node = f"{self.model.name}DeleteNode"
+        refuse_later(node, parameters)
+        bindings = Bindings()
+        predicate, unique = self.selector.one(node, parameters, bindings)
+        operation = Delete(self.model, predicate, unique)
+        row = await writes.delete(self.engine(), operation, bindings.values)
+        if row is None:
+            return {"result": None, "deleted": False}
+        return {**row, "result": row, "deleted": True}
+
+    async def upsert(self, context: Context, parameters: Mapping[str, Any]) -> Result:
+        """Insert a row, or change the one with the same unique key: the row, and ``created``."""
+        node = f"{self.model.name}UpsertNode"
+        own = ("match_fields", "update_fields", "fields")
+        given = {name: value for name, value in parameters.items() if name not in own}
+        row = self._row("Upsert", given)
+        match = match_fields(node, self.model, parameters.get("match_fields"), row)
+        if parameters.get("fields") is not None:
+            return await self._update_or_create(node, parameters, row, match)
+        updates = update_fields(node, self.model, parameters.get("update_fields"), match)
+        stored, created = await upsert_one(
+            self.engine(), self.model, row, utc_now(), match=match, updates=updates
+        )
+        return {**stored, "result": stored, "created": created}
+
+    async def _update_or_create(
+        self,
+        node: str,
+        parameters: Mapping[str, Any],
+        row: Mapping[str, Any],
+        match: tuple[Field, ...],
+    ) -> Result:
+        """``fields`` changes a row that is there, with operators; else the row is created."""
+        if parameters.get("update_fields") is not None:
+            raise ConflictingParameters(f"{node}: give fields or update_fields, not both")
+        engine, now, bindings = self.engine(), utc_now(), Bindings()
+        document = {item.name: row[item.name] for item in match}
+        predicate = self.selector.filter(document, bindings)
+        update = parse_update(parameters["fields"], self.model, bindings, now=now, upserting=True)
+        async with engine.transaction():
+            operation = Update(self.model, predicate, tuple(update.assignments), unique=True)
+            stored = await writes.update(engine, operation, bindings.values)
+            created = stored is None
+            if stored is None:
+                stored = await writes.create(engine, self.model, {**row, **update.on_insert}, now)
+        return {**stored, "result": stored, "created": created}

@@ -1,0 +1,169 @@
+"""What several nodes read of their parameters: keys, filters, columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from attrs import define, field
+
+from dataflow_core.errors import (
+    ConflictingParameters,
+    FilterRequired,
+    InvalidType,
+    InvalidValue,
+    MissingParameter,
+)
+from dataflow_core.expressions.parse import parse_test
+from dataflow_core.filters.ast import Always, And, Compare, Predicate, Slot
+from dataflow_core.filters.parse import parse_filter
+from dataflow_core.filters.scope import Bindings, Scope
+from dataflow_core.naming_hints import quoted
+from dataflow_core.operations import Find
+from dataflow_core.schema import Field, Model
+from dataflow_core.schema.naming import snake_case
+from dataflow_core.types import Integer
+
+__all__ = ["LATER", "Selector", "boolean", "count_of", "fixes_unique_key", "refuse_later"]
+
+LATER: Final = {
+    "include": "relations between models are not part of this version",
+    "include_deleted": "needs the model option soft_delete, which a policies plugin brings",
+    "soft_delete": "needs the model option soft_delete, which a policies plugin brings",
+    "stream": "streaming is not part of this version; page through the rows with cursor",
+    "version": "needs the model option versioned, which a policies plugin brings",
+    "tenant_id": "needs the model option multi_tenant, which a policies plugin brings",
+}
+"""Parameters that are known but have no meaning on a model as it is: refused, never ignored."""
+
+
+def refuse_later(node: str, parameters: Mapping[str, Any]) -> None:
+    """Refuse a parameter that is known but cannot have an effect; ``None`` and False ask for none."""
+    for name, reason in LATER.items():
+        if parameters.get(name) not in (None, False):
+            raise InvalidValue(f"{node}: {name} {reason}", parameter=name)
+
+
+@define(eq=False)
+class Selector:
+    """Reads which rows a node is about: ``filter``, the key by its name, or ``<model>_id``."""
+
+    model: Model
+    scope: Scope = field(init=False)
+    alias: str | None = field(init=False)
+    key_filter: Predicate = field(init=False)
+    find_by_key: Find = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        keys = self.model.primary_key
+        self.scope = Scope.of(self.model)
+        self.alias = f"{snake_case(self.model.name)}_id" if len(keys) == 1 else None
+        items = tuple(
+            Compare(item, "eq", Slot(position, item.type)) for position, item in enumerate(keys)
+        )
+        self.key_filter = items[0] if len(items) == 1 else And(items)
+        self.find_by_key = Find(self.model, self.model.fields, self.key_filter)
+
+    def key_values(self, node: str, parameters: Mapping[str, Any]) -> list[Any] | None:
+        """The values of the key, if it is given; part of a key is not enough."""
+        if self.alias is not None and self.alias in parameters:
+            return self._aliased(node, parameters)
+        names = self.model.key_names
+        given = [name for name in names if name in parameters]
+        if not given:
+            return None
+        if len(given) < len(names):
+            missing = next(name for name in names if name not in parameters)
+            raise MissingParameter(f"{node}: {missing} is missing: the key is {', '.join(names)}")
+        return [self._checked(node, item, parameters[item.name]) for item in self.model.primary_key]
+
+    def _aliased(self, node: str, parameters: Mapping[str, Any]) -> list[Any]:
+        key = self.model.primary_key[0]
+        if key.name in parameters and key.name != self.alias:
+            raise ConflictingParameters(
+                f"{node}: {key.name} and {self.alias} are the same parameter"
+            )
+        return [self._checked(node, key, parameters[self.alias])]
+
+    def _checked(self, node: str, item: Field, value: Any) -> Any:
+        if value is None:
+            raise InvalidType(f"{node}: {item.name} is None, expected {item.type.name}")
+        return item.type.check(value, f"{self.model.name}.{item.name}")
+
+    def one(
+        self, node: str, parameters: Mapping[str, Any], bindings: Bindings
+    ) -> tuple[Predicate, bool]:
+        """The filter of a node about one row, and whether it fixes a unique key."""
+        values = self.key_values(node, parameters)
+        if values is not None:
+            if parameters.get("filter") is not None:
+                raise ConflictingParameters(f"{node}: give the key or filter, not both")
+            bindings.values.extend(values)
+            return self.key_filter, True
+        document = parameters.get("filter")
+        if not document:
+            raise FilterRequired(
+                f"{node}: give the key ({', '.join(self.model.key_names)}) or a filter", node=node
+            )
+        predicate = self.filter(document, bindings)
+        return predicate, fixes_unique_key(self.model, predicate)
+
+    def many(self, node: str, parameters: Mapping[str, Any], bindings: Bindings) -> Predicate:
+        """The filter of a node about many rows; an empty one needs ``allow_all=True``."""
+        document = parameters.get("filter")
+        allow_all = boolean(node, parameters, "allow_all", default=False)
+        if not document and not allow_all:
+            raise FilterRequired(
+                f"{node}: an empty filter means every row; say allow_all=True if that is meant",
+                node=node,
+            )
+        return self.filter(document or {}, bindings)
+
+    def filter(self, document: Any, bindings: Bindings) -> Predicate:
+        """A filter document, parsed."""
+        if document is None:
+            return Always(True)
+        return parse_filter(document, self.scope, bindings, expression=parse_test)
+
+    def columns(self, node: str, names: Any) -> tuple[Field, ...]:
+        """The fields that ``select`` names; all without it."""
+        if names is None:
+            return self.model.fields
+        if not isinstance(names, list | tuple) or not names:
+            raise InvalidValue(f"{node}: select is a list of field names, got {quoted(names)}")
+        columns = tuple(self.model.field(name, "select") for name in names)
+        if len(set(names)) != len(names):
+            raise InvalidValue(f"{node}: select names a field twice")
+        return columns
+
+
+def fixes_unique_key(model: Model, predicate: Predicate) -> bool:
+    """Whether a filter demands single values of all fields of a unique key: at most one row matches."""
+    items = predicate.items if isinstance(predicate, And) else (predicate,)
+    fixed = {
+        item.target.name
+        for item in items
+        if isinstance(item, Compare) and item.operator == "eq" and isinstance(item.target, Field)
+    }
+    return any(fixed.issuperset(key) for key in model.unique_keys)
+
+
+def boolean(node: str, parameters: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    """A parameter that is True or False."""
+    value = parameters.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise InvalidType(f"{node}: {name} is True or False, got {quoted(value)}", parameter=name)
+    return value
+
+
+def count_of(node: str, parameters: Mapping[str, Any], name: str, *, least: int = 0) -> int | None:
+    """A parameter that is a number of rows."""
+    value = parameters.get(name)
+    if value is None:
+        return None
+    number = Integer().check(value, f"{node}: {name}")
+    if number < least:
+        raise InvalidValue(f"{node}: {name} is {number}, expected {least} or more", parameter=name)
+    return number

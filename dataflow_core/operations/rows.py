@@ -1,0 +1,163 @@
+"""What is asked of a database about rows: one frozen class per operation, its values apart.
+
+An operation is its own shape: hashable, compared by structure, without values. Values travel beside
+it: ``values`` for slots, ``rows`` for what is written.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import frozen
+
+from dataflow_core.aggregate.ast import Pipeline
+from dataflow_core.filters.ast import Always, Predicate, Slot
+from dataflow_core.order import SortKey
+from dataflow_core.schema import Field, Model
+from dataflow_core.updates.ast import Assignment
+
+__all__ = [
+    "Aggregate",
+    "Count",
+    "Create",
+    "CreateMany",
+    "Delete",
+    "DeleteMany",
+    "Find",
+    "Operation",
+    "Update",
+    "UpdateMany",
+    "UpdateRows",
+    "Upsert",
+]
+
+EVERYTHING = Always(True)
+
+
+@frozen(cache_hash=True)
+class Create:
+    """Insert one row and give it back as stored. ``columns`` are the fields that are written."""
+
+    model: Model
+    columns: tuple[Field, ...]
+
+
+@frozen(cache_hash=True)
+class CreateMany:
+    """Insert rows; ``conflict`` says what a row does that shares a unique key with a stored one.
+
+    Gives counts, and the keys when ``returning_keys``.
+    """
+
+    model: Model
+    columns: tuple[Field, ...]
+    conflict: Literal["error", "skip"] = "error"
+    returning_keys: bool = False
+
+
+@frozen(cache_hash=True)
+class Find:
+    """Rows that pass a filter, sorted, cut. ``columns`` are the fields that come back."""
+
+    model: Model
+    columns: tuple[Field, ...]
+    filter: Predicate = EVERYTHING
+    order: tuple[SortKey, ...] = ()
+    limit: Slot | None = None
+    offset: Slot | None = None
+    distinct: bool = False
+
+
+@frozen(cache_hash=True)
+class Count:
+    """The number of rows that pass a filter; with ``distinct``, of distinct combinations of fields."""
+
+    model: Model
+    filter: Predicate = EVERYTHING
+    distinct: tuple[Field, ...] = ()
+
+
+@frozen(cache_hash=True)
+class Aggregate:
+    """The rows of a pipeline over those that pass a filter."""
+
+    model: Model
+    pipeline: Pipeline
+    filter: Predicate = EVERYTHING
+
+
+@frozen(cache_hash=True)
+class Update:
+    """Change the one row that passes a filter and give it back as it then is.
+
+    More than one match is an error and changes nothing. ``unique`` says that the filter fixes a
+    unique key, so that there cannot be more than one.
+    """
+
+    model: Model
+    filter: Predicate
+    assignments: tuple[Assignment, ...]
+    unique: bool = False
+
+
+@frozen(cache_hash=True)
+class UpdateMany:
+    """Change all rows that pass a filter; gives the number of matches."""
+
+    model: Model
+    filter: Predicate
+    assignments: tuple[Assignment, ...]
+
+
+@frozen(cache_hash=True)
+class UpdateRows:
+    """Set ``columns`` of the rows with the given ``keys``; one statement per row of values."""
+
+    model: Model
+    keys: tuple[Field, ...]
+    columns: tuple[Field, ...]
+
+
+@frozen(cache_hash=True)
+class Delete:
+    """Remove the one row that passes a filter and give it back as it was. See ``Update``."""
+
+    model: Model
+    filter: Predicate
+    unique: bool = False
+
+
+@frozen(cache_hash=True)
+class DeleteMany:
+    """Remove all rows that pass a filter; gives the number of matches."""
+
+    model: Model
+    filter: Predicate
+
+
+@frozen(cache_hash=True)
+class Upsert:
+    """Insert a row, or, where one with the same ``match`` fields is stored, assign ``updates``.
+
+    ``updates`` are fields set to the value the new row would have had.
+    """
+
+    model: Model
+    columns: tuple[Field, ...]
+    match: tuple[Field, ...]
+    updates: tuple[Field, ...]
+
+
+Operation = (
+    Create
+    | CreateMany
+    | Find
+    | Count
+    | Aggregate
+    | Update
+    | UpdateMany
+    | UpdateRows
+    | Delete
+    | DeleteMany
+    | Upsert
+)

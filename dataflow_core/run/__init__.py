@@ -1,0 +1,1 @@
+"""Running: connections, pools, transactions, and the bridge between threads and the event loop."""

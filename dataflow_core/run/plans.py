@@ -1,0 +1,68 @@
+"""Plans: compiled operations, kept by shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import define, field
+
+from dataflow_core.compile import Compiled, Statement
+from dataflow_core.contract import ErrorSituation
+from dataflow_core.operations import Operation
+from dataflow_core.schema import Model
+
+__all__ = ["Plan", "ShapeCache"]
+
+
+@define(eq=False)
+class Plan:
+    """A compiled operation, ready to run any number of times."""
+
+    operation: Operation
+    compiled: Compiled
+    writes: bool
+    situation: ErrorSituation
+
+    @property
+    def model(self) -> Model:
+        """The model that the operation is about."""
+        return self.operation.model
+
+    @property
+    def statement(self) -> Statement:
+        """The statement of an operation that has exactly one."""
+        assert self.compiled.statement is not None
+        return self.compiled.statement
+
+
+@define(eq=False)
+class ShapeCache:
+    """Plans by shape, at most ``size``; the oldest goes first.
+
+    ``compiled`` counts the compilations: a second call of a shape does not raise it.
+    """
+
+    size: int = 2_048
+    compiled: int = 0
+    _plans: dict[Operation, Plan] = field(factory=dict)
+
+    def __len__(self) -> int:
+        return len(self._plans)
+
+    def get(self, operation: Operation) -> Plan | None:
+        """The plan of a shape, if it is there."""
+        return self._plans.get(operation)
+
+    def add(self, operation: Operation, make: Callable[[Operation], Plan]) -> Plan:
+        """Compile a shape and keep the plan."""
+        plan = make(operation)
+        self.compiled += 1
+        while len(self._plans) >= self.size:
+            del self._plans[next(iter(self._plans))]
+        self._plans[operation] = plan
+        return plan
+
+    def forget(self, model: Model) -> None:
+        """Drop the plans of a model, whose table is no longer what it was."""
+        for operation in [item for item in self._plans if item.model is model]:
+            del self._plans[operation]

@@ -1,0 +1,209 @@
+"""The pool: connections of one lane on one event loop, handed out first come, first served."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from attrs import define, field, frozen
+
+from dataflow_core.contract import Connection
+from dataflow_core.errors import InstanceClosed, PoolTimeout
+
+__all__ = ["Pool", "PoolLimits", "PoolStatistics"]
+
+Connect = Callable[[], Awaitable[Connection]]
+
+
+@frozen
+class PoolLimits:
+    """How many connections, and how long what may take. Times in seconds.
+
+    ``size`` connections are kept, ``overflow`` more are opened under load and closed again.
+    ``recycle`` closes a connection of that age; ``ping_after`` checks one that was idle so long.
+    """
+
+    size: int
+    overflow: int = 0
+    timeout: float | None = 30.0
+    recycle: float | None = 3600.0
+    ping_after: float | None = None
+
+
+@frozen
+class PoolStatistics:
+    """The state of a pool at a moment."""
+
+    used: int
+    idle: int
+    waiting: int
+    max: int
+
+
+@define(eq=False)
+class _Entry:
+    """What the pool knows of a connection."""
+
+    opened: float
+    returned: float
+
+
+@define(eq=False)
+class Pool:
+    """Connections of one lane. Not thread-safe: it belongs to the loop that uses it."""
+
+    connect: Connect
+    limits: PoolLimits
+    _idle: list[Connection] = field(factory=list)
+    _entries: dict[Connection, _Entry] = field(factory=dict)
+    _waiters: deque[asyncio.Future[None]] = field(factory=deque)
+    _opening: int = 0
+    _closed: bool = False
+
+    @property
+    def statistics(self) -> PoolStatistics:
+        """Used, idle, waiting and the most there may be."""
+        total = len(self._entries) + self._opening
+        most = self.limits.size + self.limits.overflow
+        return PoolStatistics(total - len(self._idle), len(self._idle), len(self._waiters), most)
+
+    def take(self) -> Connection | None:
+        """An idle connection that needs no check, or ``None``: then ``acquire`` has to be awaited."""
+        if not self._idle or self._waiters or self._closed:
+            return None
+        connection = self._idle[-1]
+        if self._needs_check(connection):
+            return None
+        self._idle.pop()
+        return connection
+
+    async def acquire(self) -> Connection:
+        """A connection; waits for one to be released, or opens one. Raises ``PoolTimeout``."""
+        deadline = None if self.limits.timeout is None else time.monotonic() + self.limits.timeout
+        # Whoever comes while others wait goes behind them.
+        if self._waiters:
+            await self._wait(deadline)
+        while True:
+            if self._closed:
+                raise InstanceClosed("the connections of this instance are closed")
+            if self._idle:
+                connection = self._idle.pop()
+                if await self._is_good(connection):
+                    return connection
+                continue
+            if len(self._entries) + self._opening < self.limits.size + self.limits.overflow:
+                return await self._open()
+            await self._wait(deadline)
+
+    def release(self, connection: Connection) -> None:
+        """Give a connection back. One that is not usable, or one too many, has to be discarded first."""
+        entry = self._entries.get(connection)
+        if entry is None:
+            return
+        entry.returned = time.monotonic()
+        self._idle.append(connection)
+        if self._waiters:
+            self._wake()
+
+    def owns(self, connection: Connection) -> bool:
+        """Whether the pool opened this connection."""
+        return connection in self._entries
+
+    def must_discard(self, connection: Connection) -> bool:
+        """Whether a connection must not go back to the idle ones."""
+        return (
+            self._closed
+            or not connection.usable
+            or (len(self._entries) > self.limits.size and not self._waiters)
+        )
+
+    async def discard(self, connection: Connection) -> None:
+        """Close a connection and let another take its place."""
+        self._entries.pop(connection, None)
+        try:
+            await connection.close()
+        finally:
+            self._wake()
+
+    async def close(self) -> None:
+        """Close the idle connections and refuse from now on; borrowed ones are closed on return."""
+        self._closed = True
+        while self._waiters:
+            self._wake()
+        while self._idle:
+            await self.discard(self._idle.pop())
+
+    async def _open(self) -> Connection:
+        self._opening += 1
+        try:
+            connection = await self.connect()
+        except BaseException:
+            self._opening -= 1
+            self._wake()
+            raise
+        self._opening -= 1
+        now = time.monotonic()
+        self._entries[connection] = _Entry(now, now)
+        return connection
+
+    def _needs_check(self, connection: Connection) -> bool:
+        limits = self.limits
+        if limits.recycle is None and limits.ping_after is None:
+            return False
+        entry, now = self._entries[connection], time.monotonic()
+        if limits.recycle is not None and now - entry.opened > limits.recycle:
+            return True
+        return limits.ping_after is not None and now - entry.returned > limits.ping_after
+
+    async def _is_good(self, connection: Connection) -> bool:
+        """Whether a connection may be handed out; one that may not is discarded."""
+        if not self._needs_check(connection):
+            return True
+        limits, entry = self.limits, self._entries[connection]
+        if limits.recycle is not None and time.monotonic() - entry.opened > limits.recycle:
+            await self.discard(connection)
+            return False
+        try:
+            await connection.ping()
+        except Exception:  # noqa: BLE001 - whatever a driver raises here, the connection is dead
+            await self.discard(connection)
+            return False
+        return True
+
+    async def _wait(self, deadline: float | None) -> None:
+        """Wait for a turn."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            remaining = None if deadline is None else deadline - time.monotonic()
+            async with asyncio.timeout(remaining):
+                await waiter
+        except TimeoutError:
+            self._leave(waiter)
+            statistics = self.statistics
+            raise PoolTimeout(
+                f"no connection became free within {self.limits.timeout:g} s:"
+                f" {statistics.used} of {statistics.max} are in use, {statistics.waiting} callers wait",
+                timeout=self.limits.timeout,
+                used=statistics.used,
+                waiting=statistics.waiting,
+            ) from None
+        except asyncio.CancelledError:
+            self._leave(waiter)
+            raise
+
+    def _leave(self, waiter: asyncio.Future[None]) -> None:
+        """Give up a place in the queue; a turn that had come already goes to the next."""
+        if waiter in self._waiters:
+            self._waiters.remove(waiter)
+        elif waiter.done() and not waiter.cancelled():
+            self._wake()
+
+    def _wake(self) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return

@@ -1,0 +1,54 @@
+"""Running what reads: find, count, aggregate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from dataflow_core.errors import NoRowReturned
+from dataflow_core.operations import Aggregate, Count, Find
+from dataflow_core.run.engine import Engine
+from dataflow_core.schema import Model
+
+__all__ = ["aggregate", "count", "find", "only_row"]
+
+T = TypeVar("T")
+
+Row = dict[str, Any]
+
+
+async def find(engine: Engine, operation: Find, values: Sequence[Any]) -> list[Row]:
+    """The rows, as dicts of the model's Python values."""
+    plan = engine.cache.get(operation) or await engine.plan(operation)
+    statement = plan.statement
+    return statement.decode(await engine.fetch(plan, statement.sql, statement.bind(values)))
+
+
+async def count(engine: Engine, operation: Count, values: Sequence[Any]) -> int:
+    """The number of rows."""
+    plan = await engine.plan(operation)
+    rows = await engine.fetch(plan, plan.statement.sql, plan.statement.bind(values))
+    return int(only_row(rows, operation.model)[0])
+
+
+def only_row(rows: Sequence[T], model: Model) -> T:
+    """The row that a statement always returns; ``NoRowReturned`` where it did not."""
+    if not rows:
+        raise NoRowReturned(f"{model.name}: the database returned no row", outcome="unknown")
+    return rows[0]
+
+
+async def aggregate(engine: Engine, operation: Aggregate, values: Sequence[Any]) -> list[Row]:
+    """The rows of a pipeline; of a facet, one row with the rows of each branch."""
+    plan = await engine.plan(operation)
+    branches = plan.compiled.branches
+    if not branches:
+        statement = plan.statement
+        return statement.decode(await engine.fetch(plan, statement.sql, statement.bind(values)))
+    result: Row = {}
+    # One transaction, so that every branch sees the same rows.
+    async with engine.transaction(read_only=True) as transaction:
+        for name, statement in branches:
+            rows = await transaction.fetch(statement.sql, statement.bind(values), plan.situation)
+            result[name] = statement.decode(rows)
+    return [result]

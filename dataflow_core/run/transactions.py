@@ -1,0 +1,193 @@
+"""Transactions: one connection, statements in order, savepoints where they nest.
+
+The states are the same on every database: an error of the database inside marks the transaction
+failed, and nothing but leaving it is accepted then. A nested transaction is a savepoint, and
+leaving that by an error brings the outer one back to where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from dataflow_core.contract import ErrorSituation, Isolation
+from dataflow_core.errors import DataFlowError, TransactionFailed
+from dataflow_core.run.explain import Explanation
+from dataflow_core.run.session import Rows, Session
+from dataflow_core.schema import Model
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from dataflow_core.run.engine import Engine
+
+__all__ = ["Transaction", "TransactionScope", "current_transaction", "explaining"]
+
+_OF_TRANSACTION = ErrorSituation(writing=True)
+
+_current: ContextVar[Mapping[Any, Transaction | Explanation]] = ContextVar("dataflow_transactions")
+
+
+def current_transaction(engine: Engine) -> Transaction | Explanation | None:
+    """The transaction in force on a database, in this task or one that started it."""
+    found = _current.get(None)
+    return None if found is None else found.get(engine)
+
+
+@contextmanager
+def explaining(engines: Iterable[Engine]) -> Iterator[Explanation]:
+    """Within: nothing is sent to these databases, everything is written down."""
+    explanation = Explanation()
+    token = _current.set({**_current.get({}), **dict.fromkeys(engines, explanation)})
+    try:
+        yield explanation
+    finally:
+        _current.reset(token)
+
+
+@define(eq=False)
+class Transaction:
+    """An open transaction. Its statements run one at a time, whichever task sends them."""
+
+    session: Session
+    failed: BaseException | None = None
+    over: bool = False
+    made_tables: list[Model] = field(factory=list)
+    _savepoints: int = 0
+    _lock: asyncio.Lock = field(factory=asyncio.Lock)
+
+    async def fetch(self, sql: str, parameters: Sequence[Any], situation: ErrorSituation) -> Rows:
+        """Run a statement and return its rows."""
+        async with self._lock:
+            self._check()
+            try:
+                return await self.session.fetch(sql, parameters, situation)
+            except BaseException as error:
+                self.failed = error
+                raise
+
+    async def execute(self, sql: str, parameters: Sequence[Any], situation: ErrorSituation) -> int:
+        """Run a statement and return the number of rows it matched or wrote."""
+        async with self._lock:
+            self._check()
+            try:
+                return await self.session.execute(sql, parameters, situation)
+            except BaseException as error:
+                self.failed = error
+                raise
+
+    async def savepoint(self) -> str:
+        """Set a savepoint of a name of its own and return the name."""
+        async with self._lock:
+            self._check()
+            self._savepoints += 1
+            name = f"dataflow_{self._savepoints}"
+            await self.session.guarded(self.session.connection.savepoint(name), _OF_TRANSACTION)
+            return name
+
+    async def release(self, name: str) -> None:
+        """Keep what was done since the savepoint."""
+        async with self._lock:
+            self._check()
+            await self.session.guarded(self.session.connection.release(name), _OF_TRANSACTION)
+
+    async def roll_back_to(self, name: str) -> None:
+        """Undo what was done since the savepoint; the transaction is as it was then."""
+        async with self._lock:
+            connection = self.session.connection
+            if not connection.usable or not connection.in_transaction:
+                return
+            await self.session.guarded(connection.rollback_to(name), _OF_TRANSACTION)
+            await self.session.guarded(connection.release(name), _OF_TRANSACTION)
+            self.failed = None
+
+    def _check(self) -> None:
+        if self.over:
+            raise TransactionFailed("the transaction is over; nothing more can run in it")
+        if self.failed is not None:
+            code = self.failed.code if isinstance(self.failed, DataFlowError) else ""
+            raise TransactionFailed(
+                f"an error inside the transaction{f' ({code})' if code else ''} left it to be rolled back;"
+                " use a nested transaction for what may fail"
+            ) from self.failed
+
+
+@define(eq=False)
+class TransactionScope:
+    """``async with engine.transaction():`` opens a transaction, or a savepoint within one."""
+
+    engine: Engine
+    isolation: Isolation | None = None
+    read_only: bool = False
+    _transaction: Transaction | Explanation | None = None
+    _savepoint: str | None = None
+    _token: Any = None
+
+    async def __aenter__(self) -> Transaction | Explanation:
+        outer = current_transaction(self.engine)
+        if outer is not None:
+            self._savepoint = await outer.savepoint()
+            self._transaction = outer
+            return outer
+        self._transaction = await self._begin()
+        self._token = _current.set({**_current.get({}), self.engine: self._transaction})
+        return self._transaction
+
+    async def _begin(self) -> Transaction:
+        await self.engine.prepare_all()
+        session = await self.engine.borrow(writes=not self.read_only)
+        try:
+            begin = session.connection.begin(isolation=self.isolation, read_only=self.read_only)
+            await session.guarded(begin, _OF_TRANSACTION)
+        except BaseException:
+            await self.engine.give_back(session)
+            raise
+        return Transaction(session)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        transaction = self._transaction
+        assert transaction is not None
+        if self._savepoint is not None or isinstance(transaction, Explanation):
+            await self._leave_savepoint(transaction, error)
+            return
+        _current.reset(self._token)
+        transaction.over = True
+        try:
+            await self._finish(transaction, error)
+        finally:
+            await self.engine.give_back(transaction.session)
+
+    async def _leave_savepoint(
+        self, transaction: Transaction | Explanation, error: BaseException | None
+    ) -> None:
+        assert self._savepoint is not None
+        if error is not None:
+            await transaction.roll_back_to(self._savepoint)
+        else:
+            await transaction.release(self._savepoint)
+
+    async def _finish(self, transaction: Transaction, error: BaseException | None) -> None:
+        session, connection = transaction.session, transaction.session.connection
+        if error is None and transaction.failed is None:
+            await session.guarded(connection.commit(), _OF_TRANSACTION)
+            return
+        for model in transaction.made_tables:
+            self.engine.forget(model)
+        if connection.usable:
+            await session.guarded(connection.rollback(), _OF_TRANSACTION)
+        if error is None:
+            raise TransactionFailed(
+                "an error inside the transaction was caught, but the transaction could not go on;"
+                " everything in it was rolled back",
+                outcome="not done",
+            ) from transaction.failed

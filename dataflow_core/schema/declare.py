@@ -1,0 +1,325 @@
+"""From a class to a ``Model``: annotations, defaults, ``field(...)`` and ``__dataflow__``."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from attrs import evolve, frozen
+
+from dataflow_core.errors import InvalidModel, UnknownModelOption
+from dataflow_core.naming_hints import nearest, quoted
+from dataflow_core.schema.annotations import field_type, sized
+from dataflow_core.schema.model import MISSING, Check, Field, ForeignKey, Index, Model, OnDelete, Reference
+from dataflow_core.schema.naming import check_name, table_name
+from dataflow_core.types import FieldType, Integer, Json, Text, Timestamp, Uuid
+
+__all__ = ["CORE_OPTIONS", "FieldDeclaration", "declare_model", "field"]
+
+KEYED_TEXT_LENGTH: Final = 768
+"""Keyed, unique or indexed text is bounded to this on every database: one of them cannot index more."""
+
+CORE_OPTIONS: Final = (
+    "database",
+    "table",
+    "timestamps",
+    "indexes",
+    "unique",
+    "foreign_keys",
+    "primary_key",
+    "checks",
+    "validation",
+)
+
+
+_POLICIES: Final = ("multi_tenant", "soft_delete", "audit_log", "versioned")
+
+
+@frozen
+class FieldDeclaration:
+    """What ``field(...)`` was given."""
+
+    default: Any
+    arguments: Mapping[str, Any]
+
+
+def field(
+    default: Any = MISSING,
+    *,
+    primary_key: bool = False,
+    unique: bool = False,
+    index: bool = False,
+    nullable: bool | None = None,
+    bits: int | None = None,
+    max_length: int | None = None,
+    precision: int | None = None,
+    scale: int | None = None,
+    references: str | None = None,
+    on_delete: OnDelete = "no_action",
+    check: Mapping[str, Any] | None = None,
+    renamed_from: str | None = None,
+    comment: str | None = None,
+    personal: bool = False,
+    retain: str | None = None,
+) -> Any:
+    """Say more of a field than its annotation does.
+
+    Parameters:
+        default: a value, or a callable without arguments that makes one for each new row.
+        primary_key: the field is (part of) the primary key.
+        unique: no two rows share a value.
+        index: the column is indexed.
+        nullable: whether ``None`` is stored; by default what the annotation says.
+        bits: 32 or 64, of an ``int``.
+        max_length: of a ``str``, in code points.
+        precision, scale: of a ``Decimal``: digits in all and after the point.
+        references: ``"User.id"`` or ``"users.id"``: a foreign key.
+        on_delete: ``no_action``, ``restrict``, ``cascade`` or ``set_null``.
+        check: a filter over this field that every row passes, such as ``{"$gte": 0}``.
+        renamed_from: the name that the column had before.
+        comment: stored with the column where the database can.
+        personal: the value is erased when a person's data is anonymised.
+        retain: a reason to keep it even then.
+    """
+    arguments = {name: value for name, value in locals().items() if name != "default"}
+    return FieldDeclaration(default, arguments)
+
+
+def declare_model(
+    cls: type,
+    *,
+    claimed_options: frozenset[str] = frozenset(),
+    namespace: Mapping[str, Any] | None = None,
+) -> Model:
+    """Read a class into a model. Raises ``ModelError``s that name class and field.
+
+    ``claimed_options`` are the names in ``__dataflow__`` that plugins understand; ``namespace``
+    holds local names that annotations written as text may use.
+    """
+    options = _options(cls, claimed_options)
+    fields = _declared_fields(cls, namespace)
+    fields = _with_primary_key(cls, fields, options.get("primary_key"))
+    if options.get("timestamps", True):
+        fields = _with_timestamps(fields)
+    indexes = _indexes(cls, fields, options)
+    fields = _bounded(fields, indexes)
+    _refuse_same_names(cls, fields)
+    table = options.get("table") or cls.__dict__.get("__tablename__") or table_name(cls.__name__)
+    return Model(
+        name=check_name(cls.__name__, "a model"),
+        table=check_name(table, f"the table of {cls.__name__}"),
+        fields=tuple(fields),
+        indexes=indexes,
+        foreign_keys=_foreign_keys(cls, fields, options),
+        checks=_checks(cls, options),
+        database=options.get("database", "primary"),
+        options={name: value for name, value in options.items() if name not in CORE_OPTIONS},
+    )
+
+
+def _options(cls: type, claimed: frozenset[str]) -> dict[str, Any]:
+    options = getattr(cls, "__dataflow__", {})
+    if not isinstance(options, Mapping):
+        raise InvalidModel(f"{cls.__name__}: __dataflow__ is a dict, got {quoted(options)}")
+    known = (*CORE_OPTIONS, *claimed)
+    for name, value in options.items():
+        if name not in known and value is not False:
+            raise UnknownModelOption(
+                f"{cls.__name__}: no installed plugin knows the model option {quoted(name)}"
+                + (": it comes with a policies plugin" if name in _POLICIES else ""),
+                suggestion=nearest(str(name), known),
+                model=cls.__name__,
+                option=str(name),
+            )
+    for name, kind in (("database", str), ("table", str), ("timestamps", bool)):
+        if name in options and not isinstance(options[name], kind):
+            raise InvalidModel(f"{cls.__name__}: the option {name!r} is a {kind.__name__}")
+    return dict(options)
+
+
+def _declared_fields(cls: type, namespace: Mapping[str, Any] | None) -> list[Field]:
+    names = None if namespace is None else dict(namespace)
+    try:
+        hints = typing.get_type_hints(cls, localns=names, include_extras=True)
+    except (NameError, TypeError, AttributeError) as error:
+        raise InvalidModel(f"{cls.__name__}: an annotation cannot be read: {error}") from error
+    return [
+        _declared_field(cls, name, annotation)
+        for name, annotation in hints.items()
+        if not (name.startswith("__") and name.endswith("__"))
+        and typing.get_origin(annotation) is not typing.ClassVar
+        and annotation is not typing.ClassVar
+    ]
+
+
+def _declared_field(cls: type, name: str, annotation: Any) -> Field:
+    where = f"{cls.__name__}.{name}"
+    check_name(name, where)
+    if name.startswith("$") or "." in name:
+        raise InvalidModel(f"{where}: a field's name has no '$' in front and no '.'")
+    kind, nullable = field_type(annotation, where)
+    given = getattr(cls, name, MISSING)
+    declaration = given if isinstance(given, FieldDeclaration) else FieldDeclaration(given, {})
+    arguments = dict(declaration.arguments)
+    sizes = {size: arguments.pop(size, None) for size in ("bits", "max_length", "precision", "scale")}
+    kind = sized(kind, where, **sizes)
+    declared_nullable = arguments.pop("nullable", None)
+    if declared_nullable is not None:
+        nullable = declared_nullable
+    default = declaration.default
+    if default is None and not nullable:
+        raise InvalidModel(f"{where}: the default is None but the field is not nullable")
+    if default not in (MISSING, None) and not isinstance(default, Callable):  # type: ignore[arg-type]
+        default = kind.check(default, f"{where} (default)")
+        if isinstance(kind, Json):
+            default = _copied(default)
+    return Field(name=name, type=kind, column=name, nullable=nullable, default=default, **arguments)
+
+
+def _copied(default: Any) -> Callable[[], Any]:
+    """A factory, so that rows never share one mutable default."""
+    import copy
+
+    return lambda: copy.deepcopy(default)
+
+
+def _with_primary_key(cls: type, fields: list[Field], declared: Any) -> list[Field]:
+    names = [declared] if isinstance(declared, str) else list(declared or ())
+    known = [field.name for field in fields]
+    for name in names:
+        if name not in known:
+            raise InvalidModel(
+                f"{cls.__name__}: primary_key names {quoted(name)}, which is no field",
+                suggestion=nearest(str(name), known),
+            )
+    keys = names or [field.name for field in fields if field.primary_key]
+    if not keys and "id" not in known:
+        key = Field("id", Integer(), "id", primary_key=True, generated="database")
+        return [key, *fields]
+    keys = keys or ["id"]
+    return [
+        _key_field(cls, field, alone=len(keys) == 1) if field.name in keys else field
+        for field in fields
+    ]
+
+
+def _key_field(cls: type, field: Field, *, alone: bool) -> Field:
+    if field.nullable or not field.type.ordered:
+        raise InvalidModel(f"{cls.__name__}.{field.name}: a primary key is never null and is ordered")
+    generated: Any = None
+    if alone and field.default is MISSING:
+        if isinstance(field.type, Integer) and field.references is None:
+            generated = "database"
+        elif isinstance(field.type, Text | Uuid) and field.references is None:
+            generated = "uuid7"
+    return evolve(field, primary_key=True, generated=generated)
+
+
+def _with_timestamps(fields: list[Field]) -> list[Field]:
+    result = []
+    for field in fields:
+        managed: Any = {"created_at": "created", "updated_at": "updated"}.get(field.name)
+        if managed and isinstance(field.type, Timestamp) and field.default is MISSING:
+            result.append(evolve(field, managed=managed))
+        else:
+            result.append(field)
+    names = {field.name for field in fields}
+    if "created_at" not in names:
+        result.append(Field("created_at", Timestamp(), "created_at", managed="created"))
+    if "updated_at" not in names:
+        result.append(Field("updated_at", Timestamp(), "updated_at", managed="updated"))
+    return result
+
+
+def _indexes(cls: type, fields: list[Field], options: Mapping[str, Any]) -> tuple[Index, ...]:
+    names = [field.name for field in fields]
+    result = []
+    for option, unique in (("indexes", False), ("unique", True)):
+        declared = options.get(option, ())
+        if not isinstance(declared, list | tuple):
+            raise InvalidModel(f"{cls.__name__}: the option {option!r} is a list")
+        for item in declared:
+            result.append(_index(cls, item, names, unique))
+    return tuple(result)
+
+
+def _index(cls: type, item: Any, names: list[str], unique: bool) -> Index:
+    name = None
+    if isinstance(item, Mapping):
+        unknown = set(item) - {"fields", "columns", "unique", "name"}
+        if unknown:
+            raise InvalidModel(f"{cls.__name__}: an index has no {quoted(sorted(map(str, unknown))[0])}")
+        name = item.get("name")
+        unique = bool(item.get("unique", unique))
+        item = item.get("fields", item.get("columns"))
+    if isinstance(item, str):
+        item = [item]
+    if not isinstance(item, list | tuple) or not item or not all(isinstance(x, str) for x in item):
+        raise InvalidModel(f"{cls.__name__}: an index names its fields, got {quoted(item)}")
+    columns = tuple(column.removeprefix("-") for column in item)
+    for column in columns:
+        if column not in names:
+            raise InvalidModel(
+                f"{cls.__name__}: an index names {quoted(column)}, which is no field",
+                suggestion=nearest(column, names),
+            )
+    if name is not None:
+        check_name(name, f"an index of {cls.__name__}")
+    descending = frozenset(column[1:] for column in item if column.startswith("-"))
+    return Index(columns, unique, name, descending)
+
+
+def _bounded(fields: list[Field], indexes: tuple[Index, ...]) -> list[Field]:
+    """Text that is part of a key or an index gets a length, equal on every database."""
+    indexed = {column for index in indexes for column in index.columns}
+    return [
+        evolve(field, type=Text(KEYED_TEXT_LENGTH)) if _needs_bound(field, indexed) else field
+        for field in fields
+    ]
+
+
+def _needs_bound(field: Field, indexed: set[str]) -> bool:
+    keyed = field.primary_key or field.unique or field.index or field.references is not None
+    return field.type == Text() and (keyed or field.name in indexed)
+
+
+def _refuse_same_names(cls: type, fields: list[Field]) -> None:
+    seen: dict[str, str] = {}
+    for field in fields:
+        other = seen.setdefault(field.name.casefold(), field.name)
+        if other != field.name:
+            raise InvalidModel(
+                f"{cls.__name__}: the fields {other!r} and {field.name!r} differ only by case,"
+                " which not every database can tell apart"
+            )
+
+
+def _foreign_keys(
+    cls: type, fields: list[Field], options: Mapping[str, Any]
+) -> tuple[ForeignKey, ...]:
+    """Foreign keys of several columns; those of one column are on the field and resolved later."""
+    names = {field.name for field in fields}
+    result = []
+    for item in options.get("foreign_keys", ()):
+        try:
+            columns, table, target = item["columns"], item["references"], item["target_columns"]
+        except (KeyError, TypeError):
+            raise InvalidModel(
+                f"{cls.__name__}: a foreign key is"
+                ' {"columns": [...], "references": "table", "target_columns": [...]}'
+            ) from None
+        if not set(columns) <= names or len(columns) != len(target):
+            raise InvalidModel(f"{cls.__name__}: the foreign key {quoted(item)} does not fit the fields")
+        reference = Reference(table, tuple(target), item.get("on_delete", "no_action"))
+        result.append(ForeignKey(tuple(columns), reference, item.get("name")))
+    return tuple(result)
+
+
+def _checks(cls: type, options: Mapping[str, Any]) -> tuple[Check, ...]:
+    checks = options.get("checks", {})
+    if not isinstance(checks, Mapping):
+        raise InvalidModel(f"{cls.__name__}: the option 'checks' is a dict of name to filter")
+    return tuple(Check(check_name(name, f"a check of {cls.__name__}"), rule) for name, rule in checks.items())
+
+

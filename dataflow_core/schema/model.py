@@ -1,0 +1,184 @@
+"""The values that describe a model: fields, indexes, foreign keys. They know nothing of any database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, Final, Literal
+
+from attrs import define, frozen
+from attrs import field as attribute
+
+from dataflow_core.errors import UnknownField
+from dataflow_core.naming_hints import nearest, quoted
+from dataflow_core.types import FieldType
+
+__all__ = [
+    "MISSING",
+    "Check",
+    "Field",
+    "ForeignKey",
+    "Generated",
+    "Index",
+    "Managed",
+    "Model",
+    "Reference",
+]
+
+
+class _Missing:
+    """No default was declared."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+MISSING: Final = _Missing()
+
+Generated = Literal["database", "uuid7"]
+"""Who makes a key that is not given: the database (a counter) or the client (UUIDv7)."""
+
+Managed = Literal["created", "updated"]
+"""The moment that an automatic timestamp records."""
+
+OnDelete = Literal["restrict", "cascade", "set_null", "no_action"]
+
+
+@frozen
+class Reference:
+    """Where a foreign key points: a table and its columns."""
+
+    table: str
+    columns: tuple[str, ...]
+    on_delete: OnDelete = "no_action"
+
+
+@frozen
+class ForeignKey:
+    """Columns of this table whose values are keys of another."""
+
+    columns: tuple[str, ...]
+    reference: Reference
+    name: str | None = None
+
+
+@frozen
+class Index:
+    """An index; ``descending`` names those of its columns that are sorted downwards."""
+
+    columns: tuple[str, ...]
+    unique: bool = False
+    name: str | None = None
+    descending: frozenset[str] = frozenset()
+
+
+@frozen
+class Check:
+    """A rule that every row keeps, as a filter document over the model's fields."""
+
+    name: str
+    filter: Mapping[str, Any] = attribute(hash=False)
+
+
+@frozen(slots=False, cache_hash=True)
+class Field:
+    """One field of a model and the column that stores it.
+
+    ``default`` is a value, a callable without arguments, or ``MISSING``.
+    ``references`` is what the user wrote (``"User.id"`` or ``"users.id"``).
+    """
+
+    name: str
+    type: FieldType
+    column: str
+    nullable: bool = False
+    default: Any = MISSING
+    primary_key: bool = False
+    generated: Generated | None = None
+    managed: Managed | None = None
+    unique: bool = False
+    index: bool = False
+    references: str | None = None
+    on_delete: OnDelete = "no_action"
+    check: Mapping[str, Any] | None = attribute(default=None, hash=False)
+    renamed_from: str | None = None
+    comment: str | None = None
+    personal: bool = False
+    retain: str | None = None
+
+    @property
+    def has_default(self) -> bool:
+        """Whether a create may leave the field out though it is not nullable."""
+        return self.default is not MISSING or self.generated is not None or self.managed is not None
+
+    @property
+    def required(self) -> bool:
+        """Whether every create has to give the field."""
+        return not self.nullable and not self.has_default
+
+    def default_value(self) -> Any:
+        """The default of one new row; a callable is called."""
+        return self.default() if isinstance(self.default, Callable) else self.default  # type: ignore[arg-type]
+
+
+@define(slots=False, eq=False, frozen=True)
+class Model:
+    """A declared model. Two models are equal only if they are the same object.
+
+    ``database`` is the name of the database within the instance; ``options`` holds what plugins
+    claimed of ``__dataflow__``.
+    """
+
+    name: str
+    table: str
+    fields: tuple[Field, ...]
+    indexes: tuple[Index, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    checks: tuple[Check, ...] = ()
+    database: str = "primary"
+    options: Mapping[str, Any] = attribute(factory=dict)
+
+    @cached_property
+    def by_name(self) -> dict[str, Field]:
+        """The fields by name."""
+        return {field.name: field for field in self.fields}
+
+    @cached_property
+    def primary_key(self) -> tuple[Field, ...]:
+        """The fields of the primary key, in order."""
+        return tuple(field for field in self.fields if field.primary_key)
+
+    @cached_property
+    def key_names(self) -> tuple[str, ...]:
+        """The names of the fields of the primary key."""
+        return tuple(field.name for field in self.primary_key)
+
+    @cached_property
+    def unique_keys(self) -> tuple[tuple[str, ...], ...]:
+        """Every set of fields whose values no two rows share, the primary key first."""
+        keys = [self.key_names]
+        keys += [(field.name,) for field in self.fields if field.unique]
+        keys += [index.columns for index in self.indexes if index.unique]
+        return tuple(dict.fromkeys(key for key in keys if key))
+
+    def same_as(self, other: Model) -> bool:
+        """Whether the other model declares the same, as when a notebook cell runs again."""
+        mine = (self.name, self.table, self.fields, self.indexes, self.foreign_keys, self.checks)
+        theirs = (other.name, other.table, other.fields, other.indexes, other.foreign_keys, other.checks)
+        return mine == theirs and self.database == other.database and self.options == other.options
+
+    def field(self, name: Any, where: str = "") -> Field:
+        """The field called ``name``; ``UnknownField`` names the nearest otherwise."""
+        found = self.by_name.get(name) if isinstance(name, str) else None
+        if found is None:
+            place = f" in {where}" if where else ""
+            raise UnknownField(
+                f"{self.name} has no field {quoted(name)}{place}",
+                suggestion=nearest(name, self.by_name) if isinstance(name, str) else None,
+                model=self.name,
+                fields=list(self.by_name),
+            )
+        return found

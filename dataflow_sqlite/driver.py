@@ -1,0 +1,293 @@
+"""Connections to SQLite over aiosqlite: one trip to its thread per statement."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final
+
+import aiosqlite
+
+from dataflow_core.contract import Connection, Isolation, Lane, Server
+from dataflow_core.errors import ConnectionFailed
+from dataflow_sqlite.location import Location
+from dataflow_sqlite.opening import Opening, settings_script
+from dataflow_sqlite.results import FunctionErrors
+
+__all__ = ["SQLiteConnection", "SQLiteDriver"]
+
+_LOG = logging.getLogger("dataflow.sqlite")
+_SERVER: Final = Server("SQLite", sqlite3.sqlite_version_info)
+_FIRST_PAUSE: Final = 0.001
+_LONGEST_PAUSE: Final = 0.05
+_INTERRUPT_EVERY: Final = 0.01
+_CANCEL_LIMIT: Final = 10.0
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    """Whether another connection is in the way and the same statement may be tried again."""
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    # A snapshot that is too old stays so: only the whole transaction can be run again.
+    return code & 0xFF == sqlite3.SQLITE_BUSY and code != sqlite3.SQLITE_BUSY_SNAPSHOT
+
+
+class SQLiteConnection:
+    """One connection. ``max_parameters`` is how many values one statement may bind."""
+
+    def __init__(self, driver: aiosqlite.Connection, opening: Opening) -> None:
+        self._driver = driver
+        self._fetchall = driver.execute_fetchall
+        self._opening = opening
+        self._errors: FunctionErrors = opening.errors
+        self._busy_timeout = opening.location.busy_timeout
+        self._in_memory = opening.location.path is None
+        self._usable = True
+        self._query_only = False
+        self.max_parameters = opening.max_parameters
+
+    @property
+    def server(self) -> Server:
+        """SQLite and its version."""
+        return _SERVER
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, as SQLite sees it."""
+        return self._usable and self._driver.in_transaction
+
+    @property
+    def usable(self) -> bool:
+        """False once the connection must not be used again."""
+        return self._usable
+
+    async def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """Run one statement and return its rows."""
+        try:
+            return await self._fetchall(sql, parameters)  # type: ignore[return-value]
+        except sqlite3.Error as error:
+            if not _is_busy(error):
+                self._explain(error)
+                raise
+        return await self._fetch_patiently(sql, parameters)
+
+    async def _fetch_patiently(
+        self, sql: str, parameters: Sequence[Any]
+    ) -> Sequence[Sequence[Any]]:
+        """Try again until the other writer is gone.
+
+        Not left to SQLite's own busy timeout: it sleeps in the thread, where no cancellation
+        reaches it, and would then still carry the statement out.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._busy_timeout
+        pause = _FIRST_PAUSE
+        while True:
+            left = deadline - loop.time()
+            await asyncio.sleep(max(min(pause, left), 0))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            try:
+                return await self._fetchall(sql, parameters)  # type: ignore[return-value]
+            except sqlite3.Error as error:
+                if not _is_busy(error) or loop.time() >= deadline:
+                    self._explain(error)
+                    raise
+
+    def _explain(self, error: sqlite3.Error) -> None:
+        """Say why, if one of the Python functions failed."""
+        reason = self._errors.take()
+        if reason is not None:
+            error.__cause__ = reason
+
+    async def execute(self, sql: str, parameters: Sequence[Any]) -> int:
+        """Run one statement and return the number of rows that it matched or wrote."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._busy_timeout
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await self._count(sql, parameters)
+            except sqlite3.Error as error:
+                if not _is_busy(error) or loop.time() >= deadline:
+                    self._explain(error)
+                    raise
+            await asyncio.sleep(max(min(pause, deadline - loop.time()), 0))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _count(self, sql: str, parameters: Sequence[Any]) -> int:
+        changes = self._driver.total_changes
+        cursor = await self._driver.execute(sql, parameters)
+        description: Any = cursor.description
+        if description is not None:
+            # The rows of RETURNING: the statement is only finished once they are read.
+            rows = await cursor.fetchall()
+            await cursor.close()
+            return len(list(rows))
+        if cursor.rowcount >= 0:
+            return cursor.rowcount
+        # Python counts only statements that begin with INSERT, UPDATE or DELETE, not with WITH.
+        if self._driver.total_changes == changes:
+            return 0
+        return int(next(iter(await self.fetch("SELECT changes()", ())))[0])
+
+    async def begin(self, *, isolation: Isolation | None = None, read_only: bool = False) -> None:
+        """Open a transaction; every one is serializable, whatever ``isolation`` asks for."""
+        if read_only and not self._opening.read_only:
+            await self._restrict(True)
+        await self.fetch("BEGIN" if read_only or self._opening.read_only else "BEGIN IMMEDIATE", ())
+
+    async def commit(self) -> None:
+        """Make the transaction durable."""
+        await self.fetch("COMMIT", ())
+        if self._query_only:
+            await self._restrict(False)
+
+    async def rollback(self) -> None:
+        """Undo the transaction; harmless if SQLite already did, as it does on a full disk."""
+        if self._driver.in_transaction:
+            await self.fetch("ROLLBACK", ())
+        if self._query_only:
+            await self._restrict(False)
+
+    async def _restrict(self, query_only: bool) -> None:
+        """Refuse writes, or allow them again, on a connection that also writes."""
+        changed = self._opening.state_changed
+        # Noted before: a cancelled task cannot tell whether the statement was carried out.
+        self._query_only = True
+        await self.fetch(f"PRAGMA query_only = {'ON' if query_only else 'OFF'}", ())
+        self._query_only = query_only
+        self._opening.state_changed = changed
+
+    async def savepoint(self, name: str) -> None:
+        """Set a savepoint."""
+        await self.fetch(f"SAVEPOINT {_quoted(name)}", ())
+
+    async def rollback_to(self, name: str) -> None:
+        """Undo everything since the savepoint, which stays."""
+        await self.fetch(f"ROLLBACK TO {_quoted(name)}", ())
+
+    async def release(self, name: str) -> None:
+        """Forget the savepoint and keep what was done since."""
+        await self.fetch(f"RELEASE {_quoted(name)}", ())
+
+    async def cancel(self) -> None:
+        """Interrupt what runs and wait until the thread is idle.
+
+        What SQLite does with an open transaction shows in ``in_transaction`` afterwards: an
+        interrupted write takes its whole transaction with it.
+        """
+        # Until the thread is known to be idle; stays so if this task is cancelled as well.
+        self._usable = False
+        idle = asyncio.ensure_future(self._pass_through())
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _CANCEL_LIMIT
+        while not idle.done() and loop.time() < deadline:
+            # Again and again: a statement still in the queue would not notice an earlier one. One
+            # that comes too late hits nothing: SQLite forgets it when the next statement starts.
+            await self._driver.interrupt()
+            await asyncio.wait({idle}, timeout=_INTERRUPT_EVERY)
+        if not idle.done():
+            return
+        idle.result()
+        self._errors.take()
+        self._usable = True
+
+    async def _pass_through(self) -> None:
+        """Come back when everything queued before is done; without SQL, so never interrupted."""
+        await self._driver.set_progress_handler(None, 0)  # type: ignore[arg-type]
+
+    async def reset(self) -> None:
+        """Undo session state that a user's own SQL may have left; without any it costs nothing."""
+        if self._driver.in_transaction or self._query_only:
+            await self.rollback()
+        if not self._opening.state_changed:
+            return
+        if not self._in_memory:
+            self._usable = False
+            return
+        # A database in memory is gone with its connection, so its settings are made again.
+        await self._driver.executescript(settings_script(self._opening.location, read_only=False))
+        self._opening.state_changed = False
+
+    async def ping(self) -> None:
+        """Raise if the connection is dead."""
+        await self.fetch("SELECT 1", ())
+
+    async def close(self) -> None:
+        """Close; a database in memory stays until its driver is closed."""
+        if not self._in_memory:
+            await self.really_close()
+
+    async def really_close(self) -> None:
+        """Close; never raises for a connection that is already gone."""
+        self._usable = False
+        try:
+            await self._driver.close()
+        except (sqlite3.Error, ValueError) as error:
+            _LOG.debug("closing %s: %s", self._opening.location, error)
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'
+
+
+class SQLiteDriver:
+    """One database: a file with one writer and several readers, or one connection in memory."""
+
+    def __init__(self, location: Location) -> None:
+        self._location = location
+        self._kept: SQLiteConnection | None = None
+        self._process = os.getpid()
+        if location.path is None:
+            self._lanes: tuple[Lane, ...] = (Lane("memory", size=1),)
+        elif location.read_only:
+            self._lanes = (Lane("read", writes=False),)
+        else:
+            self._lanes = (Lane("read", writes=False), Lane("write", size=1))
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """Reading first: what only reads never waits for the one writer."""
+        return self._lanes
+
+    @property
+    def description(self) -> str:
+        """What is opened, for the log."""
+        where = f"SQLite {sqlite3.sqlite_version}, {self._location}"
+        return f"{where} (read-only)" if self._location.read_only else where
+
+    async def connect(self, lane: Lane) -> Connection:
+        """Open a connection of a lane, with every setting made."""
+        if self._location.path is not None:
+            return await self._open(read_only=not lane.writes)
+        if self._process != os.getpid():
+            raise ConnectionFailed("a database in memory does not survive a fork; open a file")
+        if self._kept is None:
+            self._kept = await self._open(read_only=False)
+        elif not self._kept.usable:
+            await self._kept.cancel()
+        await self._kept.reset()
+        return self._kept
+
+    async def _open(self, *, read_only: bool) -> SQLiteConnection:
+        opening = Opening(self._location, read_only)
+        driver = aiosqlite.Connection(opening.connect, iter_chunk_size=64)
+        # A forgotten connection must not keep the process from ending. Threads are not offered
+        # publicly; before 0.22 the connection is its thread.
+        thread: Any = getattr(driver, "_thread", driver)
+        thread.daemon = True
+        try:
+            await driver
+        except BaseException:
+            opening.abandon()
+            raise
+        return SQLiteConnection(driver, opening)
+
+    async def close(self) -> None:
+        """Close what is in memory."""
+        if self._kept is not None and self._process == os.getpid():
+            await self._kept.really_close()
+        self._kept = None

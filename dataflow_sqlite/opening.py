@@ -1,0 +1,188 @@
+"""Opening a file or a database in memory, in one trip to the driver's thread."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from typing import Final
+
+from dataflow_core.errors import ConnectionFailed, CorruptDatabase, DataFlowError, LockTimeout
+from dataflow_sqlite.aggregates import register_aggregates
+from dataflow_sqlite.functions import register_functions
+from dataflow_sqlite.location import Location
+from dataflow_sqlite.results import FunctionErrors
+
+__all__ = ["Opening", "settings_script"]
+
+_LOG = logging.getLogger("dataflow.sqlite")
+_STATEMENTS: Final = 512
+_KIBIBYTES_PER_MEGABYTE: Final = 1024
+_BUSY_PAUSE: Final = 0.005
+# What SQLite itself waits for; the connection waits for the rest, where it can be cancelled.
+_BUSY_SLICE_MS: Final = 25
+
+_READING_PRAGMAS: Final = frozenset(
+    (
+        "collation_list",
+        "compile_options",
+        "database_list",
+        "foreign_key_check",
+        "foreign_key_list",
+        "function_list",
+        "index_info",
+        "index_list",
+        "index_xinfo",
+        "integrity_check",
+        "optimize",
+        "quick_check",
+        "table_info",
+        "table_list",
+        "table_xinfo",
+        "wal_checkpoint",
+    )
+)
+_CHANGING: Final = frozenset(
+    (
+        sqlite3.SQLITE_ATTACH,
+        sqlite3.SQLITE_DETACH,
+        sqlite3.SQLITE_CREATE_TEMP_TABLE,
+        sqlite3.SQLITE_CREATE_TEMP_VIEW,
+        sqlite3.SQLITE_CREATE_TEMP_TRIGGER,
+        sqlite3.SQLITE_CREATE_TEMP_INDEX,
+    )
+)
+
+
+def settings_script(location: Location, *, read_only: bool) -> str:
+    """The PRAGMAs of every connection, as one script."""
+    settings = {
+        "busy_timeout": min(_BUSY_SLICE_MS, round(location.busy_timeout * 1000)),
+        "foreign_keys": "ON",
+        # Checks of a model may call the functions of this package; all of them are harmless, so a
+        # file that comes from somebody else may call them as well.
+        "trusted_schema": "ON",
+        "synchronous": location.synchronous or "FULL",
+        "query_only": "ON" if read_only else "OFF",
+    }
+    if location.cache_size_mb is not None:
+        settings["cache_size"] = -location.cache_size_mb * _KIBIBYTES_PER_MEGABYTE
+    return "".join(f"PRAGMA {name} = {value};" for name, value in settings.items())
+
+
+class Opening:
+    """How one connection is opened, and what is known of it since."""
+
+    def __init__(self, location: Location, read_only: bool) -> None:
+        self.location = location
+        self.read_only = read_only
+        self.errors = FunctionErrors()
+        self.max_parameters = 999
+        self.state_changed = False
+        self._connection: sqlite3.Connection | None = None
+        self._abandoned = False
+
+    def connect(self) -> sqlite3.Connection:
+        """Open and set up; runs in the driver's thread. Raises errors that name the file."""
+        try:
+            connection = self._connect()
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+        try:
+            self._set_up(connection)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise self._failed(error) from error
+            raise
+        self._connection = connection
+        if self._abandoned:
+            connection.close()
+        return connection
+
+    def abandon(self) -> None:
+        """Close what was opened for somebody who no longer waits for it."""
+        self._abandoned = True
+        if self._connection is not None:
+            self._connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        if self.location.path is None:
+            name = "file::memory:"
+        else:
+            name = f"{self.location.path.as_uri()}?mode={self.location.mode}"
+        return sqlite3.connect(
+            name,
+            uri=True,
+            # Single statements commit by themselves; transactions are the core's.
+            isolation_level=None,
+            cached_statements=_STATEMENTS,
+            # `abandon` may close it from another thread, once nothing runs.
+            check_same_thread=False,
+            timeout=self.location.busy_timeout,
+        )
+
+    def _set_up(self, connection: sqlite3.Connection) -> None:
+        _refuse_text_in_double_quotes(connection)
+        self._set_journal_mode(connection)
+        connection.executescript(settings_script(self.location, read_only=self.read_only))
+        register_functions(connection, self.errors)
+        register_aggregates(connection, self.errors)
+        self.max_parameters = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+        connection.set_authorizer(self._watch)
+
+    def _set_journal_mode(self, connection: sqlite3.Connection) -> None:
+        current = _patiently(connection, "PRAGMA journal_mode", self.location.busy_timeout)
+        wanted = self.location.journal_mode
+        if wanted is None or current == wanted.lower():
+            return
+        # SQLite's busy timeout does not hold for this one: two that open a new file would collide.
+        result = _patiently(
+            connection, f"PRAGMA journal_mode = {wanted}", self.location.busy_timeout
+        )
+        if result == wanted.lower():
+            return
+        if self.location.explicit_journal:
+            raise ConnectionFailed(
+                f"{self.location} stays in journal mode {result}; {wanted} is not possible there",
+                path=str(self.location),
+            )
+        _LOG.warning("%s stays in journal mode %s", self.location, result)
+
+    def _watch(self, action: int, first: str | None, second: str | None, *_rest: str | None) -> int:
+        """Note what changes the session; asked once per statement that SQLite prepares."""
+        if action in _CHANGING or (
+            action == sqlite3.SQLITE_PRAGMA and second is not None and first not in _READING_PRAGMAS
+        ):
+            self.state_changed = True
+        return sqlite3.SQLITE_OK
+
+    def _failed(self, error: sqlite3.Error) -> DataFlowError:
+        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+        where = str(self.location)
+        if code == sqlite3.SQLITE_NOTADB:
+            return CorruptDatabase(f"{where} is not a SQLite database", path=where)
+        if code == sqlite3.SQLITE_CORRUPT:
+            return CorruptDatabase(f"{where} is damaged", path=where)
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return LockTimeout(f"{where} is locked by another connection", path=where)
+        return ConnectionFailed(f"{where} cannot be opened: {error}", path=where)
+
+
+def _patiently(connection: sqlite3.Connection, sql: str, busy_timeout: float) -> str:
+    deadline = time.monotonic() + busy_timeout
+    while True:
+        try:
+            return str(connection.execute(sql).fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+        time.sleep(_BUSY_PAUSE)
+
+
+def _refuse_text_in_double_quotes(connection: sqlite3.Connection) -> None:
+    """Make a misspelt name in double quotes an error, not a text; possible from Python 3.12."""
+    set_config = getattr(connection, "setconfig", None)
+    if set_config is not None:
+        set_config(sqlite3.SQLITE_DBCONFIG_DQS_DML, False)  # type: ignore[attr-defined]
+        set_config(sqlite3.SQLITE_DBCONFIG_DQS_DDL, False)  # type: ignore[attr-defined]

@@ -1,0 +1,206 @@
+"""How values are stored: the codec of every field type, and the declared names of columns.
+
+The text forms sort as their values do, so that comparisons and indexes work on what is stored.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import json
+import re
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+from dataflow_core.compile import PLAIN, Codec
+from dataflow_core.types import (
+    Binary,
+    Boolean,
+    Date,
+    Decimal,
+    Enumeration,
+    FieldType,
+    Float,
+    Integer,
+    Json,
+    Text,
+    Time,
+    Timestamp,
+    Uuid,
+)
+
+__all__ = [
+    "AUTOMATIC_KEY",
+    "SCALED_PRECISION",
+    "codec",
+    "declared_type",
+    "field_type",
+    "scaled_from_stored",
+    "stored_from_scaled",
+]
+
+AUTOMATIC_KEY: Final = "INTEGER"
+"""The declared type of a key that the database counts: exactly this word makes it the row's id."""
+
+SCALED_PRECISION: Final = 18
+"""Decimals of so many digits are stored as a scaled integer of 64 bits, longer ones as text."""
+
+# Wide enough for every Decimal; the context of the caller's thread could round.
+_EXACT: Final = decimal.Context(prec=100)
+_scaleb: Final = _EXACT.scaleb
+
+
+def stored_from_scaled(number: int, precision: int) -> int | str:
+    """The stored form of a Decimal of ``precision`` digits whose digits, unscaled, are ``number``.
+
+    Wide ones become text of a fixed width that sorts as the numbers do: the sign first, negative
+    ones with their digits complemented to nine.
+    """
+    if precision <= SCALED_PRECISION:
+        return number
+    if number >= 0:
+        return "1" + str(number).zfill(precision)
+    return "0" + str(_limit(precision) + number).zfill(precision)
+
+
+def scaled_from_stored(value: int | str, precision: int) -> int:
+    """The inverse of ``stored_from_scaled``."""
+    if not isinstance(value, str):
+        return value
+    if value[0] == "1":
+        return int(value[1:])
+    return int(value[1:]) - _limit(precision)
+
+
+def _limit(precision: int) -> int:
+    limit: int = 10**precision - 1
+    return limit
+
+
+def _decimal_codec(precision: int, scale: int) -> Codec:
+    if precision <= SCALED_PRECISION:
+
+        def encode_scaled(value: decimal.Decimal) -> int:
+            return int(_scaleb(value, scale))
+
+        def decode_scaled(value: int) -> decimal.Decimal:
+            return _scaleb(decimal.Decimal(value), -scale)
+
+        return Codec(encode_scaled, decode_scaled)
+
+    def encode_wide(value: decimal.Decimal) -> int | str:
+        return stored_from_scaled(int(_scaleb(value, scale)), precision)
+
+    def decode_wide(value: str) -> decimal.Decimal:
+        return _scaleb(decimal.Decimal(scaled_from_stored(value, precision)), -scale)
+
+    return Codec(encode_wide, decode_wide)
+
+
+def _encode_timestamp(value: dt.datetime) -> str:
+    return value.isoformat(" ", "microseconds")
+
+
+def _encode_time(value: dt.time) -> str:
+    return value.isoformat("microseconds")
+
+
+_TIMESTAMP: Final = Codec(_encode_timestamp, dt.datetime.fromisoformat)
+_DATE: Final = Codec(dt.date.isoformat, dt.date.fromisoformat)
+_TIME: Final = Codec(_encode_time, dt.time.fromisoformat)
+_UUID: Final = Codec(str, uuid.UUID)
+_BOOLEAN: Final = Codec(int, bool, "value == 1")
+_JSON: Final = Codec(
+    json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode,
+    json.loads,
+)
+
+_CODECS: Final[dict[type[FieldType], Codec]] = {
+    Integer: PLAIN,
+    Float: PLAIN,
+    Text: PLAIN,
+    Binary: PLAIN,
+    Boolean: _BOOLEAN,
+    Timestamp: _TIMESTAMP,
+    Date: _DATE,
+    Time: _TIME,
+    Uuid: _UUID,
+    Json: _JSON,
+}
+
+
+def codec(kind: FieldType) -> Codec:
+    """How values of a type travel to and from the driver."""
+    if isinstance(kind, Enumeration):
+        return codec(kind.base)
+    if isinstance(kind, Decimal):
+        return _decimal_codec(kind.precision, kind.scale)
+    return _CODECS[type(kind)]
+
+
+# One name for each type, both ways. SQLite derives a column's affinity from words inside the name:
+# none of these may turn a stored value into another one (text that looks like a number, above all).
+_ITEM_NAMES: Final[dict[FieldType, str]] = {
+    Integer(): "LONG",
+    Float(): "DOUBLE",
+    Text(): "STRING",
+    Boolean(): "BOOLEAN",
+}
+_NAMES: Final[dict[FieldType, str]] = {
+    Integer(): "BIGINT",
+    Integer(32): "INT",
+    Float(): "DOUBLE",
+    Boolean(): "BOOLEAN",
+    Text(): "TEXT",
+    Binary(): "BLOB",
+    Timestamp(): "DATETIMETEXT",
+    Date(): "DATETEXT",
+    Time(): "TIMETEXT",
+    Uuid(): "UUIDTEXT",
+    Json("any"): "JSONTEXT",
+    Json("object"): "JSONTEXT OBJECT",
+    Json("array"): "JSONTEXT LIST",
+    **{Json("array", item): f"JSONTEXT LIST OF {name}" for item, name in _ITEM_NAMES.items()},
+}
+_TYPES: Final = {name: kind for kind, name in _NAMES.items()} | {AUTOMATIC_KEY: Integer()}
+
+_SIZED: Final = re.compile(r"([A-Z ]+?) *\( *(\d{1,9})(?: *, *(\d{1,9}))? *\)")
+_SIZED_TYPES: Final[dict[tuple[str, int], Callable[..., FieldType]]] = {
+    ("VARCHAR", 1): Text,
+    ("DECIMAL", 2): Decimal,
+    ("DECIMALTEXT", 2): Decimal,
+}
+
+
+def declared_type(kind: FieldType) -> str:
+    """The declared type of a column for a field type."""
+    if isinstance(kind, Enumeration):
+        return declared_type(kind.base)
+    if isinstance(kind, Decimal):
+        # NUMERIC affinity would turn the digits of a wide one into a float.
+        word = "DECIMAL" if kind.precision <= SCALED_PRECISION else "DECIMALTEXT"
+        return f"{word}({kind.precision},{kind.scale})"
+    if isinstance(kind, Text) and kind.max_length is not None:
+        return f"VARCHAR({kind.max_length})"
+    return _NAMES[kind]
+
+
+def field_type(declared: str) -> FieldType | None:
+    """The field type of a column that this dialect declared; ``None`` if it did not.
+
+    An enumeration comes back as the type of its values: the values themselves are in a check.
+    """
+    word = " ".join(declared.upper().split())
+    plain = _TYPES.get(word)
+    if plain is not None:
+        return plain
+    sized = _SIZED.fullmatch(word)
+    if sized is None:
+        return None
+    sizes: list[Any] = [int(size) for size in sized.groups()[1:] if size is not None]
+    make = _SIZED_TYPES.get((sized[1], len(sizes)))
+    if make is None:
+        return None
+    kind = make(*sizes)
+    return kind if declared_type(kind).partition("(")[0] == sized[1] else None

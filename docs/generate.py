@@ -1,0 +1,266 @@
+"""Writes the tables of the reference pages from the code.
+
+    python docs/generate.py
+
+A table stands between `<!-- generated: name -->` and `<!-- end -->`. What the code cannot say, one
+line for each operator, stands in `descriptions.toml`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).resolve().parent
+if __name__ == "__main__":
+    sys.path.insert(0, str(DOCS.parent))
+
+from dataflow_core.aggregate.parse import STAGES  # noqa: E402 - run as a program, too
+from dataflow_core.aggregate.parse_group import ACCUMULATORS  # noqa: E402
+from dataflow_core.contract import hookspecs  # noqa: E402
+from dataflow_core.expressions.functions import FUNCTIONS, TRUNCATION_UNITS  # noqa: E402
+from dataflow_core.features import FEATURES  # noqa: E402
+from dataflow_core.filters.leaves import LEAVES, ONLY_WITH  # noqa: E402
+from dataflow_core.limits import Limits  # noqa: E402
+from dataflow_core.nodes.generate import KINDS  # noqa: E402
+from dataflow_core.nodes.values import LATER  # noqa: E402
+from dataflow_core.schema.annotations import SUPPORTED  # noqa: E402
+from dataflow_core.schema.declare import CORE_OPTIONS, field  # noqa: E402
+from dataflow_core.schema.naming import PLURALS  # noqa: E402
+from dataflow_core.settings import Settings  # noqa: E402
+from dataflow_core.updates.parse import OPERATORS  # noqa: E402
+from dataflow_sqlite.dialect import load as load_sqlite  # noqa: E402
+from dataflow_sqlite.plugin import dataflow_dialect  # noqa: E402
+
+DESCRIPTIONS: dict[str, dict[str, Any]] = tomllib.loads(
+    (DOCS / "descriptions.toml").read_text(encoding="utf-8")
+)
+
+# Operators of filters that the parser knows beside those under a field.
+LOGIC = ("$not", "$and", "$or", "$nor", "$elemMatch", "$expr", "$comment")
+
+WORDS: dict[str, tuple[str, ...]] = {
+    "filters": (*LEAVES, *ONLY_WITH, *LOGIC),
+    "updates": tuple(OPERATORS),
+    "stages": (*STAGES, "$sortByCount"),
+    "accumulators": tuple(ACCUMULATORS),
+    "functions": tuple(f"${name}" for name in FUNCTIONS),
+    "annotations": tuple(SUPPORTED.split(", ")),
+    "options": CORE_OPTIONS,
+    "parameters": tuple(
+        dict.fromkeys(name for kind in KINDS for name in kind.parameters if name not in LATER)
+    ),
+    "outputs": tuple(dict.fromkeys(name for kind in KINDS for name in kind.outputs)),
+}
+"""The words that the code knows, by the table of `descriptions.toml` that has a line for each."""
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; a bar inside a cell is written so that it does not end the cell."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
+
+
+def code(text: object) -> str:
+    """Text as code; nothing stays nothing."""
+    return f"`{text}`" if str(text) else ""
+
+
+def described(name: str, columns: Sequence[str]) -> str:
+    """A table of the words of one kind with example and description, in the order of the file."""
+    return table(
+        columns,
+        ([code(word), code(example), text] for word, (example, text) in DESCRIPTIONS[name].items()),
+    )
+
+
+def plain(name: str, columns: Sequence[str]) -> str:
+    """A table of the words of one kind with what is said of them."""
+    return table(
+        columns,
+        (
+            [code(word), *([text] if isinstance(text, str) else text)]
+            for word, text in DESCRIPTIONS[name].items()
+        ),
+    )
+
+
+def markdown(text: str) -> str:
+    """Text of a docstring as Markdown."""
+    return text.replace("``", "`")
+
+
+def documented(docstring: str | None, heading: str) -> dict[str, str]:
+    """The names that a section of a docstring explains: `name: text`, `one, two: text`."""
+    section = inspect.cleandoc(docstring or "").partition(f"{heading}:\n")[2]
+    section = section.split("\n\n")[0]
+    entries = re.findall(r"^    (\w[\w, ]*): (.*(?:\n      .*)*)", section, re.MULTILINE)
+    return {
+        name: markdown(" ".join(text.split()))
+        for names, text in entries
+        for name in names.replace(",", " ").split()
+    }
+
+
+def field_arguments() -> str:
+    """The arguments of `field(...)`, with defaults, from its signature and docstring."""
+    texts = documented(field.__doc__, "Parameters")
+    parameters = inspect.signature(field).parameters.values()
+    return table(
+        ("argument", "default", "meaning"),
+        ([code(p.name), _default(p.default), texts.get(p.name, "")] for p in parameters),
+    )
+
+
+def _default(value: Any) -> str:
+    return "" if type(value).__name__ == "_Missing" else code(repr(value).replace("'", '"'))
+
+
+def attributes_of(cls: type, columns: Sequence[str]) -> str:
+    """The attributes of a settings class, with defaults, from the class and its docstring."""
+    texts = documented(cls.__doc__, "Attributes")
+    rows = []
+    for attribute in cls.__attrs_attrs__:  # type: ignore[attr-defined]
+        if attribute.name in ("databases", "dialect_options", "given"):
+            continue
+        default = attribute.default
+        value = "`frozenset()`" if default == frozenset() else code(repr(default).replace("'", '"'))
+        rows.append([code(attribute.name), value, texts.get(attribute.name, "")])
+    return table(columns, rows)
+
+
+def plural_rules() -> str:
+    """How the name of a class becomes the name of its table."""
+    rows = []
+    for ending, plural, example in PLURALS:
+        rows.append([f"`-{ending}`" if ending else "any other", f"`-{plural}`", example])
+    return table(("a word that ends in", "ends then in", "example"), rows)
+
+
+def nodes() -> str:
+    """Each node with its parameters and outputs."""
+    rows = []
+    for kind in KINDS:
+        taken = [code(name) for name in kind.parameters if name not in LATER]
+        if kind.keys_in:
+            taken.insert(0, "the key")
+        if kind.fields_in:
+            taken.insert(0, "the fields")
+        given = [code(name) for name in kind.outputs]
+        if kind.fields_out:
+            given.insert(0, "the fields")
+        name = code(f"User{kind.suffix}Node")
+        rows.append([name, kind.description, ", ".join(taken), ", ".join(given)])
+    return table(("node", "what it does", "parameters", "results"), rows)
+
+
+def later() -> str:
+    """Parameters that are known but refused as yet."""
+    return table(("parameter", "why"), ([code(name), reason] for name, reason in LATER.items()))
+
+
+def hooks() -> str:
+    """The hooks with their arguments and what they are for."""
+    found = [
+        (name, function)
+        for name, function in vars(hookspecs).items()
+        if name.startswith("dataflow_") and inspect.isfunction(function)
+    ]
+    parts = []
+    for name, function in found:
+        signature = str(inspect.signature(function)).replace("'", "")
+        parts.append(f"### `{name}`\n\n    {name}{signature}\n\n{markdown(inspect.getdoc(function) or '')}")
+    return "\n\n".join(parts)
+
+
+def features() -> str:
+    """The features with their tier, and how SQLite declares each."""
+    declared = load_sqlite().features
+    rows = []
+    for feature in FEATURES.values():
+        level = declared[feature.id]
+        said = level.level.replace("_", " ") + (f": {level.reason}" if level.reason else "")
+        rows.append([code(feature.id), feature.tier, feature.description, said])
+    return table(("feature", "tier", "what it is", "SQLite"), rows)
+
+
+def sqlite_options() -> str:
+    """The options of the SQLite dialect."""
+    options = dataflow_dialect().options
+    return table(
+        ("option", "type", "meaning"),
+        ([code(o.name), code(_type_name(o.kind)), o.description] for o in options),
+    )
+
+
+def _type_name(kind: Any) -> str:
+    return " | ".join(item.__name__ for item in (kind if isinstance(kind, tuple) else (kind,)))
+
+
+GENERATED: dict[str, Callable[[], str]] = {
+    "filters": lambda: described("filters", ("operator", "example", "true of rows where")),
+    "updates": lambda: described("updates", ("operator", "example", "what it does")),
+    "stages": lambda: described("stages", ("stage", "example", "what it does")),
+    "accumulators": lambda: plain("accumulators", ("accumulator", "gives", "of no values")),
+    "functions": lambda: described("functions", ("function", "example", "gives")),
+    "date units": lambda: ", ".join(code(unit) for unit in TRUNCATION_UNITS),
+    "annotations": lambda: plain("annotations", ("annotation", "what is stored", "sizes")),
+    "options": lambda: plain("options", ("option", "meaning")),
+    "parameters": lambda: plain("parameters", ("parameter", "meaning")),
+    "outputs": lambda: plain("outputs", ("result", "meaning")),
+    "nodes": nodes,
+    "later parameters": later,
+    "field": field_arguments,
+    "plurals": plural_rules,
+    "hooks": hooks,
+    "features": features,
+    "limits": lambda: attributes_of(Limits, ("limit", "default", "meaning")),
+    "settings": lambda: attributes_of(Settings, ("argument", "default", "meaning")),
+    "sqlite options": sqlite_options,
+}
+"""What can stand between two markers, by the name in the marker."""
+
+_MARKED = re.compile(
+    r"(?P<start><!-- generated: (?P<name>[\w ]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL
+)
+
+
+def rendered(page: str) -> str:
+    """The text of a page with every generated part as the code has it now.
+
+    Raises KeyError for a marker whose name is unknown.
+    """
+    return _MARKED.sub(
+        lambda found: f"{found['start']}\n{GENERATED[found['name']]()}\n\n{found['end']}", page
+    )
+
+
+def names(page: str) -> list[str]:
+    """The names of the generated parts of a page."""
+    return [found["name"] for found in _MARKED.finditer(page)]
+
+
+def pages() -> list[Path]:
+    """The pages of the documentation."""
+    return [DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md"))]
+
+
+def main() -> None:
+    """Write every page anew that differs from the code."""
+    for page in pages():
+        old = page.read_text(encoding="utf-8")
+        new = rendered(old)
+        if new != old:
+            page.write_text(new, encoding="utf-8")
+            print(f"wrote {page.relative_to(DOCS.parent)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""What every test run has: a seed, and a summary that names what it ran on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import sys
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+DEFAULT_SEED = 20130101
+
+# A slice draws the same examples on every run; the long bars draw new ones and print what failed.
+settings.register_profile(
+    "slice",
+    derandomize=True,
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "full",
+    deadline=None,
+    max_examples=2_000,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+def bars_are_full() -> bool:
+    """Whether the long bars run in full size (`tox -e bars`) and not as a slice."""
+    return os.environ.get("DATAFLOW_BARS") == "full"
+
+
+settings.load_profile("full" if bars_are_full() else "slice")
+
+
+def databases() -> dict[str, str]:
+    """The databases of this run with their versions."""
+    return {"SQLite": sqlite3.sqlite_version}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of this repository."""
+    group = parser.getgroup("dataflow")
+    group.addoption(
+        "--seed",
+        type=int,
+        default=DEFAULT_SEED,
+        help="seed of the random tests (default: %(default)s)",
+    )
+    group.addoption(
+        "--summary-file",
+        type=Path,
+        default=None,
+        help="write the two numbers 'passed failed' to this file",
+    )
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """The seed of the run; a failing test that uses it prints it."""
+    return int(request.config.getoption("--seed"))
+
+
+@pytest.fixture
+def full_bars() -> bool:
+    """Whether a long bar runs in full size."""
+    return bars_are_full()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Print the seed beside a failure that may depend on it."""
+    report = yield
+    if report.failed and "seed" in getattr(item, "fixturenames", ()):
+        number = item.config.getoption("--seed")
+        report.sections.append(("seed", f"run again with --seed={number}"))
+    return report
+
+
+def run_description() -> str:
+    """The interpreter and the databases in one line."""
+    names = ", ".join(f"{name} {version}" for name, version in databases().items())
+    python = f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})"
+    return f"{python}, {names}"
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say before the run what it runs on."""
+    size = "full" if bars_are_full() else "slice"
+    return f"dataflow: {run_description()}, bars: {size}, seed: {config.getoption('--seed')}"
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say after the run what it ran on, with the counts."""
+    count = {word: len(reports) for word, reports in terminalreporter.stats.items()}
+    passed = count.get("passed", 0) + count.get("xfailed", 0)
+    failed = count.get("failed", 0) + count.get("error", 0)
+    not_run = count.get("skipped", 0)
+    terminalreporter.write_line(
+        f"{run_description()}: {passed} passed, {failed} failed, {not_run} not run"
+    )
+    summary_file = config.getoption("--summary-file")
+    if summary_file is not None:
+        summary_file.write_text(f"{passed} {failed}\n", encoding="utf-8")

@@ -1,0 +1,162 @@
+"""Instances and nodes that need no database: they keep their tables in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from dataflow_core.errors import UnknownNode
+from dataflow_core.nodes.base import (
+    NOTHING_TOUCHED,
+    Context,
+    Effect,
+    NodeType,
+    Output,
+    Parameter,
+)
+from dataflow_core.nodes.registry import register_owner
+from dataflow_core.types import Integer, Json, Text, Uuid
+
+EVERYTHING = Effect(everything=True)
+
+
+def touching(
+    reads: Iterable[str] = (), writes: Iterable[str] = (), database: str = "primary"
+) -> Effect:
+    """The effect of a node on tables of one database."""
+    return Effect(
+        reads=frozenset((database, table) for table in reads),
+        writes=frozenset((database, table) for table in writes),
+        databases=frozenset({database}),
+    )
+
+
+async def echo(context: Context, parameters: dict[str, Any]) -> dict[str, Any]:
+    """A node's work: give back what it was given."""
+    return {"result": dict(parameters), **parameters}
+
+
+class FakeOwner:
+    """What stands for a ``DataFlow`` instance: node types by name, and transactions in a log."""
+
+    def __init__(self, name: str = "fake", *, live: bool = True) -> None:
+        self.name = name
+        self.types: dict[str, NodeType] = {}
+        self.log: list[str] = []
+        self._transaction: ContextVar[str | None] = ContextVar("transaction", default=None)
+        if live:
+            register_owner(self)
+
+    def node_type(self, name: str) -> NodeType:
+        """The node type of that name."""
+        if name not in self.types:
+            raise UnknownNode(f"unknown node type {name!r}")
+        return self.types[name]
+
+    def node_names(self) -> tuple[str, ...]:
+        """All names."""
+        return tuple(self.types)
+
+    @asynccontextmanager
+    async def transaction(self, database: str = "primary") -> AsyncIterator[None]:
+        """A transaction that only notes how it began and ended."""
+        self.log.append(f"begin {database}")
+        token = self._transaction.set(database)
+        try:
+            yield
+        except BaseException:
+            self.log.append("rollback")
+            raise
+        else:
+            self.log.append("commit")
+        finally:
+            self._transaction.reset(token)
+
+    def current_transaction(self) -> str | None:
+        """The database of the transaction in force."""
+        return self._transaction.get()
+
+    def add(
+        self,
+        name: str,
+        run: Callable[[Context, dict[str, Any]], Any] = echo,
+        *,
+        parameters: Iterable[Parameter | str] | None = None,
+        outputs: Iterable[Output | str] | None = None,
+        effect: Effect = NOTHING_TOUCHED,
+        check: Callable[[Mapping[str, Any]], None] | None = None,
+        last: bool = False,
+        common: bool = False,
+    ) -> NodeType:
+        """Register a node type; without ``parameters`` it takes any name."""
+        taken = [Parameter(one) if isinstance(one, str) else one for one in parameters or ()]
+        given = None
+        if outputs is not None:
+            found = [Output(one) if isinstance(one, str) else one for one in outputs]
+            given = {one.name: one for one in found}
+        self.types[name] = NodeType(
+            name=name,
+            owner=self,
+            run=run,
+            parameters={one.name: one for one in taken},
+            outputs=given,
+            effect=lambda: effect,
+            check=check,
+            open_parameters=parameters is None,
+            last=last,
+            common=common,
+        )
+        return self.types[name]
+
+
+def user_owner() -> FakeOwner:
+    """An instance with nodes that make a row, change one, and take anything."""
+    owner = FakeOwner(live=False)
+    owner.add(
+        "UserCreateNode",
+        parameters=[
+            Parameter("name", required=True, type=Text(), unless=("values",)),
+            Parameter("values"),
+            Parameter("age", type=Integer()),
+        ],
+        outputs=[Output("result"), Output("id", Integer()), Output("name", Text())],
+    )
+    owner.add(
+        "UserUpdateNode",
+        parameters=[
+            Parameter("id", required=True, type=Integer()),
+            Parameter("user_id", type=Integer(), alias_of="id"),
+            Parameter("fields", type=Json("object")),
+            Parameter("ids", type=Json("array")),
+            Parameter("key", type=Uuid()),
+        ],
+        outputs=["result"],
+    )
+    owner.add("FreeNode")
+    return owner
+
+
+class Gate:
+    """Counts the nodes that are inside at the same time, and can hold them there."""
+
+    def __init__(self) -> None:
+        self.inside = 0
+        self.most = 0
+        self.cancelled: list[str] = []
+        self.finished: list[str] = []
+
+    async def pass_through(self, name: str, seconds: float = 0.0) -> None:
+        """Stay inside for a while."""
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        try:
+            await asyncio.sleep(seconds)
+            self.finished.append(name)
+        except asyncio.CancelledError:
+            self.cancelled.append(name)
+            raise
+        finally:
+            self.inside -= 1

@@ -1,0 +1,34 @@
+"""What several test modules use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dataflow_core.schema import Field, Model
+from dataflow_core.types import FieldType, Integer
+from dataflow_core.url import DatabaseURL, parse_url
+
+SLOW = (
+    "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers"
+    " WHERE n < 1000000000) SELECT count(*) FROM numbers"
+)
+
+
+def read_url(text: str) -> DatabaseURL:
+    """The URL of a test."""
+    return parse_url(text)
+
+
+def key() -> Field:
+    """A key that the database counts."""
+    return Field("id", Integer(), "id", primary_key=True, generated="database")
+
+
+def column(name: str, kind: FieldType, **options: Any) -> Field:
+    """A field whose column has its name."""
+    return Field(name, kind, name, **options)
+
+
+def model(*fields: Field, table: str = "things", **options: Any) -> Model:
+    """A model with an automatic key and more fields."""
+    return Model("Thing", table, (key(), *fields), **options)
