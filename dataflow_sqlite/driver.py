@@ -234,6 +234,10 @@ def _quoted(name: str) -> str:
     return f'"{escaped}"'
 
 
+async def _connected(driver: aiosqlite.Connection) -> None:
+    await driver
+
+
 class SQLiteDriver:
     """One database: a file with one writer and several readers, or one connection in memory."""
 
@@ -279,11 +283,18 @@ class SQLiteDriver:
         # publicly; before 0.22 the connection is its thread.
         thread: Any = getattr(driver, "_thread", driver)
         thread.daemon = True
+        connecting = asyncio.ensure_future(_connected(driver))
         try:
-            await driver
-        except BaseException:
-            opening.abandon()
+            await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            # Takes no longer than one attempt, and leaves no thread and no file behind.
+            opening.abandoned = True
+            await asyncio.wait({connecting})
+            await driver.close()
             raise
+        if opening.failure is not None:
+            await driver.close()
+            raise opening.failure
         return SQLiteConnection(driver, opening)
 
     async def close(self) -> None:

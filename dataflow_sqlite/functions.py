@@ -7,7 +7,6 @@ SQLite reports a failing function without its reason, so the reason is kept in t
 from __future__ import annotations
 
 import datetime as dt
-import json
 import math
 import sqlite3
 from collections.abc import Callable
@@ -114,31 +113,6 @@ def _date_trunc(text: str, unit: str) -> str:
     return (start + _CUT["day"][1])[: len(text)]
 
 
-def _json_equal(left: str, right: str) -> int:
-    return 1 if left == right or _same(json.loads(left), json.loads(right)) else 0
-
-
-def _same(left: Any, right: Any) -> bool:
-    """Equality of JSON values: 1 is 1.0, but True is not 1; the order of keys does not matter."""
-    stack = [(left, right)]
-    while stack:
-        one, other = stack.pop()
-        if isinstance(one, bool) or isinstance(other, bool):
-            if one is not other:
-                return False
-        elif isinstance(one, dict) and isinstance(other, dict):
-            if one.keys() != other.keys():
-                return False
-            stack.extend((item, other[key]) for key, item in one.items())
-        elif isinstance(one, list) and isinstance(other, list):
-            if len(one) != len(other):
-                return False
-            stack.extend(zip(one, other, strict=True))
-        elif one != other:
-            return False
-    return True
-
-
 FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
     "dataflow_fold": (1, fold),
     "dataflow_upper": (1, upper),
@@ -158,7 +132,6 @@ FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
     "dataflow_ceil": (1, _ceil),
     "dataflow_floor": (1, _floor),
     "dataflow_date_trunc": (2, _date_trunc),
-    "dataflow_json_equal": (2, _json_equal),
     **DECIMAL_FUNCTIONS,
 }
 """Name in SQL -> number of arguments, function. A NULL argument makes the result NULL."""

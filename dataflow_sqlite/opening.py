@@ -79,32 +79,32 @@ class Opening:
         self.errors = FunctionErrors()
         self.max_parameters = 999
         self.state_changed = False
-        self._connection: sqlite3.Connection | None = None
-        self._abandoned = False
+        self.failure: Exception | None = None
+        self.abandoned = False
 
     def connect(self) -> sqlite3.Connection:
-        """Open and set up; runs in the driver's thread. Raises errors that name the file."""
+        """Open and set up; runs in the driver's thread.
+
+        Never raises: after an exception the driver would end its thread without telling when, and
+        the thread could outlive the event loop. The reason is kept as ``failure``.
+        """
         try:
-            connection = self._connect()
+            return self._opened()
         except sqlite3.Error as error:
-            raise self._failed(error) from error
+            self.failure = self._failed(error)
+            self.failure.__cause__ = error
+        except Exception as error:
+            self.failure = error
+        return sqlite3.connect(":memory:")
+
+    def _opened(self) -> sqlite3.Connection:
+        connection = self._connect()
         try:
             self._set_up(connection)
-        except BaseException as error:
+        except BaseException:
             connection.close()
-            if isinstance(error, sqlite3.Error):
-                raise self._failed(error) from error
             raise
-        self._connection = connection
-        if self._abandoned:
-            connection.close()
         return connection
-
-    def abandon(self) -> None:
-        """Close what was opened for somebody who no longer waits for it."""
-        self._abandoned = True
-        if self._connection is not None:
-            self._connection.close()
 
     def _connect(self) -> sqlite3.Connection:
         if self.location.path is None:
@@ -117,9 +117,7 @@ class Opening:
             # Single statements commit by themselves; transactions are the core's.
             isolation_level=None,
             cached_statements=_STATEMENTS,
-            # `abandon` may close it from another thread, once nothing runs.
-            check_same_thread=False,
-            timeout=self.location.busy_timeout,
+            timeout=_BUSY_SLICE_MS / 1000,
         )
 
     def _set_up(self, connection: sqlite3.Connection) -> None:
@@ -132,14 +130,12 @@ class Opening:
         connection.set_authorizer(self._watch)
 
     def _set_journal_mode(self, connection: sqlite3.Connection) -> None:
-        current = _patiently(connection, "PRAGMA journal_mode", self.location.busy_timeout)
+        current = self._patiently(connection, "PRAGMA journal_mode")
         wanted = self.location.journal_mode
         if wanted is None or current == wanted.lower():
             return
         # SQLite's busy timeout does not hold for this one: two that open a new file would collide.
-        result = _patiently(
-            connection, f"PRAGMA journal_mode = {wanted}", self.location.busy_timeout
-        )
+        result = self._patiently(connection, f"PRAGMA journal_mode = {wanted}")
         if result == wanted.lower():
             return
         if self.location.explicit_journal:
@@ -148,6 +144,17 @@ class Opening:
                 path=str(self.location),
             )
         _LOG.warning("%s stays in journal mode %s", self.location, result)
+
+    def _patiently(self, connection: sqlite3.Connection, sql: str) -> str:
+        deadline = time.monotonic() + self.location.busy_timeout
+        while True:
+            try:
+                return str(connection.execute(sql).fetchone()[0])
+            except sqlite3.OperationalError as error:
+                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or self.abandoned or time.monotonic() >= deadline:
+                    raise
+            time.sleep(_BUSY_PAUSE)
 
     def _watch(self, action: int, first: str | None, second: str | None, *_rest: str | None) -> int:
         """Note what changes the session; asked once per statement that SQLite prepares."""
@@ -167,17 +174,6 @@ class Opening:
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return LockTimeout(f"{where} is locked by another connection", path=where)
         return ConnectionFailed(f"{where} cannot be opened: {error}", path=where)
-
-
-def _patiently(connection: sqlite3.Connection, sql: str, busy_timeout: float) -> str:
-    deadline = time.monotonic() + busy_timeout
-    while True:
-        try:
-            return str(connection.execute(sql).fetchone()[0])
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
-                raise
-        time.sleep(_BUSY_PAUSE)
 
 
 def _refuse_text_in_double_quotes(connection: sqlite3.Connection) -> None:

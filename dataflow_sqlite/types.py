@@ -11,6 +11,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 from dataflow_core.compile import PLAIN, Codec
@@ -78,6 +79,7 @@ def _limit(precision: int) -> int:
     return limit
 
 
+@lru_cache(maxsize=1_024)
 def _decimal_codec(precision: int, scale: int) -> Codec:
     if precision <= SCALED_PRECISION:
 
@@ -96,6 +98,10 @@ def _decimal_codec(precision: int, scale: int) -> Codec:
         return _scaleb(decimal.Decimal(scaled_from_stored(value, precision)), -scale)
 
     return Codec(encode_wide, decode_wide)
+
+
+# SQLite keeps 1.0 as an integer and, after an upsert, returns it as one.
+_FLOAT: Final = Codec(decode=float, decode_source="value + 0.0")
 
 
 def _encode_timestamp(value: dt.datetime) -> str:
@@ -118,7 +124,7 @@ _JSON: Final = Codec(
 
 _CODECS: Final[dict[type[FieldType], Codec]] = {
     Integer: PLAIN,
-    Float: PLAIN,
+    Float: _FLOAT,
     Text: PLAIN,
     Binary: PLAIN,
     Boolean: _BOOLEAN,
@@ -136,7 +142,22 @@ def codec(kind: FieldType) -> Codec:
         return codec(kind.base)
     if isinstance(kind, Decimal):
         return _decimal_codec(kind.precision, kind.scale)
+    if isinstance(kind, Json) and kind.item is not None:
+        return _list_codec(kind.item)
     return _CODECS[type(kind)]
+
+
+@lru_cache(maxsize=256)
+def _list_codec(item: FieldType) -> Codec:
+    """A list of typed elements; those that an aggregate collected are in their stored form."""
+    decode = bytes.fromhex if isinstance(item, Binary) else codec(item).decode
+    if decode is None or isinstance(item, Float):
+        return _JSON
+
+    def decode_list(text: str) -> list[Any]:
+        return [None if value is None else decode(value) for value in json.loads(text)]
+
+    return Codec(_JSON.encode, decode_list)
 
 
 # One name for each type, both ways. SQLite derives a column's affinity from words inside the name:

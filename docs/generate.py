@@ -27,9 +27,10 @@ from dataflow_core.expressions.functions import FUNCTIONS, TRUNCATION_UNITS  # n
 from dataflow_core.features import FEATURES  # noqa: E402
 from dataflow_core.filters.leaves import LEAVES, ONLY_WITH  # noqa: E402
 from dataflow_core.limits import Limits  # noqa: E402
-from dataflow_core.nodes.generate import KINDS  # noqa: E402
+from dataflow_core.nodes.generate import KINDS, RESERVED_NAMES  # noqa: E402
 from dataflow_core.nodes.values import LATER  # noqa: E402
 from dataflow_core.schema.annotations import SUPPORTED  # noqa: E402
+from dataflow_core.schema.checks import CHECKS  # noqa: E402
 from dataflow_core.schema.declare import CORE_OPTIONS, field  # noqa: E402
 from dataflow_core.schema.naming import PLURALS  # noqa: E402
 from dataflow_core.settings import Settings  # noqa: E402
@@ -52,6 +53,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "functions": tuple(f"${name}" for name in FUNCTIONS),
     "annotations": tuple(SUPPORTED.split(", ")),
     "options": CORE_OPTIONS,
+    "checks": tuple(CHECKS),
     "parameters": tuple(
         dict.fromkeys(name for kind in KINDS for name in kind.parameters if name not in LATER)
     ),
@@ -176,7 +178,9 @@ def hooks() -> str:
     parts = []
     for name, function in found:
         signature = str(inspect.signature(function)).replace("'", "")
-        parts.append(f"### `{name}`\n\n    {name}{signature}\n\n{markdown(inspect.getdoc(function) or '')}")
+        parts.append(
+            f"### `{name}`\n\n    {name}{signature}\n\n{markdown(inspect.getdoc(function) or '')}"
+        )
     return "\n\n".join(parts)
 
 
@@ -217,6 +221,8 @@ GENERATED: dict[str, Callable[[], str]] = {
     "outputs": lambda: plain("outputs", ("result", "meaning")),
     "nodes": nodes,
     "later parameters": later,
+    "checks": lambda: plain("checks", ("check", "reports that")),
+    "reserved names": lambda: ", ".join(code(name) for name in sorted(RESERVED_NAMES)),
     "field": field_arguments,
     "plurals": plural_rules,
     "hooks": hooks,

@@ -69,10 +69,14 @@ class _State:
 
     def pipeline(self, document: Any, *, nested: bool) -> Pipeline:
         if not isinstance(document, list | tuple):
-            raise InvalidPipeline(f"{self.name}: a pipeline is a list of stages, got {quoted(document)}")
+            raise InvalidPipeline(
+                f"{self.name}: a pipeline is a list of stages, got {quoted(document)}"
+            )
         limit = self.bindings.limits.pipeline_stages
         if len(document) > limit:
-            raise LimitExceeded(f"{self.name}: the pipeline has {len(document)} stages, at most {limit}")
+            raise LimitExceeded(
+                f"{self.name}: the pipeline has {len(document)} stages, at most {limit}"
+            )
         source = self.fields
         stages: list[Stage] = []
         for index, item in enumerate(_expanded(document)):
@@ -90,7 +94,9 @@ class _State:
         if make is None:
             raise UnknownOperator(
                 f"{where}: there is no stage {quoted(key)}",
-                suggestion=nearest(key, (*STAGES, "$sortByCount")) if isinstance(key, str) else None,
+                suggestion=nearest(key, (*STAGES, "$sortByCount"))
+                if isinstance(key, str)
+                else None,
                 operator=quoted(key),
             )
         if nested and key == "$facet":
@@ -207,7 +213,9 @@ def _project(state: _State, value: Any, where: str) -> Stage:
             names = _key_parts(state) if name == "_id" else [name]
             columns.extend(_computed(part, FieldValue(state.scope.field(part))) for part in names)
         else:
-            expression = parse_expression(document, state.scope, state.bindings, f"{where}.{quoted(name)[1:-1]}")
+            expression = parse_expression(
+                document, state.scope, state.bindings, f"{where}.{quoted(name)[1:-1]}"
+            )
             columns.append(_computed(check_alias(name, where), expression))
     return _projected(state, columns)
 
@@ -218,7 +226,9 @@ def _is_mark(value: Any) -> bool:
 
 def _key_parts(state: _State) -> list[str]:
     """The fields that together are ``_id`` after a group."""
-    return [field.name for field in state.fields if field.name == "_id" or field.name.startswith("_id.")]
+    return [
+        field.name for field in state.fields if field.name == "_id" or field.name.startswith("_id.")
+    ]
 
 
 def _add_fields(state: _State, value: Any, where: str) -> Stage:
@@ -226,7 +236,9 @@ def _add_fields(state: _State, value: Any, where: str) -> Stage:
         raise InvalidPipeline(f"{where}: takes a dict of fields, got {quoted(value)}")
     columns = {field.name: _computed(field.name, FieldValue(field)) for field in state.fields}
     for name, document in value.items():
-        expression = parse_expression(document, state.scope, state.bindings, f"{where}.{quoted(name)[1:-1]}")
+        expression = parse_expression(
+            document, state.scope, state.bindings, f"{where}.{quoted(name)[1:-1]}"
+        )
         columns[name] = _computed(check_alias(name, where), expression)
     return _projected(state, list(columns.values()))
 
@@ -237,7 +249,11 @@ def _unset(state: _State, value: Any, where: str) -> Stage:
         raise InvalidPipeline(f"{where}: takes a name or a list of names, got {quoted(value)}")
     dropped = set()
     for name in names:
-        dropped.update(_key_parts(state) if name == "_id" and _key_parts(state) else [state.scope.field(name).name])
+        dropped.update(
+            _key_parts(state)
+            if name == "_id" and _key_parts(state)
+            else [state.scope.field(name).name]
+        )
     kept = [field for field in state.fields if field.name not in dropped]
     if not kept:
         raise InvalidPipeline(f"{where}: no field is left")
@@ -257,7 +273,11 @@ def _facet(state: _State, value: Any, where: str) -> Stage:
 
 def _union_with(state: _State, value: Any, where: str) -> Stage:
     document = {"coll": value} if isinstance(value, str) else value
-    if not isinstance(document, Mapping) or "coll" not in document or set(document) - {"coll", "pipeline"}:
+    if (
+        not isinstance(document, Mapping)
+        or "coll" not in document
+        or set(document) - {"coll", "pipeline"}
+    ):
         raise InvalidPipeline(f"{where}: takes a model, or {{'coll': model, 'pipeline': [...]}}")
     if state.lookup is None or not isinstance(document["coll"], str):
         raise InvalidPipeline(f"{where}: there is no model {quoted(document['coll'])}")

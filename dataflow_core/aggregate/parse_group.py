@@ -101,7 +101,10 @@ def _accumulator(
 def _median_input(operand: Any, where: str) -> Any:
     """``{"input": expression, "method": "approximate"}`` or the expression alone."""
     if isinstance(operand, Mapping) and "input" in operand:
-        if set(operand) - {"input", "method"} or operand.get("method", "approximate") != "approximate":
+        if (
+            set(operand) - {"input", "method"}
+            or operand.get("method", "approximate") != "approximate"
+        ):
             raise InvalidPipeline(f"{where}: $median takes input, and method 'approximate'")
         return operand["input"]
     return operand
@@ -167,8 +170,8 @@ def _bucket_key(
         arguments += [Call("and", inside, Boolean()), literal(low)]
     if default is None:
         # MongoDB fails at the first row outside the boundaries; here the query is refused instead.
-        raise InvalidPipeline(f"{where}: default is missing: the key of the rows outside the boundaries")
+        raise InvalidPipeline(
+            f"{where}: default is missing: the key of the rows outside the boundaries"
+        )
     arguments.append(literal(kind.check(default, f"{where}.default")))
     return Call("switch", tuple(arguments), kind)
-
-

@@ -127,11 +127,15 @@ def _check_option(option: Option, value: Any) -> None:
     kinds = option.kind if isinstance(option.kind, tuple) else (option.kind,)
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         expected = " or ".join(kind.__name__ for kind in kinds)
-        raise InvalidOption(f"{option.name}: expected {expected}, got {quoted(value)}", option=option.name)
+        raise InvalidOption(
+            f"{option.name}: expected {expected}, got {quoted(value)}", option=option.name
+        )
     text = value.upper() if isinstance(value, str) else value
     if option.choices and text not in option.choices:
         choices = ", ".join(map(str, option.choices))
-        raise InvalidOption(f"{option.name}: expected one of {choices}, got {quoted(value)}", option=option.name)
+        raise InvalidOption(
+            f"{option.name}: expected one of {choices}, got {quoted(value)}", option=option.name
+        )
 
 
 def _log_statement(sql: str, parameters: int) -> None:

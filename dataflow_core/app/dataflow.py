@@ -76,7 +76,9 @@ class DataFlow:
         if self.settings.log_level is not None:
             logging.getLogger("dataflow").setLevel(self.settings.log_level)
         self.plugins = Plugins(
-            disabled=self.settings.disabled_plugins, trace=self.settings.trace_hooks, plugins=plugins
+            disabled=self.settings.disabled_plugins,
+            trace=self.settings.trace_hooks,
+            plugins=plugins,
         )
         self._databases = Databases(self.settings, self.plugins, self._models_of)
         self._registry = Registry(self, self._databases.engine, self.settings.max_rows)
@@ -95,13 +97,13 @@ class DataFlow:
 
         ``validation`` (``off``, ``warn``, ``strict``) is the mode of the registration checks.
         """
-        namespace = sys._getframe(1).f_locals  # noqa: SLF001 - annotations may name what is local there
+        namespace = sys._getframe(1).f_locals
 
         def register(cls: Class) -> Class:
             mode = self.settings.validation if validation is None else validation
             made = self._registry.add_class(cls, mode, namespace)
             refuse_instances(cls)
-            self.nodes._add(cls.__name__, ModelHandle(cls.__name__, made, self._context))  # noqa: SLF001
+            self.nodes._add(cls.__name__, ModelHandle(cls.__name__, made, self._context))
             return cls
 
         return register if cls is None else register(cls)
@@ -165,7 +167,9 @@ class DataFlow:
         read_only: bool = False,
     ) -> TransactionScope:
         """``async with db.transaction():`` all or nothing for every call inside; nested: a savepoint."""
-        return self._databases.engine(database).transaction(isolation=isolation, read_only=read_only)
+        return self._databases.engine(database).transaction(
+            isolation=isolation, read_only=read_only
+        )
 
     def current_transaction(self, database: str = "primary") -> Any:
         """The transaction in force, or ``None``."""

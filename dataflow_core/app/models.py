@@ -40,7 +40,9 @@ class Registry:
     models: dict[str, Model] = field(factory=dict)
     nodes: dict[str, NodeType] = field(factory=dict)
 
-    def add_class(self, cls: type, validation: Any, namespace: Mapping[str, Any]) -> dict[str, NodeType]:
+    def add_class(
+        self, cls: type, validation: Any, namespace: Mapping[str, Any]
+    ) -> dict[str, NodeType]:
         """Register a class as a model; the node types by kind. Raises ``ModelError``s."""
         if not isinstance(cls, type):
             raise InvalidModel(f"db.model decorates a class, got {quoted(cls)}")
@@ -113,7 +115,7 @@ class Registry:
 def refuse_instances(cls: type) -> None:
     """Make calling a model class say what to use instead."""
 
-    def __init__(self: Any, *_arguments: Any, **_fields: Any) -> None:  # noqa: N807
+    def __init__(self: Any, *_arguments: Any, **_fields: Any) -> None:
         name = type(self).__name__
         raise ModelNotInstantiable(
             f"{name} is a model and has no instances; its rows are made by a node:"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from dataflow_core.compile.build import Build, Render
@@ -40,7 +40,7 @@ class BaseCompiler:
     calls: ClassVar[dict[str, Render]] = CALL_TABLE
     changes: ClassVar[dict[type, Render]] = CHANGES
     operations: ClassVar[dict[type, Any]] = OPERATIONS
-    codecs: ClassVar[dict[type, Any]] = {}
+    codecs: ClassVar[dict[type, Codec | Callable[[Any], Codec]]] = {}
     """Field type -> codec, or a function from the type to its codec."""
 
     def __init__(self, features: Mapping[str, Feature]) -> None:
@@ -56,7 +56,7 @@ class BaseCompiler:
         if isinstance(kind, Enumeration):
             return self.codec(kind.base)
         entry = self.codecs.get(type(kind), PLAIN)
-        return entry(kind) if callable(entry) else entry
+        return entry if isinstance(entry, Codec) else entry(kind)
 
     # Small spellings
 

@@ -57,7 +57,9 @@ def _or_value(item: Assignment, column: str, otherwise: str, changed: str) -> st
 def _increment(compiler: BaseCompiler, item: Assignment, build: Build) -> str:
     build.need("updates.arithmetic")
     column, amount = build.column(item.field), build.bind(_change(item).slot)
-    return _or_value(item, column, amount, compiler.arithmetic("add", [column, amount], item.field.type))
+    return _or_value(
+        item, column, amount, compiler.arithmetic("add", [column, amount], item.field.type)
+    )
 
 
 def _multiply(compiler: BaseCompiler, item: Assignment, build: Build) -> str:

@@ -94,7 +94,7 @@ def _fold(compiler: BaseCompiler, node: Call, build: Build) -> str:
 
 def _substring(compiler: BaseCompiler, node: Call, build: Build) -> str:
     text, start, count = (expression_sql(compiler, item, build) for item in node.arguments)
-    return compiler.substring(f"COALESCE({text}, '')", start, count)
+    return f"CASE WHEN {text} IS NULL THEN '' ELSE {compiler.substring(text, start, count)} END"
 
 
 def _length(compiler: BaseCompiler, node: Call, build: Build) -> str:
@@ -160,7 +160,9 @@ def _logic(compiler: BaseCompiler, node: Call, build: Build) -> str:
 
 def _date_part(compiler: BaseCompiler, node: Call, build: Build) -> str:
     argument = node.arguments[0]
-    return compiler.date_part(node.function, expression_sql(compiler, argument, build), argument.type)
+    return compiler.date_part(
+        node.function, expression_sql(compiler, argument, build), argument.type
+    )
 
 
 def _truncate(compiler: BaseCompiler, node: Call, build: Build) -> str:
@@ -194,4 +196,3 @@ _NAMED: Final[dict[str, Render]] = {
 
 CALL_TABLE: Final[dict[str, Render]] = {name: _entry(name) for name in CALLS}
 """The SQL of every function; dialects replace entries, or the compiler's methods they call."""
-

@@ -41,13 +41,17 @@ RANK: Final = "__rank"
 
 @define
 class Select:
-    """A SELECT under construction. ``names`` maps the fields to columns of ``source``."""
+    """A SELECT under construction. ``names`` maps the fields to columns of ``source``.
+
+    The last ``keys`` items of ``order`` are the key of the rows; those before are what was sorted by.
+    """
 
     compiler: BaseCompiler
     build: Build
     source: str
     names: dict[str, str]
     order: list[tuple[str, bool]]
+    keys: int
     where: list[str] = field(factory=list)
     limit: str | None = None
     offset: str | None = None
@@ -78,6 +82,7 @@ class Select:
             f"({inner}) AS {quote('t')}",
             {name: quote(name) for name in self.names},
             order,
+            self.keys,
         )
         result.enter()
         return result
@@ -93,11 +98,19 @@ class Select:
         parts += self.compiler.paging(self.limit, self.offset)
         return " ".join(parts)
 
+    @property
+    def key_order(self) -> list[tuple[str, bool]]:
+        """The part of the order that is the key of the rows."""
+        return self.order[len(self.order) - self.keys :]
+
     def order_by(self, *, reverse: bool = False) -> str:
         """The list after ORDER BY."""
+        first: dict[str, bool] = {}
+        for sql, descending in self.order:
+            first.setdefault(sql, descending)
         return ", ".join(
             self.compiler.order_item(sql, descending=descending is not reverse, nullable=True)
-            for sql, descending in self.order
+            for sql, descending in first.items()
         )
 
     def final(self, names: list[str]) -> str:
@@ -121,6 +134,7 @@ def pipeline_select(
         quote(model.table),
         {item.name: quote(item.column) for item in model.fields},
         [(quote(item.column), False) for item in model.primary_key],
+        len(model.primary_key),
     )
     select.enter()
     compiler.add_filter(select.where, predicate, build)
@@ -152,6 +166,9 @@ def _group(select: Select, stage: Group) -> Select:
     columns = [f"{sql} AS {quote(name)}" for name, sql in keys.items()]
     for item in stage.accumulators:
         columns.append(f"{accumulated(compiler, item, build)} AS {quote(item.field.name)}")
+    if not stage.accumulators:
+        # HAVING without any aggregate beside it is not accepted everywhere.
+        columns.append(f"COUNT(*) AS {quote(RANK)}")
     real = [keys[key.field.name] for key in stage.keys if not isinstance(key.expression, Null)]
     select.extra = [f"GROUP BY {', '.join(real)}"] if real else ["HAVING COUNT(*) > 0"]
     inner = select.render(columns, ordered=False)
@@ -162,6 +179,7 @@ def _group(select: Select, stage: Group) -> Select:
         f"({inner}) AS {quote('t')}",
         {name: quote(name) for name in names},
         [(quote(name), False) for name in keys],
+        len(keys),
     )
     return result
 
@@ -179,12 +197,13 @@ def _ranked(select: Select, stage: Group) -> Select:
         if not isinstance(key.expression, Null)
     ]
     partition = f"PARTITION BY {', '.join(keys)} " if keys else ""
-    front = f"ROW_NUMBER() OVER ({partition}ORDER BY {select.order_by()})"
-    back = f"ROW_NUMBER() OVER ({partition}ORDER BY {select.order_by(reverse=True)})"
+    # A count is one row and has no order.
+    ordered = [f"ORDER BY {text}" if text else "" for text in (select.order_by(), select.order_by(reverse=True))]
+    front, back = (f"ROW_NUMBER() OVER ({partition}{order})" for order in ordered)
     columns = [f"{sql} AS {quote(name)}" for name, sql in select.names.items()]
     columns += [f"{front} AS {quote(RANK)}", f"{back} AS {quote(RANK + '_back')}"]
     inner = select.render(columns, ordered=False)
-    result = Select(compiler, build, f"({inner}) AS {quote('t')}", select.names, [])
+    result = Select(compiler, build, f"({inner}) AS {quote('t')}", select.names, [], 0)
     result.enter()
     return result
 
@@ -194,17 +213,22 @@ def _project(select: Select, stage: Project) -> Select:
     if all(isinstance(column.expression, FieldValue) for column in stage.columns):
         return evolve(
             select,
-            names={column.field.name: build.column(column.expression.field) for column in stage.columns},  # type: ignore[union-attr]
+            names={
+                column.field.name: build.column(column.expression.field) for column in stage.columns
+            },  # type: ignore[union-attr]
         )
-    names = {column.field.name: expression_sql(compiler, column.expression, build) for column in stage.columns}
+    names = {
+        column.field.name: expression_sql(compiler, column.expression, build)
+        for column in stage.columns
+    }
     return evolve(select, names=names).nested()
 
 
 def _sort(select: Select, stage: Sort) -> Select:
     select = select.nested() if select.cut else select
     keys = [(select.build.column(key.field), key.descending) for key in stage.keys]
-    named = [sql for sql, _ in keys]
-    select.order = keys + [item for item in select.order if item[0] not in named]
+    # What was sorted by before does not count any more: the key of the rows breaks ties.
+    select.order = keys + select.key_order
     return select
 
 
@@ -226,7 +250,9 @@ def _count(select: Select, stage: CountRows) -> Select:
     select.extra = ["HAVING COUNT(*) > 0"]
     name = quote(stage.field.name)
     inner = select.render([f"COUNT(*) AS {name}"], ordered=False)
-    return Select(compiler, select.build, f"({inner}) AS {quote('t')}", {stage.field.name: name}, [])
+    return Select(
+        compiler, select.build, f"({inner}) AS {quote('t')}", {stage.field.name: name}, [], 0
+    )
 
 
 def _sample(select: Select, stage: Sample) -> Select:
@@ -253,13 +279,14 @@ def _union(select: Select, stage: UnionWith) -> Select:
     first = _numbered(select, names, 0)
     other = _other_side(compiler, stage, build)
     second = _numbered(other, names, 1)
-    aliases = [quote(f"{HIDDEN}{position}") for position in range(2)]
+    side, position, key = [(quote(f"{HIDDEN}{number}"), False) for number in range(3)]
     result = Select(
         compiler,
         build,
         f"({first} UNION ALL {second}) AS {quote('t')}",
         {name: quote(name) for name in names},
-        [(alias, False) for alias in aliases],
+        [side, position, side, key],
+        2,
     )
     return result
 
@@ -274,19 +301,21 @@ def _other_side(compiler: BaseCompiler, stage: UnionWith, build: Build) -> Selec
         quote(stage.table),
         {item.name: quote(item.column) for item in fields},
         [(quote(item.column), False) for item in keys],
+        len(keys),
     )
     select.enter()
     return _staged(select, stage.pipeline)
 
 
 def _numbered(select: Select, names: list[str], branch: int) -> str:
-    """A side of a union, its rows numbered, so that the order of both sides is kept."""
+    """A side of a union, its rows numbered by order and by key, so that both are kept."""
     select = select.nested()
     quote = select.compiler.quote
-    order = select.order_by() or "1"
     columns = [f"{select.names[name]} AS {quote(name)}" for name in names]
     columns.append(f"{branch} AS {quote(HIDDEN + '0')}")
-    columns.append(f"ROW_NUMBER() OVER (ORDER BY {order}) AS {quote(HIDDEN + '1')}")
+    for number, order in enumerate((select.order, select.key_order), 1):
+        by = evolve(select, order=order).order_by() or "1"
+        columns.append(f"ROW_NUMBER() OVER (ORDER BY {by}) AS {quote(f'{HIDDEN}{number}')}")
     return select.render(columns, ordered=False)
 
 

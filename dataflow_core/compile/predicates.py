@@ -40,7 +40,17 @@ __all__ = ["PREDICATES", "SIGNS", "escape_like", "joined", "listed"]
 
 SIGNS: Final = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
-_TWO_VALUED: Final = (And, Or, Not, Always, IsNull, ExpressionTest, Contains, ArraySize, ElementMatch)
+_TWO_VALUED: Final = (
+    And,
+    Or,
+    Not,
+    Always,
+    IsNull,
+    ExpressionTest,
+    Contains,
+    ArraySize,
+    ElementMatch,
+)
 
 
 def joined(parts: list[str], word: str) -> str:
@@ -115,11 +125,13 @@ def _unequal(compiler: BaseCompiler, item: Compare | Membership, build: Build) -
 
 def _two_valued(compiler: BaseCompiler, node: Predicate, build: Build) -> str:
     """The SQL of a node that is true or false, never NULL."""
+    while isinstance(node, Not) and isinstance(node.item, Not):
+        node = node.item.item
     if isinstance(node, And | Or):
         word = "AND" if isinstance(node, And) else "OR"
         return joined([_two_valued(compiler, item, build) for item in node.items], word)
     text = compiler.predicate(node, build)
-    target = None if isinstance(node, _TWO_VALUED) else node.target  # type: ignore[union-attr]
+    target = None if isinstance(node, _TWO_VALUED) else node.target
     if isinstance(target, Field) and target.nullable:
         return f"({text} AND {build.column(target)} IS NOT NULL)"
     return text
@@ -157,8 +169,10 @@ def text_match(compiler: BaseCompiler, subject: str, node: Pattern, build: Build
         return f"({subject} >= {low} AND {subject} < {build.bind(node.slot, next_prefix)})"
     if node.kind == "regex":
         raise UnsupportedFeature(
-            f"{compiler.name} has no spelling for regular expressions", feature="filters.regex",
-            dialect=compiler.name, reason="the dialect's compiler does not say how",
+            f"{compiler.name} has no spelling for regular expressions",
+            feature="filters.regex",
+            dialect=compiler.name,
+            reason="the dialect's compiler does not say how",
         )
     if node.ignore_case:
         subject = compiler.folded(subject)

@@ -36,7 +36,8 @@ __all__ = ["OPERATIONS", "result_columns", "statement"]
 def result_columns(compiler: BaseCompiler, fields: Sequence[Field]) -> tuple[ResultColumn, ...]:
     """How the fields come back."""
     return tuple(
-        ResultColumn(item.name, item.type, compiler.codec(item.type), item.nullable) for item in fields
+        ResultColumn(item.name, item.type, compiler.codec(item.type), item.nullable)
+        for item in fields
     )
 
 
@@ -116,11 +117,12 @@ def _upsert(compiler: BaseCompiler, operation: Upsert) -> Compiled:
     quoted = [compiler.quote(item.column) for item in operation.updates]
     assignments = ", ".join(f"{name} = excluded.{name}" for name in quoted)
     action = f"DO UPDATE SET {assignments}" if assignments else "DO NOTHING"
-    tail = f" ON CONFLICT ({_names(compiler, operation.match)}) {action}"
-    back = statement("", Build(compiler), model.fields)
-    returning = f"{tail} RETURNING {_names(compiler, model.fields)}"
+    tail, back = f" ON CONFLICT ({_names(compiler, operation.match)}) {action}", None
+    if operation.returning:
+        tail += f" RETURNING {_names(compiler, operation.returning)}"
+        back = statement("", Build(compiler), operation.returning)
     head = _insert_head(compiler, model, operation.columns)
-    rows = _rows_statement(compiler, head, operation.columns, returning, back)
+    rows = _rows_statement(compiler, head, operation.columns, tail, back)
     return Compiled(rows=rows, existing=_existing(compiler, model, operation.match))
 
 
@@ -190,7 +192,9 @@ def _update_many(compiler: BaseCompiler, operation: UpdateMany) -> Compiled:
     build, model = Build(compiler), operation.model
     assignments = assignments_sql(compiler, operation.assignments, build)
     where = _where(compiler, operation.filter, build)
-    return Compiled(statement(f"UPDATE {compiler.quote(model.table)} SET {assignments}{where}", build, ()))
+    return Compiled(
+        statement(f"UPDATE {compiler.quote(model.table)} SET {assignments}{where}", build, ())
+    )
 
 
 def _update_rows(compiler: BaseCompiler, operation: UpdateRows) -> Compiled:
@@ -219,7 +223,9 @@ def _delete(compiler: BaseCompiler, operation: Delete) -> Compiled:
 def _delete_many(compiler: BaseCompiler, operation: DeleteMany) -> Compiled:
     build = Build(compiler)
     where = _where(compiler, operation.filter, build)
-    return Compiled(statement(f"DELETE FROM {compiler.quote(operation.model.table)}{where}", build, ()))
+    return Compiled(
+        statement(f"DELETE FROM {compiler.quote(operation.model.table)}{where}", build, ())
+    )
 
 
 def _aggregate(compiler: BaseCompiler, operation: Aggregate) -> Compiled:
@@ -255,4 +261,3 @@ OPERATIONS: Final[dict[type, Any]] = {
     Aggregate: _aggregate,
 }
 """The SQL of every operation; dialects replace entries."""
-

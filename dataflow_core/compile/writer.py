@@ -29,8 +29,10 @@ _FAST: Final[dict[type[FieldType], Callable[[Any, str], str]]] = {
     Integer: lambda kind, v: f"type({v}) is int and {kind.low} <= {v} <= {kind.high}",
     Float: lambda _, v: f"type({v}) is float and isfinite({v})",
     Boolean: lambda _, v: f"type({v}) is bool",
-    Text: lambda kind, v: f"type({v}) is str and {v}.isascii() and '\\0' not in {v}"
-    + (f" and len({v}) <= {kind.max_length}" if kind.max_length is not None else ""),
+    Text: lambda kind, v: (
+        f"type({v}) is str and {v}.isascii() and '\\0' not in {v}"
+        + (f" and len({v}) <= {kind.max_length}" if kind.max_length is not None else "")
+    ),
     Binary: lambda _, v: f"type({v}) is bytes",
 }
 """Tests that prove a value canonical without calling its type; everything else calls it."""

@@ -20,7 +20,9 @@ def same(got: Any, expected: Any, *, close: bool = False) -> bool:
     return first_difference(got, expected, close=close) is None
 
 
-def first_difference(got: Any, expected: Any, *, close: bool = False, where: str = "") -> str | None:
+def first_difference(
+    got: Any, expected: Any, *, close: bool = False, where: str = ""
+) -> str | None:
     """The first place where two values differ, in words; ``None`` if they do not."""
     if isinstance(expected, Mapping) and isinstance(got, Mapping):
         return _of_mappings(got, expected, close, where)

@@ -90,7 +90,7 @@ TEXTS: Final = (
     '"',
     "`",
     "\\",
-    "O'Brien \\ \"x\"",
+    'O\'Brien \\ "x"',
     "'; DROP TABLE users; --",
     '" OR 1=1 --',
     "$amount",
@@ -165,7 +165,7 @@ _MOMENTS: Final = (
     dt.datetime(2024, 2, 29, 12, 34, 56, 789012, tzinfo=dt.UTC),
     dt.datetime(2024, 2, 29, 12, 34, 56, 789013, tzinfo=dt.UTC),
     dt.datetime(2024, 2, 29, 20, 34, 56, 789012, tzinfo=_EAST),
-    dt.datetime(2024, 12, 29, 0, 0, 0),  # noqa: DTZ001 - naive on purpose: it means UTC
+    dt.datetime(2024, 12, 29, 0, 0, 0),
     dt.datetime(2038, 1, 19, 3, 14, 8, tzinfo=dt.UTC),
     # Not in the year 1: the start of its first month is the one instant that is never stored.
     dt.datetime(2, 3, 4, 0, 0, 0, 1, tzinfo=dt.UTC),
@@ -241,8 +241,12 @@ def values_of(name: str, kind: FieldType) -> tuple[Any, ...]:
     if isinstance(kind, Integer):
         return _SMALL if kind.bits == 32 else _INTEGERS
     if isinstance(kind, Decimal):
-        return _WIDE if kind.scale == 18 else tuple(
-            value for value in _PRICES if kind.scale >= 4 or value == value.to_integral_value()
+        return (
+            _WIDE
+            if kind.scale == 18
+            else tuple(
+                value for value in _PRICES if kind.scale >= 4 or value == value.to_integral_value()
+            )
         )
     if isinstance(kind, Enumeration):
         return kind.values

@@ -42,7 +42,9 @@ def stored_row(model: Model, given: Mapping[str, Any]) -> Row:
         where = f"{model.name}.{item.name}"
         if item.name in given:
             value = given[item.name]
-            row[item.name] = None if value is None and item.nullable else item.type.check(value, where)
+            row[item.name] = (
+                None if value is None and item.nullable else item.type.check(value, where)
+            )
         elif item.required or item.generated:
             raise MissingParameter(f"{where} is missing", parameter=item.name)
         else:
@@ -176,7 +178,11 @@ class Oracle:
         return matched
 
     def _required(self, row: Row) -> Row:
-        return {item.name: row[item.name] for item in self.model.fields if item.required or item.generated}
+        return {
+            item.name: row[item.name]
+            for item in self.model.fields
+            if item.required or item.generated
+        }
 
     def _replace(self, changed: Mapping[tuple[Any, ...], Row]) -> None:
         after = {**self.rows, **changed}
@@ -203,16 +209,16 @@ class Oracle:
     ) -> tuple[int, int]:
         """Insert rows, or change those that share the ``match`` fields: how many of each.
 
-        The same key twice in ``data``: the last wins.
+        A key that comes again in ``data`` counts as an update. Where a row takes over everything
+        given, only the last one of a key is looked at.
         """
-        last: dict[Any, tuple[Mapping[str, Any], Row]] = {}
-        for given in data:
-            row = stored_row(self.model, given)
-            last[tuple(row[name] for name in match)] = (given, row)
-        after, inserted, updated = dict(self.rows), 0, 0
-        for values, (given, row) in last.items():
+        rows = [(given, stored_row(self.model, given)) for given in data]
+        sent = rows if updates is not None else _last_of_each(rows, match)
+        after, inserted = dict(self.rows), 0
+        for given, row in sent:
+            values = [row[name] for name in match]
             old = next(
-                (one for one in after.values() if values == tuple(one[name] for name in match)), None
+                (one for one in after.values() if values == [one[name] for name in match]), None
             )
             if old is None:
                 new = row
@@ -220,13 +226,23 @@ class Oracle:
             else:
                 names = updates if updates is not None else _updated(self.model, given, match)
                 new = {**old, **{name: row[name] for name in names}}
-                updated += 1
             rest = [other for other in after.values() if other is not old]
             if self.conflict(new, rest) is not None:
                 raise UniqueViolation(f"{self.model.name}: a unique key exists")
             after[self.key(new)] = new
         self.rows = after
-        return inserted, updated
+        return inserted, len(rows) - inserted
+
+
+def _last_of_each(
+    rows: list[tuple[Mapping[str, Any], Row]], match: Sequence[str]
+) -> list[tuple[Mapping[str, Any], Row]]:
+    last: dict[Any, tuple[Mapping[str, Any], Row]] = {}
+    for given, row in rows:
+        key = tuple(row[name] for name in match)
+        last.pop(key, None)
+        last[key] = (given, row)
+    return list(last.values())
 
 
 def _updated(model: Model, given: Mapping[str, Any], match: Sequence[str]) -> list[str]:
@@ -239,7 +255,9 @@ def _sorted(rows: Iterable[Row], order: Sequence[tuple[str, bool]]) -> list[Row]
     result = list(rows)
     for name, descending in reversed(order):
         result.sort(
-            key=lambda row: (row[name] is not None, row[name]) if row[name] is not None else (False,),
+            key=lambda row: (
+                (row[name] is not None, row[name]) if row[name] is not None else (False,)
+            ),
             reverse=descending,
         )
     return result

@@ -73,9 +73,7 @@ class CaseResult:
     notes: tuple[str, ...] = field(default=())
 
 
-def claim_of(
-    features: Mapping[str, Feature], case: Case, version: tuple[int, ...] | None
-) -> Claim:
+def claim_of(features: Mapping[str, Feature], case: Case, version: tuple[int, ...] | None) -> Claim:
     """What the dialect says of the first feature of the case that it does not offer, or of the case's own."""
     claims = [_claim(features.get(name), name, version) for name in case.features]
     return next((claim for claim in claims if claim.level != "full"), claims[0])

@@ -111,7 +111,9 @@ class RandomExpressions:
             text = rng.choice(TEXTS)
             return {"$literal": text} if text.startswith("$") or rng.random() < 0.2 else text
         if kind == "decimal":
-            return rng.choice((decimal.Decimal("1"), decimal.Decimal("0.5"), decimal.Decimal("-2.25")))
+            return rng.choice(
+                (decimal.Decimal("1"), decimal.Decimal("0.5"), decimal.Decimal("-2.25"))
+            )
         pools: dict[Kind, tuple[Any, ...]] = {
             "float": (0.0, 1.0, 0.5, -2.5, 10.0),
             "bool": (True, False),
@@ -124,7 +126,11 @@ class RandomExpressions:
 
     def test(self, depth: int) -> Any:
         """A comparison, or several: for ``$expr``."""
-        return self._logic("bool", depth, False) if depth and self.rng.random() < 0.3 else self._compare(depth)
+        return (
+            self._logic("bool", depth, False)
+            if depth and self.rng.random() < 0.3
+            else self._compare(depth)
+        )
 
     def _compare(self, depth: int) -> Any:
         found = self.any_reference()

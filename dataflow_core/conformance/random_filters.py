@@ -22,7 +22,20 @@ from dataflow_core.types import (
 
 __all__ = ["RandomFilters"]
 
-_PATHS: Final = ("a", "a.b", "a.0", "a.c", "list", "list.0", "x y", 'quo"te', "ключ", "0", "b.a.0", "no")
+_PATHS: Final = (
+    "a",
+    "a.b",
+    "a.0",
+    "a.c",
+    "list",
+    "list.0",
+    "x y",
+    'quo"te',
+    "ключ",
+    "0",
+    "b.a.0",
+    "no",
+)
 _JSON_SCALARS: Final = (
     1,
     2,
@@ -42,9 +55,36 @@ _JSON_SCALARS: Final = (
     False,
     "zero",
 )
-_PIECES: Final = ("a", "A", "b", "á", "ß", "z", " ", "%", "_", "😀", "0", "1", "\\$", "\\.", "\\|", "'")
+_PIECES: Final = (
+    "a",
+    "A",
+    "b",
+    "á",
+    "ß",
+    "z",
+    " ",
+    "%",
+    "_",
+    "😀",
+    "0",
+    "1",
+    "\\$",
+    "\\.",
+    "\\|",
+    "'",
+)
 _CLASSES: Final = (".", "[a-z]", "[A-Z0-9]", "[^a]", "\\d", "\\w", "[áß😀]", "[ %_]")
-_TYPE_NAMES: Final = ("int", "string", "double", "decimal", "bool", "date", "uuid", "null", "number")
+_TYPE_NAMES: Final = (
+    "int",
+    "string",
+    "double",
+    "decimal",
+    "bool",
+    "date",
+    "uuid",
+    "null",
+    "number",
+)
 
 Make = Callable[["RandomFilters", Field], Any]
 
@@ -191,7 +231,9 @@ class RandomFilters:
             return rng.randint(0, 3)
         if operator == "$elemMatch":
             low, high = rng.choice(((0, 2), (1, 3), ("a", "x"), ("", "b")))
-            return rng.choice(({"$gte": low, "$lt": high}, {"$eq": self._scalar(item)}, {"$ne": low}))
+            return rng.choice(
+                ({"$gte": low, "$lt": high}, {"$eq": self._scalar(item)}, {"$ne": low})
+            )
         if operator in ("$gt", "$gte", "$lt", "$lte"):
             return rng.choice((0, 1, 1.5, 2, "a", "x", ""))
         if operator == "$not":

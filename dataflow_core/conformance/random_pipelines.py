@@ -65,7 +65,12 @@ class RandomPipelines:
         if self.rng.random() < 0.5:
             return {"$group": {"_id": None, "big_sum": {"$sum": "$number"}}}
         expression = RandomExpressions(self.rng, fields).expression("int", 2, risky=True)
-        return {"$project": {"id": 1, "big_made": expression if isinstance(expression, dict) else "$number"}}
+        return {
+            "$project": {
+                "id": 1,
+                "big_made": expression if isinstance(expression, dict) else "$number",
+            }
+        }
 
     def _union(self) -> Stage:
         if self.rng.random() < 0.5:
@@ -76,9 +81,7 @@ class RandomPipelines:
     def _facet(self) -> Stage:
         # Every branch begins with the fields of the model: a facet comes first here.
         return {
-            "$facet": {
-                name: self._branch() for name in ("one", "two")[: self.rng.randint(1, 2)]
-            }
+            "$facet": {name: self._branch() for name in ("one", "two")[: self.rng.randint(1, 2)]}
         }
 
     def _branch(self) -> list[Stage]:
@@ -98,7 +101,9 @@ class RandomPipelines:
 
     def cut(self, fields: list[Field]) -> Stage:
         """``$limit`` or ``$skip``."""
-        return self.rng.choice(({"$limit": self.rng.randint(1, 6)}, {"$skip": self.rng.randint(0, 4)}))
+        return self.rng.choice(
+            ({"$limit": self.rng.randint(1, 6)}, {"$skip": self.rng.randint(0, 4)})
+        )
 
     def sample(self, fields: list[Field]) -> Stage:
         """A sample of everything: which rows it takes is the only thing left to chance."""
@@ -120,7 +125,9 @@ class RandomPipelines:
         key: Any = None
         if roll > 0.8:
             parts = [self._key(fields), self._key(fields)]
-            key = {name: part for name, part in zip(("a", "b"), parts, strict=True) if part is not None}
+            key = {
+                name: part for name, part in zip(("a", "b"), parts, strict=True) if part is not None
+            }
         elif roll > 0.2:
             key = self._key(fields)
         document: Stage = {"_id": key or None}
@@ -170,7 +177,8 @@ class RandomPipelines:
         candidates = [
             item
             for item in _comparable(fields)
-            if kind_of(item.type) in ("int", "float", "text", "day", "moment") and "." not in item.name
+            if kind_of(item.type) in ("int", "float", "text", "day", "moment")
+            and "." not in item.name
         ]
         if not candidates:
             return {"$limit": 4}

@@ -124,7 +124,11 @@ class RandomUpdates:
         if rng.random() < 0.4:
             return one
         document: dict[str, Any] = {"$each": several}
-        for name, values in (("$position", (0, 1, -1, 9)), ("$slice", (2, -2, 0)), ("$sort", (1, -1))):
+        for name, values in (
+            ("$position", (0, 1, -1, 9)),
+            ("$slice", (2, -2, 0)),
+            ("$sort", (1, -1)),
+        ):
             if rng.random() < 0.35:
                 document[name] = rng.choice(values)
         return document

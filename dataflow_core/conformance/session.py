@@ -46,18 +46,20 @@ class Session:
 
     Attributes:
         url: the database under test.
+        options: further arguments of ``DataFlow``.
         db: the handle.
         last: the node and parameters of the latest call, for the report.
     """
 
     url: str
+    options: Mapping[str, Any] = field(factory=dict)
     db: Any = field(init=False)
     database: Database = field(init=False)
     last: tuple[str, dict[str, Any]] | None = None
     _others: list[Any] = field(factory=list)
 
     def __attrs_post_init__(self) -> None:
-        self.db = DataFlow(self.url)
+        self.db = DataFlow(self.url, **self.options)
         self.database = Database(self.db)
 
     async def close(self) -> None:
@@ -70,7 +72,7 @@ class Session:
 
     def another(self, **options: Any) -> Any:
         """A second handle on the same URL. A database in memory is another one then."""
-        handle = DataFlow(self.url, **options)
+        handle = DataFlow(self.url, **{**self.options, **options})
         self._others.append(handle)
         return handle
 
@@ -91,9 +93,11 @@ class Session:
             (cls,),
             {"__module__": cls.__module__, "__dataflow__": options, "__doc__": cls.__doc__},
         )
-        handle = self.db if on is None else on
-        handle.model(copy)
-        return Database(handle).model(cls.__name__) if on is not None else self.database.own(cls.__name__)
+        if on is None:
+            self.db.model(copy)
+            return self.database.own(cls.__name__)
+        on.model(copy)
+        return Database(on).model(cls.__name__)
 
     async def load(self, model: Model, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Create rows one by one; the rows as stored."""
@@ -103,10 +107,13 @@ class Session:
         """Run a node of a model: ``run(model, "List", filter={...})``."""
         node = f"{model.name}{kind}Node"
         self.last = (node, parameters)
+        await self.database.before_call(model)
         result: dict[str, Any] = await self.db.run(node, **parameters)
         return result
 
-    async def rows(self, model: Model, document: Any = None, **parameters: Any) -> list[dict[str, Any]]:
+    async def rows(
+        self, model: Model, document: Any = None, **parameters: Any
+    ) -> list[dict[str, Any]]:
         """The rows that the list node gives."""
         result = await self.run(model, "List", filter=document or {}, **parameters)
         return list(result["records"])
@@ -132,7 +139,9 @@ class Session:
         rows = await self.rows(model, document, **parameters)
         self.equal([row[name] for row in rows], list(ids), f"filter {document!r}")
 
-    async def expect_filter(self, model: Model, rows: Sequence[Any], document: Any, ids: Any) -> None:
+    async def expect_filter(
+        self, model: Model, rows: Sequence[Any], document: Any, ids: Any
+    ) -> None:
         """List, count and complement agree on which of ``rows`` a filter lets through.
 
         ``ids`` are the keys by the rule of the case; the evaluator has to give them too.
@@ -156,7 +165,13 @@ class Session:
         self.equal(await self.rows(model, document), expected, f"filter {document!r}")
 
     async def check_pipeline(
-        self, model: Model, rows: Iterable[Any], pipeline: Any, expected: Any = None, *, close: bool = True
+        self,
+        model: Model,
+        rows: Iterable[Any],
+        pipeline: Any,
+        expected: Any = None,
+        *,
+        close: bool = True,
     ) -> list[dict[str, Any]]:
         """A pipeline gives what the evaluator gives, and ``expected`` if that is given."""
         oracle = Oracle(model)

@@ -9,14 +9,23 @@ from dataflow_core.contract.dialect import (
     Option,
     TestServer,
 )
-from dataflow_core.contract.driver import ConnectOptions, Connection, Driver, Isolation, Lane, Server
+from dataflow_core.contract.driver import (
+    Connection,
+    ConnectOptions,
+    Driver,
+    Isolation,
+    Lane,
+    Server,
+)
 from dataflow_core.contract.hookspecs import hookimpl
+from dataflow_core.url import DatabaseURL
 
 __all__ = [
     "CONTRACT_VERSION",
     "Compiler",
     "ConnectOptions",
     "Connection",
+    "DatabaseURL",
     "Dialect",
     "DialectSpec",
     "Driver",

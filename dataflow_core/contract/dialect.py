@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, Protocol
 
 from attrs import frozen
 
-from dataflow_core.compile import Compiled, DDLCompiler, Codec
+from dataflow_core.compile import Codec, Compiled, DDLCompiler
 from dataflow_core.contract.driver import Connection, ConnectOptions, Driver, Server
 from dataflow_core.errors import DataFlowError
 from dataflow_core.features import Feature
@@ -16,7 +16,15 @@ from dataflow_core.schema import Model
 from dataflow_core.types import FieldType
 from dataflow_core.url import DatabaseURL
 
-__all__ = ["CONTRACT_VERSION", "Compiler", "Dialect", "DialectSpec", "ErrorSituation", "Option", "TestServer"]
+__all__ = [
+    "CONTRACT_VERSION",
+    "Compiler",
+    "Dialect",
+    "DialectSpec",
+    "ErrorSituation",
+    "Option",
+    "TestServer",
+]
 
 CONTRACT_VERSION: Final = 1
 """The version of everything that a dialect builds on. A dialect made for another one is refused."""
@@ -31,6 +39,10 @@ class Compiler(Protocol):
 
     def codec(self, kind: FieldType) -> Codec:
         """How values of a type travel to and from the driver."""
+        ...
+
+    def quote(self, name: str) -> str:
+        """A name as an identifier, whatever it holds."""
         ...
 
 
@@ -112,8 +124,6 @@ class DialectSpec:
 
 class TestServer(Protocol):
     """A throwaway server for tests: found or started, and stopped again."""
-
-    __test__ = False
 
     name: str
     description: str

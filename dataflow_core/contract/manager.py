@@ -50,7 +50,9 @@ class Plugins:
 
     def names(self) -> list[str]:
         """The names of the plugins that are loaded."""
-        return sorted(name for name, plugin in self._manager.list_name_plugin() if plugin is not None)
+        return sorted(
+            name for name, plugin in self._manager.list_name_plugin() if plugin is not None
+        )
 
     def dialects(self) -> list[DialectSpec]:
         """What dialects declare; a wrong answer names plugin and version."""
@@ -88,7 +90,9 @@ class Plugins:
         for spec in self.dialects():
             if spec.default_url is not None:
                 return spec.default_url
-        raise DialectNotInstalled(f"no database URL is given and no installed dialect offers a default; {_install_hint('')}")
+        raise DialectNotInstalled(
+            f"no database URL is given and no installed dialect offers a default; {_install_hint('')}"
+        )
 
     def _answers(self, hook: str, check: Callable[[Any, str], Any]) -> list[Any]:
         """The answer of every plugin, called one by one so that a failure has a name."""
@@ -97,7 +101,9 @@ class Plugins:
         for implementation in caller.get_hookimpls():
             origin = self._origin(implementation.plugin)
             subset = [
-                plugin for _, plugin in self._manager.list_name_plugin() if plugin is not implementation.plugin
+                plugin
+                for _, plugin in self._manager.list_name_plugin()
+                if plugin is not implementation.plugin
             ]
             try:
                 [answer] = self._manager.subset_hook_caller(hook, subset)() or [None]
@@ -126,7 +132,9 @@ class Plugins:
         name = self._manager.get_name(plugin)
         for known, distribution in self._manager.list_plugin_distinfo():
             if known is plugin:
-                return f"the plugin {name!r} ({distribution.metadata['name']} {distribution.version})"
+                return (
+                    f"the plugin {name!r} ({distribution.metadata['name']} {distribution.version})"
+                )
         version = getattr(plugin, "__version__", "unknown version")
         return f"the plugin {name!r} ({version})"
 
@@ -145,7 +153,7 @@ class Plugins:
 
 
 def _print_trace(text: str) -> None:
-    print(text, end="")  # noqa: T201 - asked for by DATAFLOW_TRACE_HOOKS
+    print(text, end="")
 
 
 def _install_hint(scheme: str) -> str:

@@ -44,6 +44,7 @@ _LITERALS: Final[tuple[tuple[type, FieldType], ...]] = (
     (uuid.UUID, Uuid()),
 )
 
+
 def is_expression(document: Any) -> bool:
     """Whether a document is a function applied to something, and not a plain value."""
     return (
@@ -54,7 +55,12 @@ def is_expression(document: Any) -> bool:
 
 
 def parse_expression(
-    document: Any, scope: Scope, bindings: Bindings, where: str, *, expected: FieldType | None = None
+    document: Any,
+    scope: Scope,
+    bindings: Bindings,
+    where: str,
+    *,
+    expected: FieldType | None = None,
 ) -> Expression:
     """Parse an expression over the fields of ``scope``; literals go to ``bindings``.
 
@@ -123,7 +129,9 @@ class _Parser:
         self, document: Mapping[Any, Any], where: str, expected: FieldType | None, depth: int
     ) -> Expression:
         if not is_expression(document):
-            raise InvalidFilter(f"{where}: an expression is {{'$function': arguments}}, got {quoted(document)}")
+            raise InvalidFilter(
+                f"{where}: an expression is {{'$function': arguments}}, got {quoted(document)}"
+            )
         [(key, operand)] = document.items()
         if key == "$literal":
             return self._literal(operand, where, expected)
@@ -150,7 +158,9 @@ class _Parser:
     ) -> tuple[Expression, ...]:
         """The arguments; a literal takes its type from the first argument that is none."""
         parsed: list[Expression | None] = [
-            None if _is_literal(item) else self.expression(item, f"{where}[{index}]", expected, depth + 1)
+            None
+            if _is_literal(item)
+            else self.expression(item, f"{where}[{index}]", expected, depth + 1)
             for index, item in enumerate(documents)
         ]
         neighbours = [item.type for item in parsed if item is not None]
@@ -159,13 +169,17 @@ class _Parser:
         if isinstance(hint, Enumeration):
             hint = hint.base
         result = [
-            self.expression(document, f"{where}[{index}]", hint, depth + 1) if item is None else item
+            self.expression(document, f"{where}[{index}]", hint, depth + 1)
+            if item is None
+            else item
             for index, (document, item) in enumerate(zip(documents, parsed, strict=True))
         ]
         known = next((item.type for item in result if not isinstance(item, Null)), None)
         if known is None:
             return tuple(result)
-        return tuple(evolve(item, type=known) if isinstance(item, Null) else item for item in result)
+        return tuple(
+            evolve(item, type=known) if isinstance(item, Null) else item for item in result
+        )
 
     def _date_trunc(self, documents: list[Any], where: str, depth: int) -> Expression:
         date, unit = documents

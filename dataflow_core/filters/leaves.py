@@ -130,7 +130,9 @@ def _not_equal(leaf: Leaf, value: Any) -> Predicate:
 
 def _membership(leaf: Leaf, value: Any) -> Predicate:
     if not isinstance(value, list | tuple | set | frozenset):
-        raise InvalidFilter(f"{leaf.where}: takes a list, got {type(value).__name__} {quoted(value)}")
+        raise InvalidFilter(
+            f"{leaf.where}: takes a list, got {type(value).__name__} {quoted(value)}"
+        )
     leaf.bindings.count_list(len(value), leaf.where)
     items: list[Predicate] = []
     plain = [item for item in value if item is not None]
@@ -161,7 +163,8 @@ def _json_memberships(leaf: Leaf, values: list[Any]) -> list[Predicate]:
         else:
             groups.setdefault(kind, []).append(checked)
     result.extend(
-        Membership(leaf.target, leaf.bindings.list_slot(items, kind)) for kind, items in groups.items()
+        Membership(leaf.target, leaf.bindings.list_slot(items, kind))
+        for kind, items in groups.items()
     )
     return result
 
@@ -228,7 +231,11 @@ def _pattern(leaf: Leaf, kind: PatternKind, text: str, ignore_case: bool) -> Pre
     if kind == "prefix" and not ignore_case and text and next_prefix(text) is None:
         # Nothing is greater than such a prefix but what begins with it.
         return Compare(leaf.target, "gte", leaf.bindings.slot(text, Text()))
-    if not text and kind in ("prefix", "suffix", "contains") and not isinstance(leaf.target, JsonPath):
+    if (
+        not text
+        and kind in ("prefix", "suffix", "contains")
+        and not isinstance(leaf.target, JsonPath)
+    ):
         return Not(IsNull(leaf.target))
     return Pattern(leaf.target, kind, leaf.bindings.slot(text, Text()), ignore_case)
 

@@ -8,7 +8,18 @@ from typing import Any, Final
 from attrs import define
 
 from dataflow_core.errors import InvalidFilter, LimitExceeded, UnknownOperator
-from dataflow_core.filters.ast import Always, And, ElementMatch, ExpressionTest, IsNull, JsonPath, Not, Or, Predicate, Target
+from dataflow_core.filters.ast import (
+    Always,
+    And,
+    ElementMatch,
+    ExpressionTest,
+    IsNull,
+    JsonPath,
+    Not,
+    Or,
+    Predicate,
+    Target,
+)
 from dataflow_core.filters.leaves import LEAVES, ONLY_WITH, Leaf, equality
 from dataflow_core.filters.scope import Bindings, Scope
 from dataflow_core.naming_hints import nearest, quoted
@@ -38,7 +49,9 @@ def parse_filter(
     return _Parser(scope, bindings, expression).document(document, where, 0)
 
 
-def parse_element_filter(target: JsonPath, operand: Any, bindings: Bindings, where: str) -> Predicate:
+def parse_element_filter(
+    target: JsonPath, operand: Any, bindings: Bindings, where: str
+) -> Predicate:
     """Parse a condition on the elements of an array: a value to equal, or a dict of operators."""
     return _Parser(Scope(where, {}), bindings, None)._field(target, operand, where, 0)
 
@@ -88,13 +101,17 @@ class _Parser:
             return Not(self.document(value, f"{where}.$not", depth + 1))
         if key == "$expr" and self.expression is not None:
             self.bindings.count_leaf(where)
-            return ExpressionTest(self.expression(value, self.scope, self.bindings, f"{where}.$expr"))
+            return ExpressionTest(
+                self.expression(value, self.scope, self.bindings, f"{where}.$expr")
+            )
         if key == "$comment":
             if isinstance(value, str):
                 return Always(True)
             raise InvalidFilter(f"{where}: $comment is text, got {quoted(value)}")
         if key in LEAVES:
-            raise InvalidFilter(f"{where}: {key} stands under a field: {{'name': {{{key!r}: ...}}}}")
+            raise InvalidFilter(
+                f"{where}: {key} stands under a field: {{'name': {{{key!r}: ...}}}}"
+            )
         raise _unknown(key, where, (*_LOGIC, "$not", "$expr", "$comment"))
 
     def _logic(self, key: str, value: Any, where: str, depth: int) -> Predicate:
@@ -120,7 +137,9 @@ class _Parser:
             operators = [key for key in value if isinstance(key, str) and key.startswith("$")]
             if operators:
                 if len(operators) != len(value):
-                    raise InvalidFilter(f"{where}: operators and plain keys are mixed: {quoted(list(value))}")
+                    raise InvalidFilter(
+                        f"{where}: operators and plain keys are mixed: {quoted(list(value))}"
+                    )
                 return self._operators(target, value, where, depth)
             if not isinstance(target, JsonPath):
                 raise InvalidFilter(f"{where}: expected a value or operators, got {quoted(value)}")
@@ -167,8 +186,10 @@ class _Parser:
     def _element_match(self, target: Target, value: Any, where: str, depth: int) -> Predicate:
         if not isinstance(target, JsonPath):
             raise InvalidFilter(f"{where}: is for JSON arrays")
-        if not isinstance(value, Mapping) or not value or not all(
-            isinstance(key, str) and key.startswith("$") for key in value
+        if (
+            not isinstance(value, Mapping)
+            or not value
+            or not all(isinstance(key, str) and key.startswith("$") for key in value)
         ):
             raise InvalidFilter(f"{where}: takes a dict of operators on scalar elements")
         return ElementMatch(target, self._operators(target, value, where, depth + 1))

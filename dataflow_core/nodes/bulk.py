@@ -100,7 +100,7 @@ class BulkNodes:
     def _options(
         self, node: str, parameters: Mapping[str, Any], conflict: Any, shared: Mapping[str, Any]
     ) -> BulkWrite:
-        atomic = parameters.get("atomic") or "all"
+        atomic: Any = parameters.get("atomic") or "all"
         if atomic not in ("all", "batch"):
             raise InvalidValue(f"{node}: atomic is 'all' or 'batch', got {quoted(atomic)}")
         progress = parameters.get("on_progress")
@@ -194,7 +194,9 @@ class BulkNodes:
         elif len(fields) == 1:
             item = (item,)
         if not isinstance(item, tuple | list) or len(item) != len(fields):
-            raise InvalidType(f"{node}: a key is {', '.join(self.model.key_names)}, got {quoted(item)}")
+            raise InvalidType(
+                f"{node}: a key is {', '.join(self.model.key_names)}, got {quoted(item)}"
+            )
         return tuple(
             part.type.check(value, f"{self.model.name}.{part.name}")
             for part, value in zip(fields, item, strict=True)
@@ -203,7 +205,9 @@ class BulkNodes:
     def _keys_filter(self, keys: list[tuple[Any, ...]], bindings: Bindings) -> Predicate:
         fields = self.model.primary_key
         if len(fields) == 1:
-            return Membership(fields[0], bindings.list_slot([key[0] for key in keys], fields[0].type))
+            return Membership(
+                fields[0], bindings.list_slot([key[0] for key in keys], fields[0].type)
+            )
         return Or(tuple(_equal(fields, key, bindings) for key in keys))
 
 

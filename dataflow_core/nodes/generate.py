@@ -163,7 +163,9 @@ def _node_type(
     parameters = _parameters(model, kind, selector)
     table = frozenset({(model.database, model.table)})
     effect = Effect(
-        reads=table, writes=table if kind.writes else frozenset(), databases=frozenset({model.database})
+        reads=table,
+        writes=table if kind.writes else frozenset(),
+        databases=frozenset({model.database}),
     )
     name = node_name(model.name, kind.suffix)
     run = behaviour if kind.fields_in else _with_known_names(name, parameters, behaviour)
@@ -180,9 +182,7 @@ def _node_type(
 
 
 def _parameters(model: Model, kind: _Kind, selector: Selector) -> dict[str, Parameter]:
-    result = {
-        name: Parameter(name, required=name in kind.required) for name in kind.parameters
-    }
+    result = {name: Parameter(name, required=name in kind.required) for name in kind.parameters}
     if kind.keys_in:
         for item in model.primary_key:
             result.setdefault(item.name, Parameter(item.name, type=item.type, nullable=False))
@@ -213,9 +213,7 @@ def _outputs(model: Model, kind: _Kind) -> dict[str, Output]:
     return result
 
 
-def _static_check(
-    name: str, kind: _Kind, model: Model
-) -> Callable[[Mapping[str, Any]], None]:
+def _static_check(name: str, kind: _Kind, model: Model) -> Callable[[Mapping[str, Any]], None]:
     """What can be refused before a run: constant values of the wrong kind."""
     plain = [item for item in model.fields if kind.fields_in and item.name not in kind.parameters]
 
@@ -228,9 +226,7 @@ def _static_check(
     return check
 
 
-def _with_known_names(
-    node: str, known: Mapping[str, Parameter], behaviour: Behaviour
-) -> Behaviour:
+def _with_known_names(node: str, known: Mapping[str, Parameter], behaviour: Behaviour) -> Behaviour:
     """Refuse parameters that the node does not have. (A create's are checked with its row.)"""
 
     async def run(context: Context, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -252,5 +248,3 @@ def unknown_parameter(
         node=node,
         parameters=sorted(known),
     )
-
-

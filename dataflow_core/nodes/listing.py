@@ -164,9 +164,7 @@ class ListNodes:
                 )
         bindings = Bindings()
         predicate = self.selector.filter(parameters.get("filter"), bindings)
-        pipeline = parse_pipeline(
-            parameters["aggregate"], self.model, bindings, lookup=self.lookup
-        )
+        pipeline = parse_pipeline(parameters["aggregate"], self.model, bindings, lookup=self.lookup)
         capped = self._capped(pipeline, bindings)
         operation = Aggregate(self.model, capped, predicate)
         rows = await reads.aggregate(self.engine(), operation, bindings.values)

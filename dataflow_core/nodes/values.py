@@ -67,7 +67,7 @@ class Selector:
     def key_values(self, node: str, parameters: Mapping[str, Any]) -> list[Any] | None:
         """The values of the key, if it is given; part of a key is not enough."""
         if self.alias is not None and self.alias in parameters:
-            return self._aliased(node, parameters)
+            return self._aliased(node, self.alias, parameters)
         names = self.model.key_names
         given = [name for name in names if name in parameters]
         if not given:
@@ -77,13 +77,11 @@ class Selector:
             raise MissingParameter(f"{node}: {missing} is missing: the key is {', '.join(names)}")
         return [self._checked(node, item, parameters[item.name]) for item in self.model.primary_key]
 
-    def _aliased(self, node: str, parameters: Mapping[str, Any]) -> list[Any]:
+    def _aliased(self, node: str, alias: str, parameters: Mapping[str, Any]) -> list[Any]:
         key = self.model.primary_key[0]
-        if key.name in parameters and key.name != self.alias:
-            raise ConflictingParameters(
-                f"{node}: {key.name} and {self.alias} are the same parameter"
-            )
-        return [self._checked(node, key, parameters[self.alias])]
+        if key.name in parameters and key.name != alias:
+            raise ConflictingParameters(f"{node}: {key.name} and {alias} are the same parameter")
+        return [self._checked(node, key, parameters[alias])]
 
     def _checked(self, node: str, item: Field, value: Any) -> Any:
         if value is None:

@@ -139,13 +139,15 @@ class DeleteMany:
 class Upsert:
     """Insert a row, or, where one with the same ``match`` fields is stored, assign ``updates``.
 
-    ``updates`` are fields set to the value the new row would have had.
+    ``updates`` are fields set to the value the new row would have had. ``returning`` are the
+    fields that come back of every row.
     """
 
     model: Model
     columns: tuple[Field, ...]
     match: tuple[Field, ...]
     updates: tuple[Field, ...]
+    returning: tuple[Field, ...] = ()
 
 
 Operation = (

@@ -13,8 +13,8 @@ from dataflow_core.errors import ConstraintViolation, DataFlowError, InvalidType
 from dataflow_core.naming_hints import quoted
 from dataflow_core.operations import CreateMany, UpdateRows, Upsert
 from dataflow_core.run.engine import Engine
-from dataflow_core.run.plans import Plan
 from dataflow_core.run.explain import Explanation
+from dataflow_core.run.plans import Plan
 from dataflow_core.run.reads import only_row
 from dataflow_core.run.transactions import Transaction
 from dataflow_core.schema import Field, Model
@@ -79,7 +79,9 @@ async def create_many(
     def operation(columns: tuple[Field, ...]) -> CreateMany:
         return CreateMany(model, columns, write.conflict, write.returning_keys)
 
-    async def store(transaction: Transaction | Explanation, chunk: _Chunk, counts: BulkCounts) -> None:
+    async def store(
+        transaction: Transaction | Explanation, chunk: _Chunk, counts: BulkCounts
+    ) -> None:
         plan = await engine.plan(operation(chunk.columns))
         inserted = await _insert(transaction, plan, chunk, counts, count=write.conflict == "skip")
         counts.inserted += inserted
@@ -103,8 +105,12 @@ async def upsert_many(
     ``updates`` ``None`` means: every field that the row gives.
     """
 
-    async def store(transaction: Transaction | Explanation, chunk: _Chunk, counts: BulkCounts) -> None:
-        plan = await _upsert_plan(engine, model, chunk.writer, match, updates)
+    returning = model.primary_key if write.returning_keys else ()
+
+    async def store(
+        transaction: Transaction | Explanation, chunk: _Chunk, counts: BulkCounts
+    ) -> None:
+        plan = await _upsert_plan(engine, model, chunk.writer, match, updates, returning)
         for part in _without_repeats(chunk, match, last_wins=updates is None):
             known = await _count_existing(transaction, plan, _match_keys(part, match))
             await _insert(transaction, plan, part, counts, count=False)
@@ -127,7 +133,7 @@ async def upsert_one(
     await engine.prepare(model)
     writer = engine.writers(model).writer(row)
     chunk = _Chunk(0, writer, [writer.write(row, now)])
-    plan = await _upsert_plan(engine, model, writer, match, updates)
+    plan = await _upsert_plan(engine, model, writer, match, updates, model.fields)
     statement = plan.compiled.rows
     assert statement is not None
     assert statement.returning is not None
@@ -143,9 +149,10 @@ async def _upsert_plan(
     writer: RowWriter,
     match: tuple[Field, ...],
     updates: tuple[Field, ...] | None,
+    returning: tuple[Field, ...],
 ) -> Plan:
     changed = _updates(model, writer, match, updates)
-    return await engine.plan(Upsert(model, writer.columns, match, changed))
+    return await engine.plan(Upsert(model, writer.columns, match, changed, returning))
 
 
 def _match_keys(chunk: _Chunk, match: tuple[Field, ...]) -> list[tuple[Any, ...]]:
@@ -155,9 +162,7 @@ def _match_keys(chunk: _Chunk, match: tuple[Field, ...]) -> list[tuple[Any, ...]
     return [key for key in keys if None not in key]
 
 
-def _without_repeats(
-    chunk: _Chunk, match: tuple[Field, ...], *, last_wins: bool
-) -> list[_Chunk]:
+def _without_repeats(chunk: _Chunk, match: tuple[Field, ...], *, last_wins: bool) -> list[_Chunk]:
     """The rows of a chunk, cut so that no statement holds a key twice, which one database refuses.
 
     Where every given field is overwritten, only the last row of a key is sent; else one after the other.
@@ -203,7 +208,9 @@ async def update_rows(engine: Engine, model: Model, rows: Rows, now: dt.datetime
     index = 0
     async with engine.transaction() as transaction:
         async for row in _each(rows):
-            matched += await _update_row(engine, transaction, model, _checked(model, row, index), now)
+            matched += await _update_row(
+                engine, transaction, model, _checked(model, row, index), now
+            )
             index += 1
     return matched
 
@@ -212,7 +219,9 @@ async def _update_row(
     engine: Engine, transaction: Transaction | Explanation, model: Model, row: Row, now: dt.datetime
 ) -> int:
     columns = [model.field(name, "the row") for name in row if name not in model.key_names]
-    values = {item.name: _value(model, item, row[item.name]) for item in (*columns, *model.primary_key)}
+    values = {
+        item.name: _value(model, item, row[item.name]) for item in (*columns, *model.primary_key)
+    }
     for item in model.fields:
         if item.managed == "updated":
             columns.append(item)
@@ -351,7 +360,12 @@ def _at_row(error: DataFlowError, index: int) -> DataFlowError:
 
 
 async def _insert(
-    transaction: Transaction | Explanation, plan: Plan, chunk: _Chunk, counts: BulkCounts, *, count: bool
+    transaction: Transaction | Explanation,
+    plan: Plan,
+    chunk: _Chunk,
+    counts: BulkCounts,
+    *,
+    count: bool,
 ) -> int:
     """Insert the rows of a chunk; the number of rows that the database wrote."""
     statement = plan.compiled.rows
@@ -408,7 +422,9 @@ async def _with_index(
     return error
 
 
-async def _count_existing(transaction: Transaction | Explanation, plan: Plan, keys: Sequence[tuple[Any, ...]]) -> int:
+async def _count_existing(
+    transaction: Transaction | Explanation, plan: Plan, keys: Sequence[tuple[Any, ...]]
+) -> int:
     """How many of the keys are stored already."""
     statement = plan.compiled.existing
     assert statement is not None

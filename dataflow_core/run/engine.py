@@ -214,7 +214,9 @@ class Engine:
                     return
 
     def _session(self, connection: Connection) -> Session:
-        return Session(connection, self.dialect, self.settings.connect.command_timeout, self.observer)
+        return Session(
+            connection, self.dialect, self.settings.connect.command_timeout, self.observer
+        )
 
     # Connections
 
@@ -251,7 +253,9 @@ class Engine:
         return found
 
     def _open_pools(self, loop: asyncio.AbstractEventLoop) -> _LoopPools:
-        lanes = {lane: Pool(self._connector(lane), self._limits(lane)) for lane in self.driver.lanes}
+        lanes = {
+            lane: Pool(self._connector(lane), self._limits(lane)) for lane in self.driver.lanes
+        }
         if not self._pools:
             logger.info("opened %s", self.driver.description)
         reading = next(pool for lane, pool in lanes.items() if lane.reads)

@@ -167,7 +167,7 @@ class Pool:
             return False
         try:
             await connection.ping()
-        except Exception:  # noqa: BLE001 - whatever a driver raises here, the connection is dead
+        except Exception:
             await self.discard(connection)
             return False
         return True

@@ -11,7 +11,15 @@ from attrs import evolve
 from dataflow_core.compile import RowWriter
 from dataflow_core.errors import MultipleRecordsMatched
 from dataflow_core.filters.ast import Slot
-from dataflow_core.operations import Create, Delete, DeleteMany, Find, Update, UpdateMany, UpdateRows
+from dataflow_core.operations import (
+    Create,
+    Delete,
+    DeleteMany,
+    Find,
+    Update,
+    UpdateMany,
+    UpdateRows,
+)
 from dataflow_core.order import with_key
 from dataflow_core.run.engine import Engine
 from dataflow_core.run.plans import Plan
@@ -124,7 +132,9 @@ async def _rewrite(
         result = [apply(operation.assignments, row, values) for row in stored]
         for row in result:
             parameters = [
-                row[item.name] if encode is None or row[item.name] is None else encode(row[item.name])
+                row[item.name]
+                if encode is None or row[item.name] is None
+                else encode(row[item.name])
                 for item, encode in zip(rows_statement.columns, codecs, strict=True)
             ]
             await transaction.execute(rows_statement.sql(1), parameters, writing.situation)
@@ -139,5 +149,3 @@ def _several(operation: Update | Delete | UpdateMany) -> MultipleRecordsMatched:
         model=name,
         outcome="not done",
     )
-
-

@@ -114,7 +114,7 @@ def sized(
             raise UnsupportedType(f"{where}: {name} is a number from {low} to {high}")
     if given.get("bits") not in (None, 32, 64):
         raise UnsupportedType(f"{where}: bits is 32 or 64")
-    result = evolve(kind, **given)  # type: ignore[arg-type]
+    result = evolve(kind, **given)
     if isinstance(result, Decimal) and result.scale > result.precision:
         raise UnsupportedType(f"{where}: scale {result.scale} exceeds precision {result.precision}")
     return result

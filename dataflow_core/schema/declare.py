@@ -11,9 +11,18 @@ from attrs import evolve, frozen
 from dataflow_core.errors import InvalidModel, UnknownModelOption
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.schema.annotations import field_type, sized
-from dataflow_core.schema.model import MISSING, Check, Field, ForeignKey, Index, Model, OnDelete, Reference
+from dataflow_core.schema.model import (
+    MISSING,
+    Check,
+    Field,
+    ForeignKey,
+    Index,
+    Model,
+    OnDelete,
+    Reference,
+)
 from dataflow_core.schema.naming import check_name, table_name
-from dataflow_core.types import FieldType, Integer, Json, Text, Timestamp, Uuid
+from dataflow_core.types import Integer, Json, Text, Timestamp, Uuid
 
 __all__ = ["CORE_OPTIONS", "FieldDeclaration", "declare_model", "field"]
 
@@ -162,7 +171,9 @@ def _declared_field(cls: type, name: str, annotation: Any) -> Field:
     given = getattr(cls, name, MISSING)
     declaration = given if isinstance(given, FieldDeclaration) else FieldDeclaration(given, {})
     arguments = dict(declaration.arguments)
-    sizes = {size: arguments.pop(size, None) for size in ("bits", "max_length", "precision", "scale")}
+    sizes = {
+        size: arguments.pop(size, None) for size in ("bits", "max_length", "precision", "scale")
+    }
     kind = sized(kind, where, **sizes)
     declared_nullable = arguments.pop("nullable", None)
     if declared_nullable is not None:
@@ -206,7 +217,9 @@ def _with_primary_key(cls: type, fields: list[Field], declared: Any) -> list[Fie
 
 def _key_field(cls: type, field: Field, *, alone: bool) -> Field:
     if field.nullable or not field.type.ordered:
-        raise InvalidModel(f"{cls.__name__}.{field.name}: a primary key is never null and is ordered")
+        raise InvalidModel(
+            f"{cls.__name__}.{field.name}: a primary key is never null and is ordered"
+        )
     generated: Any = None
     if alone and field.default is MISSING:
         if isinstance(field.type, Integer) and field.references is None:
@@ -249,7 +262,9 @@ def _index(cls: type, item: Any, names: list[str], unique: bool) -> Index:
     if isinstance(item, Mapping):
         unknown = set(item) - {"fields", "columns", "unique", "name"}
         if unknown:
-            raise InvalidModel(f"{cls.__name__}: an index has no {quoted(sorted(map(str, unknown))[0])}")
+            raise InvalidModel(
+                f"{cls.__name__}: an index has no {quoted(sorted(map(str, unknown))[0])}"
+            )
         name = item.get("name")
         unique = bool(item.get("unique", unique))
         item = item.get("fields", item.get("columns"))
@@ -310,7 +325,9 @@ def _foreign_keys(
                 ' {"columns": [...], "references": "table", "target_columns": [...]}'
             ) from None
         if not set(columns) <= names or len(columns) != len(target):
-            raise InvalidModel(f"{cls.__name__}: the foreign key {quoted(item)} does not fit the fields")
+            raise InvalidModel(
+                f"{cls.__name__}: the foreign key {quoted(item)} does not fit the fields"
+            )
         reference = Reference(table, tuple(target), item.get("on_delete", "no_action"))
         result.append(ForeignKey(tuple(columns), reference, item.get("name")))
     return tuple(result)
@@ -320,6 +337,6 @@ def _checks(cls: type, options: Mapping[str, Any]) -> tuple[Check, ...]:
     checks = options.get("checks", {})
     if not isinstance(checks, Mapping):
         raise InvalidModel(f"{cls.__name__}: the option 'checks' is a dict of name to filter")
-    return tuple(Check(check_name(name, f"a check of {cls.__name__}"), rule) for name, rule in checks.items())
-
-
+    return tuple(
+        Check(check_name(name, f"a check of {cls.__name__}"), rule) for name, rule in checks.items()
+    )

@@ -167,7 +167,14 @@ class Model:
     def same_as(self, other: Model) -> bool:
         """Whether the other model declares the same, as when a notebook cell runs again."""
         mine = (self.name, self.table, self.fields, self.indexes, self.foreign_keys, self.checks)
-        theirs = (other.name, other.table, other.fields, other.indexes, other.foreign_keys, other.checks)
+        theirs = (
+            other.name,
+            other.table,
+            other.fields,
+            other.indexes,
+            other.foreign_keys,
+            other.checks,
+        )
         return mine == theirs and self.database == other.database and self.options == other.options
 
     def field(self, name: Any, where: str = "") -> Field:

@@ -48,7 +48,11 @@ def singular(word: str) -> str:
     """The word whose plural by the table is ``word``; ``word`` itself if there is none."""
     for ending, replacement, _ in PLURALS:
         candidate = word[: len(word) - len(replacement)] + ending
-        if word.endswith(replacement) and len(word) > len(replacement) and plural(candidate) == word:
+        if (
+            word.endswith(replacement)
+            and len(word) > len(replacement)
+            and plural(candidate) == word
+        ):
             return candidate
     return word
 

@@ -168,4 +168,6 @@ def _kind(value: Any) -> str:
         return "nothing"
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "an array"
-    return f"a {type(value).__name__}"
+    if isinstance(value, bool):
+        return "a bool"
+    return "text" if isinstance(value, str) else "a number"

@@ -10,8 +10,8 @@ from attrs import define, field
 
 from dataflow_core.errors import InvalidUpdate, ManagedField, UnknownOperator
 from dataflow_core.expressions.parse import is_expression, parse_expression
-from dataflow_core.filters.parse import target_of
 from dataflow_core.filters.ast import JsonPath
+from dataflow_core.filters.parse import target_of
 from dataflow_core.filters.scope import Bindings, Scope
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.schema import Field, Model
@@ -86,7 +86,9 @@ class _Parser:
     def target(self, name: Any, operator: str) -> tuple[Field, tuple[str | int, ...]]:
         """The field, and the place inside its JSON; a place is changed by one operator only."""
         target = target_of(name, Scope.of(self.model), f"{self.model.name}.{operator}")
-        found, steps = (target.field, target.steps) if isinstance(target, JsonPath) else (target, ())
+        found, steps = (
+            (target.field, target.steps) if isinstance(target, JsonPath) else (target, ())
+        )
         if found.managed == "updated" or (found.primary_key and not self.upserting):
             kind = "is set by every update" if found.managed else "is the key and never changes"
             raise ManagedField(f"{self.model.name}.{found.name} {kind}", field=found.name)
@@ -164,7 +166,9 @@ def _unset(parser: _Parser, name: Any, value: Any) -> None:
         parser.clear(target)
 
 
-def _arithmetic(operator: str, change: Callable[[Any], Change]) -> Callable[[_Parser, Any, Any], None]:
+def _arithmetic(
+    operator: str, change: Callable[[Any], Change]
+) -> Callable[[_Parser, Any, Any], None]:
     def apply(parser: _Parser, name: Any, operand: Any) -> None:
         target, kind, amount = parser.number(name, operand, operator)
         parser.assign(target, change(parser.bindings.slot(amount, kind)))
@@ -176,7 +180,9 @@ def _extreme(operator: str, change: Callable[[Any], Change]) -> Callable[[_Parse
     def apply(parser: _Parser, name: Any, operand: Any) -> None:
         target, steps = parser.target(name, operator)
         if steps or not target.type.ordered:
-            raise InvalidUpdate(f"{parser.where(str(name))}: {operator} needs a field with an order")
+            raise InvalidUpdate(
+                f"{parser.where(str(name))}: {operator} needs a field with an order"
+            )
         value = target.type.check(operand, parser.where(target.name))
         parser.assign(target, change(parser.bindings.slot(value, target.type)))
 
@@ -224,7 +230,11 @@ def _bit(parser: _Parser, name: Any, operand: Any) -> None:
     target, steps = parser.target(name, "$bit")
     if steps or not isinstance(target.type, Integer):
         raise InvalidUpdate(f"{parser.where(str(name))}: $bit is for int fields")
-    if not isinstance(operand, Mapping) or len(operand) != 1 or not set(operand) <= {"and", "or", "xor"}:
+    if (
+        not isinstance(operand, Mapping)
+        or len(operand) != 1
+        or not set(operand) <= {"and", "or", "xor"}
+    ):
         raise InvalidUpdate(
             f"{parser.where(target.name)}: $bit takes {{'and' or 'or' or 'xor': mask}}, got {quoted(operand)}"
         )
@@ -241,7 +251,9 @@ def _json(operator: str) -> Callable[[_Parser, Any, Any], None]:
         if not isinstance(target.type, Json):
             raise InvalidUpdate(f"{parser.where(str(name))}: {operator} is for JSON arrays")
         make = JSON_CHANGES[operator]
-        parser.assign(target, make(target, steps, operand, parser.bindings, parser.where(str(name))))
+        parser.assign(
+            target, make(target, steps, operand, parser.bindings, parser.where(str(name)))
+        )
 
     return apply
 

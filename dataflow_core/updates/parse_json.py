@@ -64,7 +64,9 @@ def _push(field: Field, steps: Steps, operand: Any, bindings: Bindings, where: s
     return Push(steps, items, numbers.get("$position"), numbers.get("$slice"), sort)
 
 
-def _add_to_set(field: Field, steps: Steps, operand: Any, bindings: Bindings, where: str) -> JsonChange:
+def _add_to_set(
+    field: Field, steps: Steps, operand: Any, bindings: Bindings, where: str
+) -> JsonChange:
     _refuse_unknown(operand, ("$each",), where)
     return AddToSet(steps, bindings.slot(_items(field, steps, operand, where), _LIST))
 
@@ -73,7 +75,9 @@ def _pull(field: Field, steps: Steps, operand: Any, bindings: Bindings, where: s
     return Pull(steps, parse_element_filter(JsonPath(field, steps), operand, bindings, where))
 
 
-def _pull_all(field: Field, steps: Steps, operand: Any, bindings: Bindings, where: str) -> JsonChange:
+def _pull_all(
+    field: Field, steps: Steps, operand: Any, bindings: Bindings, where: str
+) -> JsonChange:
     if not isinstance(operand, list | tuple):
         raise InvalidUpdate(f"{where}: $pullAll takes a list, got {quoted(operand)}")
     return PullAll(steps, bindings.slot(_LIST.check(list(operand), where), _LIST))
@@ -85,9 +89,7 @@ def _pop(field: Field, steps: Steps, operand: Any, bindings: Bindings, where: st
     return Pop(steps, operand == -1)
 
 
-JSON_CHANGES: Final[
-    dict[str, Callable[[Field, Steps, Any, Bindings, str], JsonChange]]
-] = {
+JSON_CHANGES: Final[dict[str, Callable[[Field, Steps, Any, Bindings, str], JsonChange]]] = {
     "$push": _push,
     "$addToSet": _add_to_set,
     "$pull": _pull,

@@ -29,20 +29,26 @@ def node_types(names: Mapping[str, str], owner: NodeOwner | None) -> dict[str, N
         AmbiguousNode: two live instances know it, and nothing says which is meant.
     """
     found: dict[tuple[str, int], NodeType] = {}
-    shared: dict[str, str] = {}
+    shared: dict[tuple[str, int], str] = {}
+    known: dict[int, frozenset[str]] = {}
     for node_id, name in names.items():
         given = _given(name, owner)
         key = (name, id(given))
-        if key in found or name in shared:
+        if key in found or key in shared:
             continue
-        node_type = _found(node_id, name, given)
+        if given is not None and id(given) not in known:
+            known[id(given)] = frozenset(given.node_names())
+        if given is not None and name in known[id(given)]:
+            found[key] = given.node_type(name)
+            continue
+        node_type = _found_live(node_id, name, given)
         if node_type is None:
-            shared[name] = node_id
+            shared[key] = node_id
         else:
             found[key] = node_type
     homes = {id(one.owner): one.owner for one in found.values() if not one.common}
-    for name, node_id in shared.items():
-        found[name, id(owner)] = _of_the_others(node_id, name, tuple(homes.values()))
+    for key, node_id in shared.items():
+        found[key] = _of_the_others(node_id, key[0], tuple(homes.values()))
     return {node_id: found[name, id(_given(name, owner))] for node_id, name in names.items()}
 
 
@@ -51,10 +57,8 @@ def _given(name: str, owner: NodeOwner | None) -> NodeOwner | None:
     return owner if remembered is None else remembered
 
 
-def _found(node_id: str, name: str, given: NodeOwner | None) -> NodeType | None:
-    """The node type, or ``None`` for one that several live instances have in common."""
-    if given is not None and name in given.node_names():
-        return given.node_type(name)
+def _found_live(node_id: str, name: str, given: NodeOwner | None) -> NodeType | None:
+    """The type in a live instance, or ``None`` where several have it in common."""
     knowing = _knowing(name)
     if len(knowing) > 1:
         # An instance that nobody uses any more may only wait to be collected.

@@ -22,9 +22,7 @@ from load import count, rows
 from models import MODELS, register
 from show import Screen, screen
 
-from dataflow_core import DataFlow, LocalRuntime
-from dataflow_core.errors import DataFlowError
-from dataflow_core.workflow import Workflow
+from dataflow_core import DataFlow, DataFlowError, LocalRuntime, Workflow
 
 Results = dict[str, dict[str, Any]]
 LOADED = ("airlines", "airports", "planes", "weather", "flights")
@@ -202,6 +200,7 @@ def main() -> int:
     out = screen()
     if arguments.sql:
         logger = logging.getLogger("dataflow.sql")
+        logger.setLevel(logging.INFO)
         logger.addHandler(Statements(out))
         logger.propagate = False
     try:

@@ -51,7 +51,7 @@ class Plane:
 class Weather:
     """The weather of an hour at an airport. Place and hour together are the key."""
 
-    origin: str = field(references="Airport.faa", max_length=3)
+    origin: str = field(references="Airport.faa", on_delete="restrict", max_length=3)
     time_hour: datetime
     temp: float
     dewp: float
@@ -76,11 +76,11 @@ class Flight:
     day: date
     time_hour: datetime
     hour: int
-    carrier: str = field(references="Airline.carrier", max_length=2)
+    carrier: str = field(references="Airline.carrier", on_delete="restrict", max_length=2)
     flight: int
     # No foreign key to Plane and none from `dest` to Airport: the real data has gaps there.
     tailnum: str | None = field(max_length=6)
-    origin: str = field(references="Airport.faa", max_length=3)
+    origin: str = field(references="Airport.faa", on_delete="restrict", max_length=3)
     dest: str = field(index=True, max_length=3)
     sched_dep_time: int
     dep_time: int | None

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
 
-from dataflow_core.workflow import Workflow
+from dataflow_core import Workflow
 
 Row = Sequence[Any]
 OnProgress = Callable[[int], None]
@@ -78,12 +78,12 @@ class PlainScreen:
 
 
 def shown(value: Any) -> str:
-    """A value as text: a dash for None, one decimal for a float, separators in a large number."""
+    """A value as text: a dash for None, one decimal for a float, separators in large numbers."""
     if value is None:
         return "-"
     if isinstance(value, float):
         return f"{value:,.1f}"
-    return f"{value:,}" if type(value) is int and abs(value) >= 10_000 else str(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def levels(workflow: Workflow) -> list[list[str]]:

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from show import OnProgress, Row, levels, shown
 
-from dataflow_core.workflow import Workflow
+from dataflow_core import Workflow
 
 
 class RichScreen:

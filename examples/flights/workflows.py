@@ -6,8 +6,7 @@ from typing import Any
 
 from load import rows
 
-from dataflow_core import DataFlow, WorkflowBuilder
-from dataflow_core.workflow import Workflow
+from dataflow_core import DataFlow, Workflow, WorkflowBuilder
 
 FAHRENHEIT_TO_CELSIUS = {"$divide": [{"$subtract": ["$temp", 32]}, 1.8]}
 KILOMETRES_PER_MILE = 1.609344

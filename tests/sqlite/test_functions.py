@@ -218,26 +218,6 @@ def test_the_start_of_a_unit(database: Database, unit: str, start: str) -> None:
     assert database.call("dataflow_date_trunc", "2024-08-11", "week") == "2024-08-11"
 
 
-@pytest.mark.parametrize(
-    ("left", "right", "equal"),
-    [
-        ("1", "1.0", True),
-        ("1", "true", False),
-        ("0", "false", False),
-        ("null", "false", False),
-        ('{"a":1,"b":[2]}', '{"b":[2.0],"a":1}', True),
-        ("[1,2]", "[2,1]", False),
-        ("[1]", "[1,1]", False),
-        ('{"a":null}', "{}", False),
-        ('"1"', "1", False),
-        ("[[true]]", "[[1]]", False),
-    ],
-)
-def test_json_is_compared_by_value(database: Database, left: str, right: str, equal: bool) -> None:
-    """JSON is equal by value and type; the order of keys and the form of a number do not matter."""
-    assert database.call("dataflow_json_equal", left, right) == equal
-
-
 def test_text_functions(database: Database) -> None:
     """Substrings count code points and $like patterns are matched by the core's own definition."""
     assert database.call("dataflow_substring", "a😀bc", 1, 2) == "😀b"

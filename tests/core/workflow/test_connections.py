@@ -143,4 +143,4 @@ def test_a_long_cycle_is_found_quickly(builder):
     start = time.perf_counter()
     with pytest.raises(WorkflowCycle, match=r"n0 -> n1 -> .* -> \.\.\."):
         builder.build()
-    assert time.perf_counter() - start < 2
+    assert time.perf_counter() - start < 5

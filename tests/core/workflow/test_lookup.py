@@ -150,6 +150,18 @@ def test_a_common_name_belongs_to_the_instance_of_the_other_nodes():
         assert owner_of("SQLNode", builder) == home
 
 
+def test_a_common_name_may_be_used_with_and_without_its_instance():
+    """In one workflow a common name may remember its instance in one node and not in another."""
+    one = made("one", "UserReadNode", common=("SQLNode",))
+    two = made("two", common=("SQLNode",))
+    builder = WorkflowBuilder()
+    builder.add_node("SQLNode", "a")
+    builder.add_node(NodeName("SQLNode", two), "b")
+    builder.add_node("UserReadNode", "c")
+    nodes = builder.build().nodes
+    assert (nodes["a"].type.owner, nodes["b"].type.owner) == (one, two)
+
+
 def test_a_common_name_without_a_home_is_ambiguous():
     """With several instances and no other node, or nodes of two, nothing tells which is meant."""
     one, two = (

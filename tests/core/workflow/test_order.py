@@ -79,7 +79,7 @@ def test_the_last_node_waits_for_all():
 
 
 def test_a_plan_of_many_nodes_stays_linear():
-    """Planning 5,000 nodes that read, write or touch all takes less than a second."""
+    """Planning 5,000 nodes that read, write or touch all is no square of work."""
     effects = (READ, WRITE, OTHER, READ, EVERYTHING)
     nodes = [(f"n{number}", effects[number % 5]) for number in range(5_000)]
     owner = FakeOwner(live=False)
@@ -89,7 +89,7 @@ def test_a_plan_of_many_nodes_stays_linear():
         builder.add_node(name, name)
     start = time.perf_counter()
     steps = builder.build().steps
-    assert time.perf_counter() - start < 1
+    assert time.perf_counter() - start < 5
     assert sum(step.waits for step in steps) < 15_000
 
 
