@@ -1,4 +1,4 @@
-"""DataFlow: models become nodes, nodes become workflows, workflows run the same on every database."""
+"""DataFlow: models become nodes, nodes workflows; they run the same on every database."""
 
 from dataflow_core.app import DataFlow
 from dataflow_core.errors import DataFlowError

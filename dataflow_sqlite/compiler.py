@@ -6,7 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from dataflow_core.compile import PREDICATES, BaseCompiler, Build, Codec, Render, listed
+from attrs import define, field
+
+from dataflow_core.compile import (
+    PREDICATES,
+    BaseCompiler,
+    Build,
+    Codec,
+    Encode,
+    Render,
+    listed,
+)
 from dataflow_core.filters import (
     Bindings,
     JsonPath,
@@ -19,7 +29,8 @@ from dataflow_core.filters import (
 )
 from dataflow_core.schema import Model
 from dataflow_core.types import Binary, Decimal, Enumeration, FieldType, Float, Integer, Time
-from dataflow_sqlite.documents import operands, render
+from dataflow_sqlite.documents import encoder, operands, render
+from dataflow_sqlite.regex import check_pattern
 from dataflow_sqlite.types import codec, stored_from_scaled
 
 __all__ = ["SQLiteCompiler"]
@@ -28,7 +39,7 @@ _WIDE: Final = 38
 
 
 def _literal(text: str) -> str:
-    """A text as a literal of SQL; only for texts that the compiler itself made."""
+    """A text as a literal of SQL; quotes are doubled."""
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -60,6 +71,23 @@ def _membership(compiler: BaseCompiler, node: Membership, build: Build) -> str:
 def _modulo(compiler: BaseCompiler, node: Modulo, build: Build) -> str:
     divisor, remainder = build.bind(node.divisor), build.bind(node.remainder)
     return f"{build.column(node.target)} % {divisor} = {remainder}"
+
+
+@define
+class _LiteralBuild(Build):
+    """Writes values into the text instead of binding them: a CHECK takes no parameters."""
+
+    values: list[Any] = field(factory=list)
+
+    def bind_index(self, index: int, encode: Encode | None = None) -> str:
+        """The stored form of a value as a literal."""
+        value = self.values[index]
+        stored = value if encode is None else encode(value)
+        if isinstance(stored, bytes):
+            return f"x'{stored.hex()}'"
+        if isinstance(stored, bool | int):
+            return str(int(stored))
+        return repr(stored) if isinstance(stored, float) else _literal(stored)
 
 
 class SQLiteCompiler(BaseCompiler):
@@ -103,7 +131,7 @@ class SQLiteCompiler(BaseCompiler):
         """LIKE of SQLite ignores case and backtracks, so it is used for nothing."""
         if node.kind == "prefix" and not node.ignore_case:
             return super().text_match(subject, node, build)
-        text = build.bind(node.slot)
+        text = build.bind(node.slot, check_pattern if node.kind == "regex" else None)
         flag = "1" if node.ignore_case else "0"
         if node.kind in ("regex", "like"):
             return f"dataflow_{node.kind}({text}, {subject}, {flag})"
@@ -118,32 +146,15 @@ class SQLiteCompiler(BaseCompiler):
     def json_predicate(self, node: Predicate, build: Build) -> str:
         """A condition inside JSON, tested by ``dataflow_json_matches``."""
         target: Any = getattr(node, "target", None)
-        values = [build.bind(slot, json.dumps) for slot in operands(node)]
+        values = [build.bind(slot, encoder(node, slot)) for slot in operands(node)]
         arguments = [build.column(target.field), _literal(render(node)), *values]
         return f"dataflow_json_matches({', '.join(arguments)})"
 
     def literal_predicate(self, model: Model, filter: Mapping[str, Any]) -> str:
         """A filter as SQL without parameters, for a CHECK."""
         bindings = Bindings()
-        build = Build(self)
-        text = self.predicate(parse_filter(filter, Scope.of(model), bindings), build)
-        parts = {
-            self.placeholder(position + 1): self._stored_literal(
-                bindings.values[parameter.index], parameter.encode
-            )
-            for position, parameter in enumerate(build.parameters)
-        }
-        for mark in sorted(parts, key=len, reverse=True):
-            text = text.replace(mark, parts[mark])
-        return text
-
-    def _stored_literal(self, value: Any, encode: Any) -> str:
-        stored = value if encode is None else encode(value)
-        if isinstance(stored, bytes):
-            return f"x'{stored.hex()}'"
-        if isinstance(stored, bool | int):
-            return str(int(stored))
-        return repr(stored) if isinstance(stored, float) else _literal(stored)
+        predicate = parse_filter(filter, Scope.of(model), bindings)
+        return self.predicate(predicate, _LiteralBuild(self, values=bindings.values))
 
     # Expressions
 

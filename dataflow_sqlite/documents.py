@@ -7,7 +7,7 @@ leaf travels as a small JSON tree with its operands, and ``dataflow_json_matches
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Final
 
@@ -29,8 +29,9 @@ from dataflow_core.filters import (
 )
 from dataflow_core.schema import Field
 from dataflow_core.types import Json
+from dataflow_sqlite.regex import refuse_exponential
 
-__all__ = ["json_matches", "operands", "render"]
+__all__ = ["encoder", "json_matches", "operands", "render"]
 
 _DOCUMENT: Final = Field("document", Json(), "document", nullable=True)
 
@@ -45,6 +46,13 @@ def render(node: Predicate) -> str:
 def operands(node: Predicate) -> list[Slot]:
     """The slots of a leaf, each once."""
     found: dict[int, Slot] = {}
+    for item in _leaves(node):
+        if isinstance(item, Compare | Membership | Pattern | Contains | ArraySize):
+            found.setdefault(item.slot.index, item.slot)
+    return list(found.values())
+
+
+def _leaves(node: Predicate) -> Iterator[Predicate]:
     stack: list[Predicate] = [node]
     while stack:
         item = stack.pop()
@@ -54,9 +62,18 @@ def operands(node: Predicate) -> list[Slot]:
             stack.append(item.item)
         elif isinstance(item, ElementMatch):
             stack.append(item.condition)
-        elif isinstance(item, Compare | Membership | Pattern | Contains | ArraySize):
-            found.setdefault(item.slot.index, item.slot)
-    return list(found.values())
+        else:
+            yield item
+
+
+def encoder(node: Predicate, slot: Slot) -> Callable[[Any], str]:
+    """How an operand travels: as JSON. Patterns are tested by Python's engine here, which backtracks."""
+    patterns = [
+        item for item in _leaves(node) if isinstance(item, Pattern) and item.kind == "regex"
+    ]
+    if any(item.slot == slot for item in patterns):
+        return lambda pattern: json.dumps(refuse_exponential(pattern))
+    return json.dumps
 
 
 def _rendered(node: Predicate, numbers: list[int]) -> list[Any]:

@@ -63,6 +63,11 @@ class SQLiteConnection:
         """False once the connection must not be used again."""
         return self._usable
 
+    @property
+    def survives_errors(self) -> bool:
+        """A statement that violates a constraint undoes itself only."""
+        return True
+
     async def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
         """Run one statement and return its rows."""
         try:

@@ -78,7 +78,7 @@ class Match:
 class Group:
     """One row for every distinct combination of ``keys``; none for no rows.
 
-    The keys come first in the row, named ``_id`` or ``_id.<name>``; ``_id: null`` is the key ``Null``.
+    The keys come first in the row, named ``_id`` or ``_id.<name>``; ``_id: null`` is ``Null``.
     """
 
     keys: tuple[Computed, ...]
@@ -137,7 +137,7 @@ class UnionWith:
 
 @frozen
 class Facet:
-    """One row that holds the results of several pipelines over the same rows; always the last stage."""
+    """One row with the results of several pipelines over the same rows; always the last stage."""
 
     branches: tuple[tuple[str, Pipeline], ...]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, Final
 
 from dataflow_core.aggregate.ast import Accumulator, AccumulatorName, Computed, Group
@@ -141,7 +142,7 @@ def parse_bucket(value: Any, scope: Scope, bindings: Bindings, where: str) -> Gr
         raise InvalidPipeline(f"{where}: boundaries is a list of at least two values")
     subject = parse_expression(value["groupBy"], scope, bindings, where)
     checked = [subject.type.check(boundary, f"{where}.boundaries") for boundary in boundaries]
-    if any(low >= high for low, high in zip(checked, checked[1:], strict=False)):
+    if any(low >= high for low, high in pairwise(checked)):
         raise InvalidPipeline(f"{where}: boundaries go upwards")
     key = _bucket_key(subject, checked, value.get("default"), bindings, where)
     output = value.get("output", {"count": {"$sum": 1}})
@@ -162,7 +163,7 @@ def _bucket_key(
         return Literal(bindings.slot(value, kind))
 
     arguments: list[Expression] = []
-    for low, high in zip(boundaries, boundaries[1:], strict=False):
+    for low, high in pairwise(boundaries):
         inside = (
             Call("gte", (subject, literal(low)), Boolean()),
             Call("lt", (subject, literal(high)), Boolean()),

@@ -166,7 +166,7 @@ class DataFlow:
         isolation: Isolation | None = None,
         read_only: bool = False,
     ) -> TransactionScope:
-        """``async with db.transaction():`` all or nothing for every call inside; nested: a savepoint."""
+        """``async with db.transaction():`` all calls inside or none; nested, a savepoint."""
         return self._databases.engine(database).transaction(
             isolation=isolation, read_only=read_only
         )
@@ -191,7 +191,7 @@ class DataFlow:
         return {engine.name: engine.statistics() for engine in self._databases.engines()}
 
     def close(self) -> None:
-        """Close all connections; the instance cannot be used afterwards. Closing twice is harmless."""
+        """Close all connections, for good. Closing twice is harmless."""
         if not self._closed:
             sync_bridge().run(self.aclose())
 

@@ -128,7 +128,7 @@ def refuse_instances(cls: type) -> None:
 
 
 def function_node(name: str, function: Callable[..., Any], owner: NodeOwner) -> NodeType:
-    """A node type of a function ``(context, **parameters) -> dict``; its signature is its parameters."""
+    """A node type of a function ``(context, **parameters) -> dict``; its signature says what it takes."""
     if not callable(function):
         raise InvalidModel(f"db.node decorates a function, got {quoted(function)}")
     described = list(inspect.signature(function).parameters.values())

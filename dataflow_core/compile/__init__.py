@@ -7,7 +7,7 @@ from dataflow_core.compile.compiled import Compiled, DDLCompiler, RowsStatement
 from dataflow_core.compile.expressions import CALL_TABLE, expression_sql
 from dataflow_core.compile.predicates import PREDICATES, SIGNS, escape_like, joined, listed
 from dataflow_core.compile.rows import OPERATIONS, result_columns, statement
-from dataflow_core.compile.statement import PLAIN, Codec, Parameter, ResultColumn, Statement
+from dataflow_core.compile.statement import PLAIN, Codec, Encode, Parameter, ResultColumn, Statement
 from dataflow_core.compile.writer import RowWriter, WriterCache
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Codec",
     "Compiled",
     "DDLCompiler",
+    "Encode",
     "Parameter",
     "Render",
     "ResultColumn",

@@ -1,4 +1,4 @@
-"""The base compiler: ANSI-shaped SQL from operations. A dialect replaces entries and small methods."""
+"""The base compiler: ANSI-shaped SQL. A dialect replaces entries of tables and small methods."""
 
 from __future__ import annotations
 

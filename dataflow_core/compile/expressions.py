@@ -1,4 +1,4 @@
-"""The SQL of expressions. Arguments are converted to one type first, so no database chooses its own."""
+"""The SQL of expressions. Arguments are converted to one type, so no database chooses its own."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ def _arithmetic(compiler: BaseCompiler, node: Call, build: Build) -> str:
             for item in node.arguments
         ]
         return compiler.multiply(parts, node.type)
-    kind = node.type if len(node.arguments) > 1 else node.arguments[0].type
+    # The whole number of a Decimal has another scale than what it is made of.
+    whole = node.function in ("ceil", "floor")
+    kind = node.arguments[0].type if whole else node.type
     sides = [converted(compiler, item, build, kind) for item in node.arguments]
     result = sides[0]
     if len(sides) == 1 and node.function == "add":

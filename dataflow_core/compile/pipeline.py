@@ -109,9 +109,16 @@ class Select:
         for sql, descending in self.order:
             first.setdefault(sql, descending)
         return ", ".join(
-            self.compiler.order_item(sql, descending=descending is not reverse, nullable=True)
+            self.compiler.order_item(
+                f"{self.alias}.{sql}", descending=descending is not reverse, nullable=True
+            )
             for sql, descending in first.items()
         )
+
+    @property
+    def alias(self) -> str:
+        """What the columns of the source are qualified with: a plain name could mean a new column."""
+        return self.compiler.quote("t") if self.source.startswith("(") else self.source
 
     def final(self, names: list[str]) -> str:
         """The text of the whole, with the fields in the order given."""
@@ -210,18 +217,14 @@ def _ranked(select: Select, stage: Group) -> Select:
 
 def _project(select: Select, stage: Project) -> Select:
     compiler, build = select.compiler, select.build
-    if all(isinstance(column.expression, FieldValue) for column in stage.columns):
-        return evolve(
-            select,
-            names={
-                column.field.name: build.column(column.expression.field) for column in stage.columns
-            },  # type: ignore[union-attr]
-        )
     names = {
         column.field.name: expression_sql(compiler, column.expression, build)
         for column in stage.columns
     }
-    return evolve(select, names=names).nested()
+    renamed = evolve(select, names=names)
+    if all(isinstance(column.expression, FieldValue) for column in stage.columns):
+        return renamed
+    return renamed.nested()
 
 
 def _sort(select: Select, stage: Sort) -> Select:

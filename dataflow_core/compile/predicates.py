@@ -67,7 +67,7 @@ _WIDEST: Final = 8
 
 
 def listed(slot: Slot, build: Build) -> str:
-    """A placeholder for every element of a list, up to its length class; the last one is repeated."""
+    """A placeholder for every element, up to the length class of the list; the last is repeated."""
     encode = build.compiler.codec(slot.type).encode
     return ", ".join(
         build.bind_index(slot.index, _element(position, encode)) for position in range(slot.length)
@@ -163,7 +163,7 @@ def _pattern(compiler: BaseCompiler, node: Pattern, build: Build) -> str:
 
 
 def text_match(compiler: BaseCompiler, subject: str, node: Pattern, build: Build) -> str:
-    """ANSI spelling of a pattern over any text expression; a prefix is a range, so an index serves."""
+    """ANSI spelling of a pattern over a text expression; a prefix is a range, so an index serves."""
     if node.kind == "prefix" and not node.ignore_case:
         low = build.bind(node.slot)
         return f"({subject} >= {low} AND {subject} < {build.bind(node.slot, next_prefix)})"

@@ -169,7 +169,7 @@ def _count(compiler: BaseCompiler, operation: Count) -> Compiled:
 
 
 def _key_filter(compiler: BaseCompiler, model: Model, where: str) -> str:
-    """Narrow a change to at most two of the rows that match, by key: enough to refuse more than one."""
+    """Narrow a change to two of the rows that match, by key: enough to refuse more than one."""
     names = _names(compiler, model.primary_key)
     subject = f"({names})" if len(model.primary_key) > 1 else names
     return f" WHERE {subject} IN (SELECT {names} FROM {compiler.quote(model.table)}{where} LIMIT 2)"

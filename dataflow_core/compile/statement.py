@@ -9,7 +9,7 @@ from attrs import frozen
 
 from dataflow_core.types import FieldType
 
-__all__ = ["Codec", "PLAIN", "Parameter", "ResultColumn", "Statement"]
+__all__ = ["PLAIN", "Codec", "Encode", "Parameter", "ResultColumn", "Statement"]
 
 Encode = Callable[[Any], Any]
 

@@ -57,6 +57,8 @@ class RandomPipelines:
     def name(self, prefix: str = "made") -> str:
         """A new name; ``big_`` and ``approx_`` say what its values are good for."""
         self.names += 1
+        if prefix == "made" and self.rng.random() < 0.15:
+            return self.rng.choice(("day", "text", "amount", "kind", "flag"))
         return f"{prefix}_{self.names}"
 
     def _risky(self) -> Stage:

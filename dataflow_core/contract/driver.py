@@ -77,6 +77,11 @@ class Connection(Protocol):
         """False once the connection must not be used again; the pool then closes it."""
         ...
 
+    @property
+    def survives_errors(self) -> bool:
+        """Whether a statement that violates a constraint undoes itself only; the transaction goes on."""
+        ...
+
     async def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
         """Run one statement and return its rows."""
         ...

@@ -26,7 +26,8 @@ from dataflow_core.filters.ast import (
 from dataflow_core.filters.evaluate import matches
 from dataflow_core.filters.like import like_matches
 from dataflow_core.filters.parse import parse_filter
-from dataflow_core.filters.regex import Regex, parse_regex
+from dataflow_core.filters.regex import Regex, exponential, parse_regex
+from dataflow_core.filters.regex import render as render_regex
 from dataflow_core.filters.scope import Bindings, Scope
 from dataflow_core.filters.text import fold, next_prefix, upper
 
@@ -54,12 +55,14 @@ __all__ = [
     "Scope",
     "Slot",
     "Target",
+    "exponential",
     "fold",
     "like_matches",
     "matches",
     "next_prefix",
     "parse_filter",
     "parse_regex",
+    "render_regex",
     "upper",
     "walk",
 ]

@@ -30,7 +30,7 @@ from dataflow_core.filters.regex_tree import (
 from dataflow_core.filters.text import fold
 from dataflow_core.limits import LIMITS, Limits
 
-__all__ = ["LiteralKind", "Regex", "parse_regex", "regex_matches", "render"]
+__all__ = ["LiteralKind", "Regex", "exponential", "parse_regex", "regex_matches", "render"]
 
 LiteralKind = Literal["contains", "prefix", "suffix", "equals"]
 
@@ -85,6 +85,18 @@ def parse_regex(pattern: str, where: str, limits: Limits = LIMITS) -> Regex:
 def _parsed(pattern: str, where: str) -> Regex:
     tree = parse(pattern, where)
     return Regex(_rendered(tree, end="$", ignore_case=False), _literal(tree), endless_at(tree))
+
+
+@lru_cache(maxsize=256)
+def exponential(pattern: str) -> bool:
+    """Whether an engine that backtracks could run practically for ever on a pattern.
+
+    Also if it only could where case is ignored: ``(a|A)*b``.
+    """
+    folded_pattern = render(pattern, end="$", ignore_case=True)
+    return any(
+        endless_at(parse(text, "pattern")) is not None for text in (pattern, folded_pattern)
+    )
 
 
 @lru_cache(maxsize=256)

@@ -22,7 +22,8 @@ from dataflow_core.nodes.single import utc_now
 from dataflow_core.nodes.values import Selector, boolean, count_of, refuse_later
 from dataflow_core.operations import DeleteMany, UpdateMany
 from dataflow_core.run import bulk, writes
-from dataflow_core.run.bulk import BulkCounts, BulkWrite
+from dataflow_core.run.chunks import BulkCounts, BulkWrite
+from dataflow_core.run.upserts import upsert_many
 from dataflow_core.schema import Field, Model
 from dataflow_core.updates.parse import parse_update
 
@@ -76,7 +77,7 @@ class BulkNodes:
         options = self._options(node, parameters, conflict, shared)
         if conflict == "update":
             match = match_fields(node, self.model, self._key_of_update(node), None)
-            counts = await bulk.upsert_many(
+            counts = await upsert_many(
                 self.engine(), self.model, rows, options, utc_now(), match=match, updates=None
             )
             return _counted(counts, "processed", "inserted", "updated", "skipped")
@@ -122,7 +123,7 @@ class BulkNodes:
         rows = _data(node, parameters)
         match = match_fields(node, self.model, parameters.get("match_fields"), None)
         updates = update_fields(node, self.model, parameters.get("update_fields"), match)
-        counts = await bulk.upsert_many(
+        counts = await upsert_many(
             self.engine(),
             self.model,
             rows,

@@ -118,4 +118,4 @@ def _restored(value: Any, key: SortKey, where: str) -> Any:
     convert = {"bytes": bytes.fromhex, "float": float.fromhex, "Decimal": decimal.Decimal}.get(
         key.field.type.name
     )
-    return key.field.type.check(value if convert is None else convert(value), where)  # type: ignore[operator]
+    return key.field.type.check(value if convert is None else convert(value), where)

@@ -21,8 +21,8 @@ from dataflow_core.nodes.match import match_fields, update_fields
 from dataflow_core.nodes.values import Selector, boolean, refuse_later
 from dataflow_core.operations import Delete, Find, Update
 from dataflow_core.run import writes
-from dataflow_core.run.bulk import upsert_one
 from dataflow_core.run.reads import find
+from dataflow_core.run.upserts import upsert_one
 from dataflow_core.schema import Field, Model
 from dataflow_core.types import Integer
 from dataflow_core.updates.parse import parse_update

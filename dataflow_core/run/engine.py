@@ -185,7 +185,7 @@ class Engine:
 
     @asynccontextmanager
     async def borrowed(self, *, writes: bool) -> AsyncIterator[Session | Transaction | Explanation]:
-        """A connection for several statements without a transaction; the one in force if there is one."""
+        """A connection for several statements; that of the transaction in force, if there is one."""
         transaction = current_transaction(self)
         if transaction is not None:
             yield transaction

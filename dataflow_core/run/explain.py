@@ -15,7 +15,7 @@ __all__ = ["ExplainedStatement", "Explanation"]
 
 @frozen
 class ExplainedStatement:
-    """A statement that would be sent, and the values that would be bound, as the driver gets them."""
+    """A statement that would be sent, and the values that would be bound, as the driver has them."""
 
     sql: str
     parameters: tuple[Any, ...]
@@ -39,6 +39,13 @@ class Explanation:
         """Write a statement down; no rows."""
         await self.fetch(sql, parameters, situation)
         return 0
+
+    async def mark(self) -> str | None:
+        """Nothing is sent."""
+        return None
+
+    async def undo(self, mark: str | None) -> None:
+        """Nothing is sent."""
 
     async def savepoint(self) -> str:
         """Nothing is sent."""

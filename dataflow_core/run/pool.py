@@ -70,7 +70,7 @@ class Pool:
         return PoolStatistics(total - len(self._idle), len(self._idle), len(self._waiters), most)
 
     def take(self) -> Connection | None:
-        """An idle connection that needs no check, or ``None``: then ``acquire`` has to be awaited."""
+        """An idle connection that needs no check; ``None``: ``acquire`` has to be awaited."""
         if not self._idle or self._waiters or self._closed:
             return None
         connection = self._idle[-1]
@@ -98,7 +98,7 @@ class Pool:
             await self._wait(deadline)
 
     def release(self, connection: Connection) -> None:
-        """Give a connection back. One that is not usable, or one too many, has to be discarded first."""
+        """Give a connection back that ``must_discard`` lets pass."""
         entry = self._entries.get(connection)
         if entry is None:
             return
@@ -184,8 +184,8 @@ class Pool:
             self._leave(waiter)
             statistics = self.statistics
             raise PoolTimeout(
-                f"no connection became free within {self.limits.timeout:g} s:"
-                f" {statistics.used} of {statistics.max} are in use, {statistics.waiting} callers wait",
+                f"no connection became free within {self.limits.timeout:g} s: {statistics.used} of"
+                f" {statistics.max} are in use, {statistics.waiting} callers wait",
                 timeout=self.limits.timeout,
                 used=statistics.used,
                 waiting=statistics.waiting,

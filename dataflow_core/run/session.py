@@ -1,4 +1,4 @@
-"""Using a connection: with a time limit, with errors made uniform, and clean after a cancellation."""
+"""Using a connection: with a time limit, errors made uniform, clean after a cancellation."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Session:
         return await self.guarded(self.connection.execute(sql, parameters), situation)
 
     async def guarded(self, work: Coroutine[Any, Any, T], situation: ErrorSituation) -> T:
-        """Await the driver. What it leaves running on cancellation or timeout is stopped first."""
+        """Await the driver. What it leaves running when cancelled or too slow is stopped first."""
         try:
             async with asyncio.timeout(self.timeout) as limit:
                 return await work

@@ -81,6 +81,17 @@ class Transaction:
                 self.failed = error
                 raise
 
+    async def mark(self) -> str | None:
+        """Where ``undo`` goes back to if the next statement violates a constraint."""
+        return None if self.session.connection.survives_errors else await self.savepoint()
+
+    async def undo(self, mark: str | None) -> None:
+        """Go on as if the statement that violated a constraint had not been sent."""
+        if mark is None:
+            self.failed = None
+        else:
+            await self.roll_back_to(mark)
+
     async def savepoint(self) -> str:
         """Set a savepoint of a name of its own and return the name."""
         async with self._lock:
@@ -112,8 +123,8 @@ class Transaction:
         if self.failed is not None:
             code = self.failed.code if isinstance(self.failed, DataFlowError) else ""
             raise TransactionFailed(
-                f"an error inside the transaction{f' ({code})' if code else ''} left it to be rolled back;"
-                " use a nested transaction for what may fail"
+                f"an error inside the transaction{f' ({code})' if code else ''} left it to be"
+                " rolled back; use a nested transaction for what may fail"
             ) from self.failed
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import shutil
 import tempfile
 import time
@@ -25,6 +26,7 @@ from show import Screen, screen
 from dataflow_core import DataFlow, DataFlowError, LocalRuntime, Workflow
 
 Results = dict[str, dict[str, Any]]
+MANY_ROWS = re.compile(r"(\([^()]*\))(?:, \([^()]*\))+")
 LOADED = ("airlines", "airports", "planes", "weather", "flights")
 
 
@@ -176,7 +178,7 @@ def database(arguments: argparse.Namespace, out: Screen) -> Iterator[str]:
 
 
 class Statements(logging.Handler):
-    """Prints each statement that DataFlow logs, the first time that it runs."""
+    """Prints the statements that DataFlow logs, each the first time that it runs."""
 
     def __init__(self, out: Screen) -> None:
         super().__init__()
@@ -184,7 +186,9 @@ class Statements(logging.Handler):
         self.seen: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
+        text = " ".join(record.getMessage().split())
+        # Many rows in one statement: the first says all.
+        text = MANY_ROWS.sub(r"\1, ...", text)
         if text not in self.seen:
             self.seen.add(text)
             self.out.say(f"  SQL  {text}")

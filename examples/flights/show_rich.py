@@ -50,9 +50,10 @@ class RichScreen:
 
     def _panel(self, workflow: Workflow, node_id: str) -> Panel:
         sources = [one.source for one in workflow.connections if one.target == node_id]
-        after = f"after {', '.join(sources)}" if sources else None
-        kind = workflow.nodes[node_id].type.name
-        return Panel(kind, title=f"[bold]{node_id}", subtitle=after, expand=False)
+        text = workflow.nodes[node_id].type.name
+        if sources:
+            text += f"\n[dim]after {', '.join(sources)}[/dim]"
+        return Panel(text, title=f"[bold]{node_id}", expand=False)
 
     @contextmanager
     def progress(self, totals: Mapping[str, int]) -> Iterator[dict[str, OnProgress]]:

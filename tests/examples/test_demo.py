@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import os
+import pty
 import re
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from statistics import fmean
+from typing import IO
 
 import pytest
 
@@ -244,6 +248,38 @@ def test_the_workflow_is_drawn(run: Run) -> None:
     """The loading workflow is shown as Mermaid text, with its connections."""
     assert "flowchart TD" in run.output
     assert "FlightBulkCreateNode" in run.output
+
+
+def test_a_terminal_gets_panels_and_bars(tmp_path: Path) -> None:
+    """On a terminal, with rich, the workflow is drawn as panels and the load has a bar."""
+    reading, writing = pty.openpty()
+    with (tmp_path / "typescript").open("w+b") as typescript:
+        copying = threading.Thread(target=copy, args=(reading, typescript))
+        copying.start()
+        result = subprocess.run(
+            [sys.executable, str(EXAMPLE / "demo.py")],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "COLUMNS": "100"},
+            stdin=subprocess.DEVNULL,
+            stdout=writing,
+            timeout=100,
+            check=False,
+        )
+        os.close(writing)
+        copying.join()
+        typescript.seek(0)
+        screen = typescript.read().decode()
+    assert result.returncode == 0, screen
+    assert "\u2570" in screen, "the corner of a panel"
+    assert "27004/27004" in screen
+    assert "flowchart" not in screen
+
+
+def copy(reading: int, file: IO[bytes]) -> None:
+    """Copy what a terminal shows until its other end is closed, which Linux calls an error."""
+    with contextlib.suppress(OSError):
+        while chunk := os.read(reading, 65536):
+            file.write(chunk)
+    os.close(reading)
 
 
 def test_no_file_is_left_behind(tmp_path: Path) -> None:
