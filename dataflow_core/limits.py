@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, field, fields, frozen
 
 from dataflow_core.errors import InvalidOption
 from dataflow_core.naming_hints import quoted
@@ -28,13 +28,10 @@ class Limits:
         filter_depth: how deep filters, expressions and updates may be nested.
         filter_leaves: how many conditions one filter may have, all branches together.
         in_values: how many values the lists of one filter may have, all lists together.
-        list_rows: how many rows a list returns where no `limit` is given.
         regex_length: how many characters a regular expression may have.
         order_keys: how many sort keys may be given, the key that is always added not counted.
         group_keys: how many expressions may make up the `_id` of a group.
         pipeline_stages: how many stages an aggregation pipeline may have.
-        name_length: how many bytes of UTF-8 the name of a table, column or index may have: the
-            shortest that the databases in use allow.
 
     Raises:
         InvalidOption: a limit is no integer of at least 1.
@@ -43,13 +40,14 @@ class Limits:
     filter_depth: int = field(default=32, validator=_positive)
     filter_leaves: int = field(default=1_000, validator=_positive)
     in_values: int = field(default=10_000, validator=_positive)
-    list_rows: int = field(default=10_000, validator=_positive)
     regex_length: int = field(default=200, validator=_positive)
     order_keys: int = field(default=8, validator=_positive)
     group_keys: int = field(default=8, validator=_positive)
     pipeline_stages: int = field(default=32, validator=_positive)
-    name_length: int = field(default=63, validator=_positive)
 
+
+LIMIT_NAMES = tuple(attribute.name for attribute in fields(Limits))
+"""The names of the limits."""
 
 LIMITS = Limits()
 """The limits where nothing else is configured."""

@@ -11,6 +11,7 @@ from attrs import field, frozen
 from dataflow_core.errors import InvalidOption
 from dataflow_core.errors.base import DataFlowError
 from dataflow_core.errors.safe_json import HIDDEN, is_secret
+from dataflow_core.limits import LIMIT_NAMES, LIMITS, Limits
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.url import parse_url
 
@@ -142,6 +143,7 @@ class Settings:
         migration_url: the URL for schema changes, if it is another one.
         cache_url: where results are cached.
         max_rows: rows that a list returns where no limit is given.
+        limits: how much one call may ask for: a dict of names, or `Limits`.
         log_level: the level of the logger `dataflow`; None leaves it as it is.
         enable_metrics: whether metrics are collected.
         disabled_plugins: plugins that are installed but not used.
@@ -173,6 +175,7 @@ class Settings:
     migration_url: str | None = field(default=None, repr=_shown_url)
     cache_url: str | None = field(default=None, repr=_shown_url)
     max_rows: int = 10_000
+    limits: Limits = LIMITS
     log_level: str | None = None
     enable_metrics: bool = False
     disabled_plugins: frozenset[str] = frozenset()
@@ -289,6 +292,14 @@ _RULES: Mapping[str, _Rule] = {
     "migration_url": _URL,
     "cache_url": _URL,
     "max_rows": _integer(1),
+    "limits": _Rule(
+        f"a dict of {', '.join(LIMIT_NAMES)}",
+        lambda value: (
+            isinstance(value, Limits)
+            or (isinstance(value, Mapping) and all(name in LIMIT_NAMES for name in value))
+        ),
+        keep=lambda value: value if isinstance(value, Limits) else Limits(**value),
+    ),
     "log_level": _Rule(
         f"one of {', '.join(_LOG_LEVELS)}",
         lambda value: _is_text(value) and value.upper() in _LOG_LEVELS,

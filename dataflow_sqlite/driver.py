@@ -78,6 +78,19 @@ class SQLiteConnection:
                 raise
         return await self._fetch_patiently(sql, parameters)
 
+    async def fetch_named(
+        self, sql: str, parameters: Sequence[Any]
+    ) -> tuple[tuple[str, ...], Sequence[Sequence[Any]]]:
+        """Run one statement and return the names of its columns and its rows."""
+        try:
+            cursor = await self._driver.execute(sql, parameters)
+            rows = list(await cursor.fetchall())
+            await cursor.close()
+        except sqlite3.Error as error:
+            self._explain(error)
+            raise
+        return tuple(column[0] for column in cursor.description or ()), rows
+
     async def _fetch_patiently(
         self, sql: str, parameters: Sequence[Any]
     ) -> Sequence[Sequence[Any]]:
@@ -251,7 +264,7 @@ class SQLiteDriver:
         self._kept: SQLiteConnection | None = None
         self._process = os.getpid()
         if location.path is None:
-            self._lanes: tuple[Lane, ...] = (Lane("memory", size=1),)
+            self._lanes: tuple[Lane, ...] = (Lane("memory", size=1, shared=True),)
         elif location.read_only:
             self._lanes = (Lane("read", writes=False),)
         else:

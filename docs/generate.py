@@ -22,6 +22,7 @@ if __name__ == "__main__":
 
 from dataflow_core.aggregate.parse import STAGES  # noqa: E402 - run as a program, too
 from dataflow_core.aggregate.parse_group import ACCUMULATORS  # noqa: E402
+from dataflow_core.app.dataflow import _UNAVAILABLE as UNAVAILABLE  # noqa: E402
 from dataflow_core.contract import hookspecs  # noqa: E402
 from dataflow_core.expressions.functions import FUNCTIONS, TRUNCATION_UNITS  # noqa: E402
 from dataflow_core.features import FEATURES  # noqa: E402
@@ -134,7 +135,10 @@ def attributes_of(cls: type, columns: Sequence[str]) -> str:
             continue
         default = attribute.default
         value = "`frozenset()`" if default == frozenset() else code(repr(default).replace("'", '"'))
-        rows.append([code(attribute.name), value, texts.get(attribute.name, "")])
+        text = texts.get(attribute.name, "")
+        if attribute.name in UNAVAILABLE:
+            text += f" Refused as yet: {UNAVAILABLE[attribute.name]}."
+        rows.append([code(attribute.name), value, text])
     return table(columns, rows)
 
 

@@ -81,7 +81,9 @@ class DataFlow:
             plugins=plugins,
         )
         self._databases = Databases(self.settings, self.plugins, self._models_of)
-        self._registry = Registry(self, self._databases.engine, self.settings.max_rows)
+        self._registry = Registry(
+            self, self._databases.engine, self.settings.max_rows, self.settings.limits
+        )
         self._context = Context(self)
         self._closed = False
         self.nodes = NodesNamespace()

@@ -17,9 +17,11 @@ from dataflow_core.errors import (
     ModelNotInstantiable,
     UnknownNode,
 )
+from dataflow_core.limits import LIMITS, Limits
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, Effect, NodeOwner, NodeType, Parameter
 from dataflow_core.nodes.generate import RESERVED_NAMES, model_nodes
+from dataflow_core.nodes.sql import sql_node
 from dataflow_core.schema import Model
 from dataflow_core.schema.checks import check_model
 from dataflow_core.schema.declare import declare_model
@@ -37,8 +39,12 @@ class Registry:
     owner: NodeOwner
     engine: Callable[[str], Engine]
     max_rows: int
+    limits: Limits = LIMITS
     models: dict[str, Model] = field(factory=dict)
     nodes: dict[str, NodeType] = field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        self.nodes["SQLNode"] = sql_node(self.owner, self.engine)
 
     def add_class(
         self, cls: type, validation: Any, namespace: Mapping[str, Any]
@@ -58,7 +64,7 @@ class Registry:
     def _add(self, model: Model) -> dict[str, NodeType]:
         database = model.database
         made = model_nodes(
-            model, self.owner, lambda: self.engine(database), self.model, self.max_rows
+            model, self.owner, lambda: self.engine(database), self.model, self.max_rows, self.limits
         )
         for node in made.values():
             if node.name in self.nodes and model.name not in self.models:

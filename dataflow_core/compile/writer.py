@@ -54,7 +54,7 @@ class RowWriter:
 
 @define
 class WriterCache:
-    """The writers of a model, by the keys of the row."""
+    """The writers of a model, by the keys of the row; the oldest goes first."""
 
     model: Model
     codec: Callable[[FieldType], Codec]
@@ -66,8 +66,9 @@ class WriterCache:
         found = self.writers.get(keys)
         if found is None:
             found = _make_writer(self.model, keys, self.codec)
-            if len(self.writers) < _MOST_WRITERS:
-                self.writers[keys] = found
+            while len(self.writers) >= _MOST_WRITERS:
+                del self.writers[next(iter(self.writers))]
+            self.writers[keys] = found
         return found
 
 

@@ -41,6 +41,10 @@ class Compiler(Protocol):
         """How values of a type travel to and from the driver."""
         ...
 
+    def placeholder(self, position: int) -> str:
+        """The mark of the parameter at a position, from 1, in the text of a statement."""
+        ...
+
     def quote(self, name: str) -> str:
         """A name as an identifier, whatever it holds."""
         ...

@@ -46,13 +46,15 @@ class Lane:
 
     ``size`` ``None`` leaves it to ``pool_size`` and ``max_overflow``. The core takes a connection
     of the first lane that allows what it is about to do; a transaction that may write uses a lane
-    that writes.
+    that writes. ``shared`` says that the connections of all event loops are one and the same, so
+    that only one borrower at a time may have it.
     """
 
     name: str
     reads: bool = True
     writes: bool = True
     size: int | None = None
+    shared: bool = False
 
 
 class Connection(Protocol):
@@ -84,6 +86,12 @@ class Connection(Protocol):
 
     async def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
         """Run one statement and return its rows."""
+        ...
+
+    async def fetch_named(
+        self, sql: str, parameters: Sequence[Any]
+    ) -> tuple[tuple[str, ...], Sequence[Sequence[Any]]]:
+        """Run one statement and return the names of its columns and its rows."""
         ...
 
     async def execute(self, sql: str, parameters: Sequence[Any]) -> int:

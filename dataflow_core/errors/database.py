@@ -226,6 +226,6 @@ class NoRowReturned(DatabaseError):
     )
     solutions: tuple[Solution, ...] = (
         Solution(
-            "Look at what is sent.", 'print(*db.explain("UserCreateNode", name="Ada"), sep="\n")'
+            "Look at what is sent.", 'print(db.explain("UserCreateNode", name="Ada"))'
         ),
     )

@@ -142,7 +142,7 @@ class BulkNodes:
             return await self._update_rows(node, parameters)
         if "fields" not in parameters:
             raise MissingParameter(f"{node}: fields is missing: what to change", parameter="fields")
-        bindings = Bindings()
+        bindings = self.selector.bindings()
         predicate = self.selector.many(node, parameters, bindings)
         update = parse_update(parameters["fields"], self.model, bindings, now=utc_now())
         operation = UpdateMany(self.model, predicate, tuple(update.assignments))
@@ -169,7 +169,7 @@ class BulkNodes:
         else:
             if parameters.get("filter") is None and not parameters.get("allow_all"):
                 raise FilterRequired(f"{node}: give ids, or a filter", node=node)
-            bindings = Bindings()
+            bindings = self.selector.bindings()
             operation = DeleteMany(self.model, self.selector.many(node, parameters, bindings))
             matched = await writes.delete_many(self.engine(), operation, bindings.values)
         counts = {"matched": matched, "deleted": matched}
@@ -182,7 +182,7 @@ class BulkNodes:
         engine, matched = self.engine(), 0
         async with engine.transaction():
             for at in range(0, len(keys), _KEYS_AT_ONCE):
-                bindings = Bindings()
+                bindings = self.selector.bindings()
                 predicate = self._keys_filter(keys[at : at + _KEYS_AT_ONCE], bindings)
                 operation = DeleteMany(self.model, predicate)
                 matched += await writes.delete_many(engine, operation, bindings.values)

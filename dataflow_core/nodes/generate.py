@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import frozen
 
 from dataflow_core.errors import UnknownParameter
+from dataflow_core.limits import Limits
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, Effect, NodeOwner, NodeType, Output, Parameter
 from dataflow_core.nodes.bulk import BULK_CREATE_PARAMETERS, BulkNodes
@@ -133,9 +134,10 @@ def model_nodes(
     engine: Callable[[], Engine],
     lookup: Callable[[str], Model],
     max_rows: int,
+    limits: Limits,
 ) -> dict[str, NodeType]:
     """The node types of a model by kind: ``create``, ``read``, ..."""
-    selector = Selector(model)
+    selector = Selector(model, limits)
     single = SingleNodes(model, engine, selector)
     listing = ListNodes(model, engine, selector, lookup, max_rows)
     bulk = BulkNodes(model, engine, selector)

@@ -55,7 +55,7 @@ class ListNodes:
         """The number of rows that a filter lets through."""
         node = f"{self.model.name}CountNode"
         refuse_later(node, parameters)
-        bindings = Bindings()
+        bindings = self.selector.bindings()
         predicate = self.selector.filter(parameters.get("filter"), bindings)
         number = await reads.count(self.engine(), Count(self.model, predicate), bindings.values)
         return {"result": number, "count": number}
@@ -74,7 +74,7 @@ class ListNodes:
         for name in ("limit", "offset", "cursor", "order_by"):
             if parameters.get(name):
                 raise ConflictingParameters(f"{node}: count_only counts all matches; drop {name}")
-        bindings = Bindings()
+        bindings = self.selector.bindings()
         predicate = self.selector.filter(parameters.get("filter"), bindings)
         distinct: tuple[Field, ...] = ()
         if boolean(node, parameters, "distinct", default=False):
@@ -84,11 +84,11 @@ class ListNodes:
         return {"result": number, "count": number}
 
     async def _rows(self, node: str, parameters: Mapping[str, Any]) -> Result:
-        bindings = Bindings()
+        bindings = self.selector.bindings()
         predicate = self.selector.filter(parameters.get("filter"), bindings)
         columns = self.selector.columns(node, parameters.get("select"))
         distinct = boolean(node, parameters, "distinct", default=False)
-        order = parse_order(parameters.get("order_by"), self.model)
+        order = parse_order(parameters.get("order_by"), self.model, self.selector.limits)
         if distinct:
             order = self._distinct_order(node, order, columns)
         origin = origin_of(self.model, order, predicate, bindings.values)
@@ -162,7 +162,7 @@ class ListNodes:
                 raise ConflictingParameters(
                     f"{node}: {name} does not go with aggregate; write it as a stage of the pipeline"
                 )
-        bindings = Bindings()
+        bindings = self.selector.bindings()
         predicate = self.selector.filter(parameters.get("filter"), bindings)
         pipeline = parse_pipeline(parameters["aggregate"], self.model, bindings, lookup=self.lookup)
         capped = self._capped(pipeline, bindings)

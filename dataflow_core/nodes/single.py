@@ -15,7 +15,6 @@ from dataflow_core.errors import (
     MultipleRecordsMatched,
     RecordNotFound,
 )
-from dataflow_core.filters.scope import Bindings
 from dataflow_core.naming_hints import quoted
 from dataflow_core.nodes.match import match_fields, update_fields
 from dataflow_core.nodes.values import Selector, boolean, refuse_later
@@ -80,7 +79,7 @@ class SingleNodes:
         """Read the row with a key, or the only one that a filter lets through."""
         node = f"{self.model.name}ReadNode"
         refuse_later(node, parameters)
-        bindings = Bindings()
+        bindings = self.selector.bindings()
         predicate, unique = self.selector.one(node, parameters, bindings)
         columns = self.selector.columns(node, parameters.get("select"))
         limit = None if unique else bindings.slot(2, Integer())
@@ -104,7 +103,7 @@ class SingleNodes:
         """Change one row: the row after it, and ``updated``."""
         node = f"{self.model.name}UpdateNode"
         refuse_later(node, parameters)
-        bindings = Bindings()
+        bindings = self.selector.bindings()
         predicate, unique = self.selector.one(node, parameters, bindings)
         if "fields" not in parameters:
             raise MissingParameter(f"{node}: fields is missing: what to change", parameter="fields")
@@ -119,7 +118,7 @@ class SingleNodes:
         """Remove one row: the row as it was, and ``deleted``."""
         node = f"{self.model.name}DeleteNode"
         refuse_later(node, parameters)
-        bindings = Bindings()
+        bindings = self.selector.bindings()
         predicate, unique = self.selector.one(node, parameters, bindings)
         operation = Delete(self.model, predicate, unique)
         row = await writes.delete(self.engine(), operation, bindings.values)
@@ -152,7 +151,7 @@ class SingleNodes:
         """``fields`` changes a row that is there, with operators; else the row is created."""
         if parameters.get("update_fields") is not None:
             raise ConflictingParameters(f"{node}: give fields or update_fields, not both")
-        engine, now, bindings = self.engine(), utc_now(), Bindings()
+        engine, now, bindings = self.engine(), utc_now(), self.selector.bindings()
         document = {item.name: row[item.name] for item in match}
         predicate = self.selector.filter(document, bindings)
         update = parse_update(parameters["fields"], self.model, bindings, now=now, upserting=True)

@@ -18,6 +18,7 @@ from dataflow_core.expressions.parse import parse_test
 from dataflow_core.filters.ast import Always, And, Compare, Predicate, Slot
 from dataflow_core.filters.parse import parse_filter
 from dataflow_core.filters.scope import Bindings, Scope
+from dataflow_core.limits import LIMITS, Limits
 from dataflow_core.naming_hints import quoted
 from dataflow_core.operations import Find
 from dataflow_core.schema import Field, Model
@@ -49,6 +50,7 @@ class Selector:
     """Reads which rows a node is about: ``filter``, the key by its name, or ``<model>_id``."""
 
     model: Model
+    limits: Limits = LIMITS
     scope: Scope = field(init=False)
     alias: str | None = field(init=False)
     key_filter: Predicate = field(init=False)
@@ -63,6 +65,10 @@ class Selector:
         )
         self.key_filter = items[0] if len(items) == 1 else And(items)
         self.find_by_key = Find(self.model, self.model.fields, self.key_filter)
+
+    def bindings(self) -> Bindings:
+        """For the values of one call."""
+        return Bindings(limits=self.limits)
 
     def key_values(self, node: str, parameters: Mapping[str, Any]) -> list[Any] | None:
         """The values of the key, if it is given; part of a key is not enough."""

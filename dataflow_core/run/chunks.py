@@ -99,7 +99,7 @@ async def chunks(
         except DataFlowError as error:
             raise at_row(error, index) from None
         if chunk is not None and (
-            (writer is not chunk.writer and (by_keys or writer.columns != chunk.columns))
+            (writer is not chunk.writer and _differ(writer, chunk.writer, by_keys=by_keys))
             or len(chunk.rows) >= most
         ):
             yield chunk
@@ -110,6 +110,11 @@ async def chunks(
         index += 1
     if chunk is not None:
         yield chunk
+
+
+def _differ(one: RowWriter, other: RowWriter, *, by_keys: bool) -> bool:
+    """Whether the rows of two writers cannot go into one statement."""
+    return one.columns != other.columns or (by_keys and one.given != other.given)
 
 
 async def each_row(rows: Rows) -> AsyncIterator[Any]:

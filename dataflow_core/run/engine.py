@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -82,6 +83,8 @@ class Engine:
     _current: _LoopPools | None = None
     _writers: dict[Model, WriterCache] = field(factory=dict)
     _tables: Tables | None = None
+    _closing: set[asyncio.Task[None]] = field(factory=set)
+    _exclusive: threading.Lock = field(factory=threading.Lock)
     _process: int = field(factory=os.getpid)
     _closed: bool = False
 
@@ -169,14 +172,11 @@ class Engine:
         if transaction is not None:
             return await transaction.fetch(sql, parameters, plan.situation)
         pool = self._pool(plan.writes)
-        connection = pool.take() or await pool.acquire()
+        session = self._session(pool.take() or await pool.acquire(), pool)
         try:
-            return await self._session(connection).fetch(sql, parameters, plan.situation)
+            return await session.fetch(sql, parameters, plan.situation)
         finally:
-            if pool.must_discard(connection) or connection.in_transaction:
-                await pool.discard(connection)
-            else:
-                pool.release(connection)
+            await self.give_back(session)
 
     async def execute(self, plan: Plan, sql: str, parameters: Sequence[Any]) -> int:
         """Run one statement of a plan and return the number of rows."""
@@ -184,8 +184,13 @@ class Engine:
             return await runner.execute(sql, parameters, plan.situation)
 
     @asynccontextmanager
-    async def borrowed(self, *, writes: bool) -> AsyncIterator[Session | Transaction | Explanation]:
-        """A connection for several statements; that of the transaction in force, if there is one."""
+    async def borrowed(
+        self, *, writes: bool, reset: bool = False
+    ) -> AsyncIterator[Session | Transaction | Explanation]:
+        """A connection for several statements; that of the transaction in force, if there is one.
+
+        ``reset`` undoes, afterwards, what the statements may have left in the session.
+        """
         transaction = current_transaction(self)
         if transaction is not None:
             yield transaction
@@ -193,30 +198,33 @@ class Engine:
         session = await self.borrow(writes=writes)
         try:
             yield session
+            if reset:
+                await session.connection.reset()
         finally:
             await self.give_back(session)
+
+    @property
+    def writable(self) -> bool:
+        """Whether the database is open for writing."""
+        return any(lane.writes for lane in self.driver.lanes)
 
     async def borrow(self, *, writes: bool) -> Session:
         """Take a connection out of the pool."""
         pool = self._pool(writes)
-        return self._session(pool.take() or await pool.acquire())
+        return self._session(pool.take() or await pool.acquire(), pool)
 
     async def give_back(self, session: Session) -> None:
         """Put a connection back, or close it if it is not as it should be."""
-        connection = session.connection
-        for pools in self._pools.values():
-            for pool in pools.lanes.values():
-                if pool.owns(connection):
-                    if pool.must_discard(connection) or connection.in_transaction:
-                        await pool.discard(connection)
-                    else:
-                        pool.release(connection)
-                    return
+        connection, pool = session.connection, session.pool
+        assert pool is not None
+        if pool.must_discard(connection) or connection.in_transaction:
+            await pool.discard(connection)
+        else:
+            pool.release(connection)
 
-    def _session(self, connection: Connection) -> Session:
-        return Session(
-            connection, self.dialect, self.settings.connect.command_timeout, self.observer
-        )
+    def _session(self, connection: Connection, pool: Pool) -> Session:
+        limit = self.settings.connect.command_timeout
+        return Session(connection, self.dialect, limit, self.observer, pool)
 
     # Connections
 
@@ -246,15 +254,27 @@ class Engine:
         if self._process != os.getpid():
             self._process, self._pools, self._driver = os.getpid(), {}, None
         loop = asyncio.get_running_loop()
+        self._close_abandoned(loop)
         found = self._pools.get(id(loop))
         if found is None or found.loop is not loop:
             found = self._pools[id(loop)] = self._open_pools(loop)
         self._current = found
         return found
 
+    def _close_abandoned(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Close the connections of loops that have ended, such as that of an earlier asyncio.run."""
+        for key in [key for key, pools in self._pools.items() if pools.loop.is_closed()]:
+            for pool in self._pools.pop(key).lanes.values():
+                closing = loop.create_task(pool.close())
+                self._closing.add(closing)
+                closing.add_done_callback(self._closing.discard)
+
     def _open_pools(self, loop: asyncio.AbstractEventLoop) -> _LoopPools:
         lanes = {
-            lane: Pool(self._connector(lane), self._limits(lane)) for lane in self.driver.lanes
+            lane: Pool(
+                self._connector(lane), self._limits(lane), self._exclusive if lane.shared else None
+            )
+            for lane in self.driver.lanes
         }
         if not self._pools:
             logger.info("opened %s", self.driver.description)
@@ -312,5 +332,7 @@ class Engine:
             for pool in pools.lanes.values():
                 await pool.close()
         self._pools.clear()
+        if self._closing:
+            await asyncio.wait(self._closing)
         if self._driver is not None:
             await self._driver.close()

@@ -35,6 +35,12 @@ class Explanation:
         self.statements.append(ExplainedStatement(sql, tuple(parameters)))
         return ()
 
+    async def fetch_named(
+        self, sql: str, parameters: Sequence[Any], situation: ErrorSituation
+    ) -> tuple[tuple[str, ...], Rows]:
+        """Write a statement down; no columns, no rows."""
+        return (), await self.fetch(sql, parameters, situation)
+
     async def execute(self, sql: str, parameters: Sequence[Any], situation: ErrorSituation) -> int:
         """Write a statement down; no rows."""
         await self.fetch(sql, parameters, situation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,8 @@ from dataflow_core.errors import InstanceClosed, PoolTimeout
 __all__ = ["Pool", "PoolLimits", "PoolStatistics"]
 
 Connect = Callable[[], Awaitable[Connection]]
+
+_POLL_SECONDS = 0.001
 
 
 @frozen
@@ -52,10 +55,14 @@ class _Entry:
 
 @define(eq=False)
 class Pool:
-    """Connections of one lane. Not thread-safe: it belongs to the loop that uses it."""
+    """Connections of one lane. Not thread-safe: it belongs to the loop that uses it.
+
+    ``exclusive`` is held by the borrower of a connection that several loops share.
+    """
 
     connect: Connect
     limits: PoolLimits
+    exclusive: threading.Lock | None = None
     _idle: list[Connection] = field(factory=list)
     _entries: dict[Connection, _Entry] = field(factory=dict)
     _waiters: deque[asyncio.Future[None]] = field(factory=deque)
@@ -76,12 +83,20 @@ class Pool:
         connection = self._idle[-1]
         if self._needs_check(connection):
             return None
+        if self.exclusive is not None and not self.exclusive.acquire(blocking=False):
+            return None
         self._idle.pop()
         return connection
 
     async def acquire(self) -> Connection:
         """A connection; waits for one to be released, or opens one. Raises ``PoolTimeout``."""
         deadline = None if self.limits.timeout is None else time.monotonic() + self.limits.timeout
+        connection = await self._next(deadline)
+        if self.exclusive is not None:
+            await self._exclude_others(connection, deadline)
+        return connection
+
+    async def _next(self, deadline: float | None) -> Connection:
         # Whoever comes while others wait goes behind them.
         if self._waiters:
             await self._wait(deadline)
@@ -102,6 +117,8 @@ class Pool:
         entry = self._entries.get(connection)
         if entry is None:
             return
+        if self.exclusive is not None:
+            self.exclusive.release()
         entry.returned = time.monotonic()
         self._idle.append(connection)
         if self._waiters:
@@ -120,7 +137,12 @@ class Pool:
         )
 
     async def discard(self, connection: Connection) -> None:
-        """Close a connection and let another take its place."""
+        """Close a borrowed connection and let another take its place."""
+        if self.exclusive is not None and connection in self._entries:
+            self.exclusive.release()
+        await self._close(connection)
+
+    async def _close(self, connection: Connection) -> None:
         self._entries.pop(connection, None)
         try:
             await connection.close()
@@ -133,7 +155,30 @@ class Pool:
         while self._waiters:
             self._wake()
         while self._idle:
-            await self.discard(self._idle.pop())
+            await self._close(self._idle.pop())
+
+    async def _exclude_others(self, connection: Connection, deadline: float | None) -> None:
+        """Wait until no other loop has the shared connection. A lock of threads cannot be awaited."""
+        assert self.exclusive is not None
+        try:
+            while not self.exclusive.acquire(blocking=False):
+                if deadline is not None and time.monotonic() > deadline:
+                    raise self._timed_out()
+                await asyncio.sleep(_POLL_SECONDS)
+        except BaseException:
+            self._idle.append(connection)
+            self._wake()
+            raise
+
+    def _timed_out(self) -> PoolTimeout:
+        statistics = self.statistics
+        return PoolTimeout(
+            f"no connection became free within {self.limits.timeout:g} s: {statistics.used} of"
+            f" {statistics.max} are in use, {statistics.waiting} callers wait",
+            timeout=self.limits.timeout,
+            used=statistics.used,
+            waiting=statistics.waiting,
+        )
 
     async def _open(self) -> Connection:
         self._opening += 1
@@ -163,12 +208,12 @@ class Pool:
             return True
         limits, entry = self.limits, self._entries[connection]
         if limits.recycle is not None and time.monotonic() - entry.opened > limits.recycle:
-            await self.discard(connection)
+            await self._close(connection)
             return False
         try:
             await connection.ping()
         except Exception:
-            await self.discard(connection)
+            await self._close(connection)
             return False
         return True
 
@@ -182,14 +227,7 @@ class Pool:
                 await waiter
         except TimeoutError:
             self._leave(waiter)
-            statistics = self.statistics
-            raise PoolTimeout(
-                f"no connection became free within {self.limits.timeout:g} s: {statistics.used} of"
-                f" {statistics.max} are in use, {statistics.waiting} callers wait",
-                timeout=self.limits.timeout,
-                used=statistics.used,
-                waiting=statistics.waiting,
-            ) from None
+            raise self._timed_out() from None
         except asyncio.CancelledError:
             self._leave(waiter)
             raise

@@ -11,6 +11,7 @@ from attrs import define
 
 from dataflow_core.contract import Connection, Dialect, ErrorSituation
 from dataflow_core.errors import DataFlowError, StatementTimeout
+from dataflow_core.run.pool import Pool
 
 __all__ = ["Session", "StatementEvent"]
 
@@ -26,19 +27,29 @@ StatementEvent = Callable[[str, int], None]
 class Session:
     """A connection in use by one operation or transaction.
 
-    ``observer`` is told of every statement, if there is one.
+    ``observer`` is told of every statement, if there is one. ``pool`` is where the connection goes
+    back to.
     """
 
     connection: Connection
     dialect: Dialect
     timeout: float | None
     observer: StatementEvent | None = None
+    pool: Pool | None = None
 
     async def fetch(self, sql: str, parameters: Sequence[Any], situation: ErrorSituation) -> Rows:
         """Run a statement and return its rows."""
         if self.observer is not None:
             self.observer(sql, len(parameters))
         return await self.guarded(self.connection.fetch(sql, parameters), situation)
+
+    async def fetch_named(
+        self, sql: str, parameters: Sequence[Any], situation: ErrorSituation
+    ) -> tuple[tuple[str, ...], Rows]:
+        """Run a statement and return the names of its columns and its rows."""
+        if self.observer is not None:
+            self.observer(sql, len(parameters))
+        return await self.guarded(self.connection.fetch_named(sql, parameters), situation)
 
     async def execute(self, sql: str, parameters: Sequence[Any], situation: ErrorSituation) -> int:
         """Run a statement and return the number of rows it matched or wrote."""
@@ -67,7 +78,7 @@ class Session:
             raise self.translated(error, situation) from error
 
     async def stop(self) -> None:
-        """Stop what runs on the connection; a second cancellation does not interrupt the cleaning."""
+        """Stop what runs on the connection; a second cancellation does not interrupt that."""
         cleaning = asyncio.ensure_future(self.connection.cancel())
         while not cleaning.done():
             try:

@@ -85,8 +85,8 @@ class Tables:
             if dot and owner in (other.name, other.table) and column in other.by_name:
                 return other.table, (other.by_name[column].column,)
         raise InvalidModel(
-            f"{model.name}.{field_name}: references {quoted(text)}, which no model of this database has;"
-            " write 'Model.field' or 'table.field'"
+            f"{model.name}.{field_name}: references {quoted(text)}, which no model of this database"
+            " has; write 'Model.field' or 'table.field'"
         )
 
     async def _make_or_check(self, model: Model, session: Session, dialect: Dialect) -> bool:

@@ -8,10 +8,10 @@ leaving that by an error brings the outer one back to where it was.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import define, field
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from dataflow_core.run.engine import Engine
 
 __all__ = ["Transaction", "TransactionScope", "current_transaction", "explaining"]
+
+T = TypeVar("T")
 
 _OF_TRANSACTION = ErrorSituation(writing=True)
 
@@ -63,20 +65,30 @@ class Transaction:
 
     async def fetch(self, sql: str, parameters: Sequence[Any], situation: ErrorSituation) -> Rows:
         """Run a statement and return its rows."""
-        async with self._lock:
-            self._check()
-            try:
-                return await self.session.fetch(sql, parameters, situation)
-            except BaseException as error:
-                self.failed = error
-                raise
+        return await self._in_turn(self.session.fetch, sql, parameters, situation)
+
+    async def fetch_named(
+        self, sql: str, parameters: Sequence[Any], situation: ErrorSituation
+    ) -> tuple[tuple[str, ...], Rows]:
+        """Run a statement and return the names of its columns and its rows."""
+        return await self._in_turn(self.session.fetch_named, sql, parameters, situation)
 
     async def execute(self, sql: str, parameters: Sequence[Any], situation: ErrorSituation) -> int:
         """Run a statement and return the number of rows it matched or wrote."""
+        return await self._in_turn(self.session.execute, sql, parameters, situation)
+
+    async def _in_turn(
+        self,
+        send: Callable[[str, Sequence[Any], ErrorSituation], Awaitable[T]],
+        sql: str,
+        parameters: Sequence[Any],
+        situation: ErrorSituation,
+    ) -> T:
+        """Send a statement when its turn comes; an error leaves the transaction failed."""
         async with self._lock:
             self._check()
             try:
-                return await self.session.execute(sql, parameters, situation)
+                return await send(sql, parameters, situation)
             except BaseException as error:
                 self.failed = error
                 raise

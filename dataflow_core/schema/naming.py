@@ -7,10 +7,18 @@ import unicodedata
 from typing import Final
 
 from dataflow_core.errors import InvalidModel
-from dataflow_core.limits import LIMITS
 from dataflow_core.naming_hints import quoted
 
-__all__ = ["PLURALS", "check_name", "class_name", "plural", "singular", "snake_case", "table_name"]
+__all__ = [
+    "NAME_BYTES",
+    "PLURALS",
+    "check_name",
+    "class_name",
+    "plural",
+    "singular",
+    "snake_case",
+    "table_name",
+]
 
 PLURALS: Final[tuple[tuple[str, str, str], ...]] = (
     # ending, its plural, an example
@@ -27,6 +35,9 @@ PLURALS: Final[tuple[tuple[str, str, str], ...]] = (
     ("", "s", "user -> users"),
 )
 """The first ending that fits decides; the last one fits every word."""
+
+NAME_BYTES: Final = 63
+"""The longest name that every database keeps whole; one of them would cut it silently."""
 
 _BOUNDARY: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -92,6 +103,6 @@ def _objection(name: str) -> str | None:
         return "holds a control, format or unassigned character"
     if any(ord(character) > 0xFFFF for character in name):
         return "holds a character beyond the basic plane, which not every database takes in a name"
-    if len(name.encode()) > LIMITS.name_length:
-        return f"is longer than {LIMITS.name_length} bytes"
+    if len(name.encode()) > NAME_BYTES:
+        return f"is longer than {NAME_BYTES} bytes"
     return None

@@ -15,12 +15,10 @@ def test_defaults() -> None:
         "filter_depth": 32,
         "filter_leaves": 1_000,
         "in_values": 10_000,
-        "list_rows": 10_000,
         "regex_length": 200,
         "order_keys": 8,
         "group_keys": 8,
         "pipeline_stages": 32,
-        "name_length": 63,
     }
 
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflow_core.errors import InvalidOption
+from dataflow_core.limits import LIMITS
 from dataflow_core.settings import (
     ENVIRONMENT,
     SETTING_NAMES,
@@ -57,6 +58,7 @@ def test_defaults() -> None:
         "migration_url": None,
         "cache_url": None,
         "max_rows": 10_000,
+        "limits": LIMITS,
         "password": None,
         "log_level": None,
         "enable_metrics": False,

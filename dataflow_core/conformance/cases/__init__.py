@@ -4,4 +4,15 @@ from typing import Final
 
 __all__ = ["MODULES"]
 
-MODULES: Final = ()
+MODULES: Final = (
+    "types",
+    "filters_compare",
+    "filters_logic",
+    "filters_null",
+    "filters_text",
+    "filters_regex",
+    "filters_json",
+    "order_paging",
+    "updates",
+    "updates_json",
+)
