@@ -134,7 +134,9 @@ def attributes_of(cls: type, columns: Sequence[str]) -> str:
         if attribute.name in ("databases", "dialect_options", "given"):
             continue
         default = attribute.default
-        value = "`frozenset()`" if default == frozenset() else code(repr(default).replace("'", '"'))
+        value = code(repr(default).replace("'", '"'))
+        if isinstance(default, Limits):
+            value = "[these](filters.md#limits)"
         text = texts.get(attribute.name, "")
         if attribute.name in UNAVAILABLE:
             text += f" Refused as yet: {UNAVAILABLE[attribute.name]}."

@@ -19,7 +19,6 @@ from dataflow_core.nodes.registry import forget_owner, register_owner
 from dataflow_core.run.sync_bridge import sync_bridge
 from dataflow_core.run.transactions import explaining
 from dataflow_core.settings import Settings
-from dataflow_core.workflow import WorkflowBuilder
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from dataflow_core.run.pool import PoolStatistics
     from dataflow_core.run.transactions import TransactionScope
     from dataflow_core.url import DatabaseURL
+    from dataflow_core.workflow import WorkflowBuilder
 
 __all__ = ["DataFlow"]
 
@@ -133,6 +133,9 @@ class DataFlow:
 
     def workflow(self) -> WorkflowBuilder:
         """A builder whose nodes belong to this instance."""
+        # Late, because many programs never build a workflow.
+        from dataflow_core.workflow import WorkflowBuilder
+
         return WorkflowBuilder(self)
 
     # Running

@@ -158,6 +158,8 @@ class RandomExpressions:
         if roll < 0.3:
             return {"$ifNull": [self.leaf(kind, edge=False), one, other][: rng.randint(2, 3)]}
         test = self._compare(depth)
+        if roll < 0.4:
+            return {"$cond": {"if": test, "then": one, "else": None}}
         if roll < 0.5:
             return {"$cond": {"if": test, "then": one, "else": other}}
         if roll < 0.7:

@@ -149,36 +149,37 @@ class _Parser:
         if not info.takes(len(documents)):
             raise InvalidFilter(f"{where}: takes {info.arguments} arguments, got {len(documents)}")
         self.bindings.count_leaf(where)
-        arguments = self._parsed(documents, where, expected, depth)
+        arguments = self._parsed(key, documents, where, expected, depth)
         kind = info.result_type(tuple(argument.type for argument in arguments), where)
         return Call(key[1:], arguments, kind)
 
     def _parsed(
-        self, documents: list[Any], where: str, expected: FieldType | None, depth: int
+        self, key: str, documents: list[Any], where: str, expected: FieldType | None, depth: int
     ) -> tuple[Expression, ...]:
         """The arguments; a literal takes its type from the first argument that is none."""
         parsed: list[Expression | None] = [
-            None
-            if _is_literal(item)
-            else self.expression(item, f"{where}[{index}]", expected, depth + 1)
+            None if _is_literal(item) else self.expression(item, f"{where}[{index}]", expected, depth + 1)
             for index, item in enumerate(documents)
         ]
-        neighbours = [item.type for item in parsed if item is not None]
+        alike = _alike(key, len(documents))
+        neighbours = [item.type for index, item in enumerate(parsed) if item is not None and index in alike]
         neighbours = [kind for kind in neighbours if not isinstance(kind, Boolean)] or neighbours
         hint = next(iter(neighbours), expected)
         if isinstance(hint, Enumeration):
             hint = hint.base
         result = [
-            self.expression(document, f"{where}[{index}]", hint, depth + 1)
-            if item is None
-            else item
+            self.expression(document, f"{where}[{index}]", hint, depth + 1) if item is None else item
             for index, (document, item) in enumerate(zip(documents, parsed, strict=True))
         ]
-        known = next((item.type for item in result if not isinstance(item, Null)), None)
+        known = next(
+            (item.type for index, item in enumerate(result) if index in alike and not isinstance(item, Null)),
+            None,
+        )
         if known is None:
             return tuple(result)
         return tuple(
-            evolve(item, type=known) if isinstance(item, Null) else item for item in result
+            evolve(item, type=known) if isinstance(item, Null) and index in alike else item
+            for index, item in enumerate(result)
         )
 
     def _date_trunc(self, documents: list[Any], where: str, depth: int) -> Expression:
@@ -187,6 +188,15 @@ class _Parser:
         argument = self.expression(date, where, Timestamp(), depth + 1)
         self.bindings.count_leaf(where)
         return Call(info.name, (argument,), info.result_type((argument.type,), where))
+
+
+def _alike(key: str, count: int) -> tuple[int, ...]:
+    """The positions of the arguments that are of one type: all but the conditions of a choice."""
+    if key == "$cond":
+        return (1, 2)
+    if key == "$switch":
+        return (*range(1, count - 1, 2), count - 1)
+    return tuple(range(count))
 
 
 def _arguments(key: str, operand: Any, where: str) -> list[Any]:

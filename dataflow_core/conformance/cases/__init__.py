@@ -15,4 +15,6 @@ MODULES: Final = (
     "order_paging",
     "updates",
     "updates_json",
+    "aggregates",
+    "expressions",
 )
