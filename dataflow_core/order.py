@@ -28,7 +28,7 @@ class SortKey:
 
 
 def parse_order(order: Any, model: Model, limits: Limits = LIMITS) -> tuple[SortKey, ...]:
-    """Parse ``order_by``: a list of names (``-name`` descends), of ``{name: 1 | -1}``, or one such text.
+    """Parse ``order_by``: names (``-name`` descends) or ``{name: 1 | -1}``, in a list or alone.
 
     The result ends with the primary key. Raises ``UnknownField``, ``InvalidOrder`` or
     ``LimitExceeded``.
@@ -67,7 +67,8 @@ def _keys_of(item: Any, model: Model) -> list[SortKey]:
     if isinstance(item, Mapping):
         return [_key(name, _is_descending(way, model), model) for name, way in item.items()]
     raise InvalidOrder(
-        f"{model.name}: an item of order_by is 'name', '-name' or {{name: 1 or -1}}, got {quoted(item)}"
+        f"{model.name}: an item of order_by is 'name', '-name' or {{name: 1 or -1}},"
+        f" got {quoted(item)}"
     )
 
 

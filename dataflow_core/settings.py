@@ -127,7 +127,7 @@ class Settings:
         read_replica: the URL for reads outside of transactions.
         replica_sticky_seconds: how long after a write reads go to the primary.
         databases: the URLs of the others by name: `analytics_db=` is `analytics`.
-        auto_migrate: whether missing tables and columns are made.
+        auto_migrate: whether missing tables are made.
         existing_schema_mode: whether the schema is never changed; wins over `auto_migrate`.
         pool_size: connections that are kept.
         max_overflow: connections that may be opened beyond these.

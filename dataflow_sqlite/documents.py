@@ -67,7 +67,10 @@ def _leaves(node: Predicate) -> Iterator[Predicate]:
 
 
 def encoder(node: Predicate, slot: Slot) -> Callable[[Any], str]:
-    """How an operand travels: as JSON. Patterns are tested by Python's engine here, which backtracks."""
+    """How an operand travels: as JSON.
+
+    Patterns are tested by Python's engine here, which backtracks.
+    """
     patterns = [
         item for item in _leaves(node) if isinstance(item, Pattern) and item.kind == "regex"
     ]
@@ -135,6 +138,6 @@ def _operand(text: str) -> Any:
 
 
 def json_matches(document: str | None, tree: str, *values: str) -> int:
-    """1 if a JSON document meets a condition that ``render`` wrote, else 0; NULL is an absent one."""
+    """1 if a JSON document meets a condition that ``render`` wrote, else 0; NULL means absent."""
     row = {"document": None if document is None else json.loads(document)}
     return 1 if matches(_parsed(tree), row, [_operand(value) for value in values]) else 0

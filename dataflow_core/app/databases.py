@@ -14,6 +14,7 @@ from dataflow_core.errors import InvalidOption, UnknownDatabase, UnknownOption, 
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.run.engine import Engine, EngineSettings
 from dataflow_core.run.pool import PoolLimits
+from dataflow_core.run.session import StatementEvent
 from dataflow_core.schema import Model
 from dataflow_core.settings import SETTING_NAMES, Settings
 from dataflow_core.url import DatabaseURL, parse_url
@@ -96,7 +97,7 @@ class Databases:
             dialect,
             self._engine_settings(spec),
             lambda: self.models(name),
-            observer=_log_statement if settings.echo else None,
+            observer=_echo() if settings.echo else None,
         )
         return engine
 
@@ -136,6 +137,14 @@ def _check_option(option: Option, value: Any) -> None:
         raise InvalidOption(
             f"{option.name}: expected one of {choices}, got {quoted(value)}", option=option.name
         )
+
+
+def _echo() -> StatementEvent:
+    """Log every statement; to the standard error stream where no logging is set up."""
+    logger.setLevel(logging.INFO)
+    if not logger.hasHandlers():
+        logger.addHandler(logging.StreamHandler())
+    return _log_statement
 
 
 def _log_statement(sql: str, parameters: int) -> None:

@@ -234,7 +234,7 @@ class DataFlow:
         return self
 
     def _models_of(self, database: str) -> list[Any]:
-        return [model for model in self._registry.models.values() if model.database == database]
+        return self._registry.models_of(database)
 
 
 _UNAVAILABLE: Mapping[str, str] = {

@@ -17,6 +17,7 @@ from dataflow_core.errors import (
     ModelNotInstantiable,
     UnknownNode,
 )
+from dataflow_core.filters import Bindings, Scope, parse_filter
 from dataflow_core.limits import LIMITS, Limits
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, Effect, NodeOwner, NodeType, Parameter
@@ -58,18 +59,25 @@ class Registry:
             model = known
         else:
             self._refuse_duplicates(model)
+            _read_checks(model)
             check_model(cls, model, validation, RESERVED_NAMES)
         return self._add(model)
 
     def _add(self, model: Model) -> dict[str, NodeType]:
         database = model.database
         made = model_nodes(
-            model, self.owner, lambda: self.engine(database), self.model, self.max_rows, self.limits
+            model,
+            self.owner,
+            lambda: self.engine(database),
+            self.model,
+            self.max_rows,
+            self.limits,
+            lambda: self.models_of(database),
         )
         for node in made.values():
             if node.name in self.nodes and model.name not in self.models:
                 raise DuplicateModel(
-                    f"the model {model.name} would make the node {node.name}, which is there already",
+                    f"the model {model.name} would make the node {node.name}, which there is",
                     model=model.name,
                 )
         self.models[model.name] = model
@@ -98,6 +106,10 @@ class Registry:
         node = self.nodes[name] = function_node(name, function, self.owner)
         return node
 
+    def models_of(self, database: str) -> list[Model]:
+        """The models of a database."""
+        return [model for model in self.models.values() if model.database == database]
+
     def model(self, name: str) -> Model:
         """The model of a class name; ``UnknownNode`` with the nearest otherwise."""
         found = self.models.get(name)
@@ -118,6 +130,14 @@ class Registry:
         return found
 
 
+def _read_checks(model: Model) -> None:
+    """Refuse, at registration, a check that is no filter over the model's fields."""
+    documents = [check.filter for check in model.checks]
+    documents += [item.check for item in model.fields if item.check is not None]
+    for document in documents:
+        parse_filter(document, Scope.of(model), Bindings(), where=f"{model.name}: check")
+
+
 def refuse_instances(cls: type) -> None:
     """Make calling a model class say what to use instead."""
 
@@ -134,7 +154,7 @@ def refuse_instances(cls: type) -> None:
 
 
 def function_node(name: str, function: Callable[..., Any], owner: NodeOwner) -> NodeType:
-    """A node type of a function ``(context, **parameters) -> dict``; its signature says what it takes."""
+    """A node type of a function ``(context, **parameters) -> dict``, with its parameters."""
     if not callable(function):
         raise InvalidModel(f"db.node decorates a function, got {quoted(function)}")
     described = list(inspect.signature(function).parameters.values())

@@ -30,7 +30,8 @@ def assignments_sql(
 ) -> str:
     """The list after SET."""
     return ", ".join(
-        f"{compiler.quote(item.field.column)} = {compiler.changes[type(item.change)](compiler, item, build)}"
+        f"{compiler.quote(item.field.column)} = "
+        f"{compiler.changes[type(item.change)](compiler, item, build)}"
         for item in assignments
     )
 

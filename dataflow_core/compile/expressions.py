@@ -121,7 +121,8 @@ def _case(
     build: Build,
 ) -> str:
     branches = [
-        f"WHEN {condition(compiler, test, build)} THEN {converted(compiler, then, build, node.type)}"
+        f"WHEN {condition(compiler, test, build)}"
+        f" THEN {converted(compiler, then, build, node.type)}"
         for test, then in pairs
     ]
     last = converted(compiler, otherwise, build, node.type)

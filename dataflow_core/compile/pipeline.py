@@ -43,7 +43,7 @@ RANK: Final = "__rank"
 class Select:
     """A SELECT under construction. ``names`` maps the fields to columns of ``source``.
 
-    The last ``keys`` items of ``order`` are the key of the rows; those before are what was sorted by.
+    The last ``keys`` items of ``order`` are the key of the rows; those before were sorted by.
     """
 
     compiler: BaseCompiler
@@ -117,7 +117,7 @@ class Select:
 
     @property
     def alias(self) -> str:
-        """What the columns of the source are qualified with: a plain name could mean a new column."""
+        """What qualifies the columns of the source: a plain name could mean a new column."""
         return self.compiler.quote("t") if self.source.startswith("(") else self.source
 
     def final(self, names: list[str]) -> str:
@@ -180,7 +180,7 @@ def _group(select: Select, stage: Group) -> Select:
     select.extra = [f"GROUP BY {', '.join(real)}"] if real else ["HAVING COUNT(*) > 0"]
     inner = select.render(columns, ordered=False)
     names = [*keys, *(item.field.name for item in stage.accumulators)]
-    result = Select(
+    return Select(
         compiler,
         build,
         f"({inner}) AS {quote('t')}",
@@ -188,7 +188,6 @@ def _group(select: Select, stage: Group) -> Select:
         [(quote(name), False) for name in keys],
         len(keys),
     )
-    return result
 
 
 _BY_ORDER: Final = ("first", "last", "push")
@@ -205,7 +204,8 @@ def _ranked(select: Select, stage: Group) -> Select:
     ]
     partition = f"PARTITION BY {', '.join(keys)} " if keys else ""
     # A count is one row and has no order.
-    ordered = [f"ORDER BY {text}" if text else "" for text in (select.order_by(), select.order_by(reverse=True))]
+    orders = (select.order_by(), select.order_by(reverse=True))
+    ordered = [f"ORDER BY {text}" if text else "" for text in orders]
     front, back = (f"ROW_NUMBER() OVER ({partition}{order})" for order in ordered)
     columns = [f"{sql} AS {quote(name)}" for name, sql in select.names.items()]
     columns += [f"{front} AS {quote(RANK)}", f"{back} AS {quote(RANK + '_back')}"]
@@ -283,7 +283,7 @@ def _union(select: Select, stage: UnionWith) -> Select:
     other = _other_side(compiler, stage, build)
     second = _numbered(other, names, 1)
     side, position, key = [(quote(f"{HIDDEN}{number}"), False) for number in range(3)]
-    result = Select(
+    return Select(
         compiler,
         build,
         f"({first} UNION ALL {second}) AS {quote('t')}",
@@ -291,7 +291,6 @@ def _union(select: Select, stage: UnionWith) -> Select:
         [side, position, side, key],
         2,
     )
-    return result
 
 
 def _other_side(compiler: BaseCompiler, stage: UnionWith, build: Build) -> Select:

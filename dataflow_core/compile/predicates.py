@@ -163,7 +163,7 @@ def _pattern(compiler: BaseCompiler, node: Pattern, build: Build) -> str:
 
 
 def text_match(compiler: BaseCompiler, subject: str, node: Pattern, build: Build) -> str:
-    """ANSI spelling of a pattern over a text expression; a prefix is a range, so an index serves."""
+    """ANSI spelling of a pattern on a text expression; a prefix is a range, so an index serves."""
     if node.kind == "prefix" and not node.ignore_case:
         low = build.bind(node.slot)
         return f"({subject} >= {low} AND {subject} < {build.bind(node.slot, next_prefix)})"

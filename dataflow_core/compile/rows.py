@@ -216,7 +216,10 @@ def _delete(compiler: BaseCompiler, operation: Delete) -> Compiled:
     where = _where(compiler, operation.filter, build)
     if not operation.unique:
         where = _key_filter(compiler, model, where)
-    sql = f"DELETE FROM {compiler.quote(model.table)}{where} RETURNING {_names(compiler, model.fields)}"
+    sql = (
+        f"DELETE FROM {compiler.quote(model.table)}{where}"
+        f" RETURNING {_names(compiler, model.fields)}"
+    )
     return Compiled(statement(sql, build, model.fields))
 
 

@@ -13,7 +13,7 @@ from dataflow_core.conformance.random_expressions import EDGE, Kind, RandomExpre
 from dataflow_core.conformance.random_filters import RandomFilters
 from dataflow_core.filters.scope import Bindings
 from dataflow_core.schema import Field, Model
-from dataflow_core.types import Float, Json
+from dataflow_core.types import Float, Integer, Json, Text
 
 __all__ = ["RandomPipelines"]
 
@@ -91,7 +91,15 @@ class RandomPipelines:
 
     def match(self, fields: list[Field]) -> Stage:
         """``$match``."""
-        return {"$match": RandomFilters(self.rng, _comparable(fields)).document(1)}
+        # Collected Decimals, dates and the like are no JSON values that a filter could name.
+        known = [
+            item
+            for item in _comparable(fields)
+            if not isinstance(item.type, Json)
+            or item.type.item is None
+            or isinstance(item.type.item, Integer | Float | Text)
+        ]
+        return {"$match": RandomFilters(self.rng, known).document(1)}
 
     def sort(self, fields: list[Field]) -> Stage:
         """``$sort`` by one or two fields."""

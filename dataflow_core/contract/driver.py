@@ -81,7 +81,7 @@ class Connection(Protocol):
 
     @property
     def survives_errors(self) -> bool:
-        """Whether a statement that violates a constraint undoes itself only; the transaction goes on."""
+        """Whether a transaction goes on after a violated constraint: only the statement is undone."""
         ...
 
     async def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:

@@ -91,7 +91,8 @@ class Plugins:
             if spec.default_url is not None:
                 return spec.default_url
         raise DialectNotInstalled(
-            f"no database URL is given and no installed dialect offers a default; {_install_hint('')}"
+            "no database URL is given and no installed dialect offers a default;"
+            f" {_install_hint('')}"
         )
 
     def _answers(self, hook: str, check: Callable[[Any, str], Any]) -> list[Any]:
@@ -115,7 +116,8 @@ class Plugins:
     def _dialect(self, answer: Any, origin: str) -> DialectSpec:
         if not isinstance(answer, DialectSpec):
             raise PluginError(
-                f"dataflow_dialect of {origin} returned {type(answer).__name__}, expected DialectSpec"
+                f"dataflow_dialect of {origin} returned {type(answer).__name__},"
+                " expected DialectSpec"
             )
         if answer.contract != CONTRACT_VERSION:
             raise ContractMismatch(
@@ -146,7 +148,8 @@ class Plugins:
                 continue
             for implementation in caller.get_hookimpls():
                 raise UnknownHook(
-                    f"{self._origin(implementation.plugin)} implements {quoted(name)}, which is no hook",
+                    f"{self._origin(implementation.plugin)} implements {quoted(name)},"
+                    " which is no hook",
                     suggestion=nearest(name, known),
                     hook=name,
                 )
@@ -157,14 +160,15 @@ def _print_trace(text: str) -> None:
 
 
 def _install_hint(scheme: str) -> str:
-    """The command that installs a dialect: an extra of the distribution is named after its scheme."""
+    """What to install: the extra of this distribution that is named like the scheme, or those it has."""
     from importlib import metadata
 
-    if scheme.isidentifier():
-        return f'install one: pip install "{DISTRIBUTION}[{scheme}]"'
     try:
         extras = metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or []
     except metadata.PackageNotFoundError:
         extras = []
-    extra = next(iter(extras), "DATABASE")
+    fitting = [extra for extra in extras if scheme.startswith(extra) or extra.startswith(scheme)]
+    if scheme and not fitting:
+        return f"install a plugin that does; the extras of {DISTRIBUTION}: {', '.join(extras)}"
+    extra = next(iter(fitting), "DATABASE")
     return f'install one: pip install "{DISTRIBUTION}[{extra}]"'

@@ -65,7 +65,10 @@ class JsonPath:
 
 
 Target = Field | JsonPath
-"""What a leaf looks at. A leaf on a JSON place is also true if an array there holds a fitting element."""
+"""What a leaf looks at.
+
+A leaf on a JSON place is also true if an array there holds a fitting element.
+"""
 
 
 @frozen
@@ -125,8 +128,8 @@ class Pattern:
     """``target`` is text that fits.
 
     ``prefix``, ``suffix`` and ``contains`` bind the literal text; ``like`` binds a pattern with
-    ``%`` and ``_`` and the escape character ``|``; ``regex`` binds a pattern of the portable subset.
-    ``ignore_case`` folds case.
+    ``%`` and ``_`` and the escape character ``|``; ``regex`` binds a pattern of the portable
+    subset. ``ignore_case`` folds case.
     """
 
     target: Target

@@ -80,12 +80,12 @@ class BulkNodes:
             counts = await upsert_many(
                 self.engine(), self.model, rows, options, utc_now(), match=match, updates=None
             )
-            return _counted(counts, "processed", "inserted", "updated", "skipped")
+            return _counted(counts, options, "processed", "inserted", "updated", "skipped")
         counts = await bulk.create_many(self.engine(), self.model, rows, options, utc_now())
-        return _counted(counts, "processed", "inserted", "skipped")
+        return _counted(counts, options, "processed", "inserted", "skipped")
 
     def _key_of_update(self, node: str) -> tuple[str, ...]:
-        """The one key by which ``conflict="update"`` finds the row: not a generated one, if another is."""
+        """The one key by which ``conflict="update"`` finds the row: a generated one only if alone."""
         generated = any(item.generated for item in self.model.primary_key)
         others = self.model.unique_keys[1:]
         if generated and len(others) == 1:
@@ -123,16 +123,17 @@ class BulkNodes:
         rows = _data(node, parameters)
         match = match_fields(node, self.model, parameters.get("match_fields"), None)
         updates = update_fields(node, self.model, parameters.get("update_fields"), match)
+        options = self._options(node, parameters, "error", {})
         counts = await upsert_many(
             self.engine(),
             self.model,
             rows,
-            self._options(node, parameters, "error", {}),
+            options,
             utc_now(),
             match=match,
             updates=updates,
         )
-        return _counted(counts, "processed", "inserted", "updated")
+        return _counted(counts, options, "processed", "inserted", "updated")
 
     async def update(self, context: Context, parameters: Mapping[str, Any]) -> Result:
         """Change the rows that a filter lets through, or each row of ``data`` by its key."""
@@ -230,11 +231,11 @@ def _data(node: str, parameters: Mapping[str, Any]) -> Any:
     return data
 
 
-def _counted(counts: BulkCounts, *names: str) -> Result:
+def _counted(counts: BulkCounts, options: BulkWrite, *names: str) -> Result:
     result = {name: getattr(counts, name) for name in names}
     if counts.failed:
         result["failed"] = counts.failed
     output = {"result": result, **result, "success": not counts.failed}
-    if counts.keys:
+    if options.returning_keys:
         output["ids"] = result["ids"] = counts.keys
     return output

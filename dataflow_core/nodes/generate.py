@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
@@ -16,6 +16,7 @@ from dataflow_core.nodes.listing import ListNodes
 from dataflow_core.nodes.single import SingleNodes
 from dataflow_core.nodes.values import Selector
 from dataflow_core.schema import Model
+from dataflow_core.schema.relations import affected_by_deletion, referenced, referrers
 from dataflow_core.types import Boolean, Integer
 
 if TYPE_CHECKING:
@@ -135,8 +136,12 @@ def model_nodes(
     lookup: Callable[[str], Model],
     max_rows: int,
     limits: Limits,
+    models: Callable[[], Iterable[Model]],
 ) -> dict[str, NodeType]:
-    """The node types of a model by kind: ``create``, ``read``, ..."""
+    """The node types of a model by kind: ``create``, ``read``, ...
+
+    ``models`` gives those of the same database, to which foreign keys may lead.
+    """
     selector = Selector(model, limits)
     single = SingleNodes(model, engine, selector)
     listing = ListNodes(model, engine, selector, lookup, max_rows)
@@ -155,20 +160,20 @@ def model_nodes(
         "bulk_upsert": bulk.upsert,
     }
     return {
-        kind.key: _node_type(model, owner, kind, selector, behaviours[kind.key]) for kind in KINDS
+        kind.key: _node_type(model, owner, kind, selector, behaviours[kind.key], models)
+        for kind in KINDS
     }
 
 
 def _node_type(
-    model: Model, owner: NodeOwner, kind: _Kind, selector: Selector, behaviour: Behaviour
+    model: Model,
+    owner: NodeOwner,
+    kind: _Kind,
+    selector: Selector,
+    behaviour: Behaviour,
+    models: Callable[[], Iterable[Model]],
 ) -> NodeType:
     parameters = _parameters(model, kind, selector)
-    table = frozenset({(model.database, model.table)})
-    effect = Effect(
-        reads=table,
-        writes=table if kind.writes else frozenset(),
-        databases=frozenset({model.database}),
-    )
     name = node_name(model.name, kind.suffix)
     run = behaviour if kind.fields_in else _with_known_names(name, parameters, behaviour)
     return NodeType(
@@ -177,10 +182,24 @@ def _node_type(
         run=run,
         parameters=parameters,
         outputs=_outputs(model, kind),
-        effect=lambda: effect,
+        effect=lambda: _effect(model, kind, models()),
         check=_static_check(name, kind, model),
         description=kind.description,
     )
+
+
+def _effect(model: Model, kind: _Kind, models: Iterable[Model]) -> Effect:
+    """What a node touches: its table, and those that foreign keys make the database look at."""
+    models = list(models)
+    own = {(model.database, model.table)}
+    if not kind.writes:
+        return Effect(frozenset(own), databases=frozenset({model.database}))
+    looked_at = [*referenced(model, models), *referrers(model, models)]
+    reads = own | {(item.database, item.table) for item in looked_at}
+    writes = set(own)
+    if kind.key in ("delete", "bulk_delete"):
+        writes |= {(item.database, item.table) for item in affected_by_deletion(model, models)}
+    return Effect(frozenset(reads), frozenset(writes), frozenset({model.database}))
 
 
 def _parameters(model: Model, kind: _Kind, selector: Selector) -> dict[str, Parameter]:

@@ -29,7 +29,8 @@ def match_fields(
     if not any(set(key) == set(names) for key in model.unique_keys):
         keys = " or ".join(f"({', '.join(key)})" for key in model.unique_keys)
         raise InvalidValue(
-            f"{node}: match_fields {list(names)} is no unique key of {model.name}; its keys are {keys}",
+            f"{node}: match_fields {list(names)} is no unique key of {model.name};"
+            f" its keys are {keys}",
             parameter="match_fields",
         )
     for name in names if row is not None else ():

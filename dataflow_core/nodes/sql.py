@@ -129,7 +129,7 @@ def _placed(
 
 
 def _skipped(sql: str, position: int) -> int:
-    """The end of a quoted text, a comment or a ``::`` at a position; the position if there is none."""
+    """The end of a quoted text, a comment or a ``::`` at a position; without one the position."""
     if sql.startswith("--", position):
         end = sql.find("\n", position)
         return len(sql) if end < 0 else end

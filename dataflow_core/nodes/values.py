@@ -39,7 +39,7 @@ LATER: Final = {
 
 
 def refuse_later(node: str, parameters: Mapping[str, Any]) -> None:
-    """Refuse a parameter that is known but cannot have an effect; ``None`` and False ask for none."""
+    """Refuse a known parameter that cannot have an effect; ``None`` and False ask for none."""
     for name, reason in LATER.items():
         if parameters.get(name) not in (None, False):
             raise InvalidValue(f"{node}: {name} {reason}", parameter=name)
@@ -142,7 +142,7 @@ class Selector:
 
 
 def fixes_unique_key(model: Model, predicate: Predicate) -> bool:
-    """Whether a filter demands single values of all fields of a unique key: at most one row matches."""
+    """Whether a filter fixes all fields of a unique key to one value: at most one row matches."""
     items = predicate.items if isinstance(predicate, And) else (predicate,)
     fixed = {
         item.target.name

@@ -70,7 +70,7 @@ class Find:
 
 @frozen(cache_hash=True)
 class Count:
-    """The number of rows that pass a filter; with ``distinct``, of distinct combinations of fields."""
+    """The number of rows that pass a filter; with ``distinct``, of distinct tuples of fields."""
 
     model: Model
     filter: Predicate = EVERYTHING

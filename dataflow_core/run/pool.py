@@ -18,6 +18,7 @@ __all__ = ["Pool", "PoolLimits", "PoolStatistics"]
 Connect = Callable[[], Awaitable[Connection]]
 
 _POLL_SECONDS = 0.001
+_PING_SECONDS = 5.0
 
 
 @frozen
@@ -67,6 +68,7 @@ class Pool:
     _entries: dict[Connection, _Entry] = field(factory=dict)
     _waiters: deque[asyncio.Future[None]] = field(factory=deque)
     _opening: int = 0
+    _called: int = 0
     _closed: bool = False
 
     @property
@@ -78,7 +80,7 @@ class Pool:
 
     def take(self) -> Connection | None:
         """An idle connection that needs no check; ``None``: ``acquire`` has to be awaited."""
-        if not self._idle or self._waiters or self._closed:
+        if not self._idle or self._closed or not self._may_pass():
             return None
         connection = self._idle[-1]
         if self._needs_check(connection):
@@ -98,7 +100,8 @@ class Pool:
 
     async def _next(self, deadline: float | None) -> Connection:
         # Whoever comes while others wait goes behind them.
-        if self._waiters:
+        called = not self._may_pass()
+        if called:
             await self._wait(deadline)
         while True:
             if self._closed:
@@ -108,9 +111,23 @@ class Pool:
                 if await self._is_good(connection):
                     return connection
                 continue
-            if len(self._entries) + self._opening < self.limits.size + self.limits.overflow:
+            if self._unopened > 0:
                 return await self._open()
-            await self._wait(deadline)
+            # Its turn came and there was nothing to take: the next one is its turn again.
+            await self._wait(deadline, first=called)
+            called = True
+
+    @property
+    def _unopened(self) -> int:
+        """How many connections may still be opened."""
+        most = self.limits.size + self.limits.overflow
+        return most - len(self._entries) - self._opening
+
+    def _may_pass(self) -> bool:
+        """Whether nobody waits for what is free; those who were called have not taken it yet."""
+        if self._waiters:
+            return False
+        return not self._called or len(self._idle) + self._unopened > self._called
 
     def release(self, connection: Connection) -> None:
         """Give a connection back that ``must_discard`` lets pass."""
@@ -211,20 +228,29 @@ class Pool:
             await self._close(connection)
             return False
         try:
-            await connection.ping()
+            async with asyncio.timeout(_PING_SECONDS):
+                await connection.ping()
         except Exception:
             await self._close(connection)
             return False
+        except BaseException:
+            # Cancelled: nobody knows what the connection still has to answer.
+            await self._close(connection)
+            raise
         return True
 
-    async def _wait(self, deadline: float | None) -> None:
-        """Wait for a turn."""
+    async def _wait(self, deadline: float | None, *, first: bool = False) -> None:
+        """Wait for a turn, behind the others or, with ``first``, before them."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
+        if first:
+            self._waiters.appendleft(waiter)
+        else:
+            self._waiters.append(waiter)
         try:
             remaining = None if deadline is None else deadline - time.monotonic()
             async with asyncio.timeout(remaining):
                 await waiter
+            self._called -= 1
         except TimeoutError:
             self._leave(waiter)
             raise self._timed_out() from None
@@ -237,6 +263,7 @@ class Pool:
         if waiter in self._waiters:
             self._waiters.remove(waiter)
         elif waiter.done() and not waiter.cancelled():
+            self._called -= 1
             self._wake()
 
     def _wake(self) -> None:
@@ -244,4 +271,5 @@ class Pool:
             waiter = self._waiters.popleft()
             if not waiter.done():
                 waiter.set_result(None)
+                self._called += 1
                 return

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from dataflow_core.contract import ErrorSituation
-from dataflow_core.errors import InvalidModel, SchemaMismatch, TableMissing
+from dataflow_core.errors import SchemaMismatch, TableMissing
 from dataflow_core.naming_hints import quoted
 from dataflow_core.operations import CreateTable
 from dataflow_core.run.session import Session
-from dataflow_core.schema import ForeignKey, Model, Reference
+from dataflow_core.schema import Model
+from dataflow_core.schema.relations import foreign_keys, referenced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -61,33 +62,8 @@ class Tables:
             elif item not in seen:
                 seen.add(item)
                 stack.append((item, True))
-                stack.extend((target, False) for target in self._targets(item))
+                stack.extend((target, False) for target in referenced(item, self.models()))
         return result
-
-    def _targets(self, model: Model) -> list[Model]:
-        tables = {key.reference.table for key in self.foreign_keys(model)}
-        return [item for item in self.models() if item.table in tables and item is not model]
-
-    def foreign_keys(self, model: Model) -> tuple[ForeignKey, ...]:
-        """The foreign keys of a model, those on fields resolved to tables and columns."""
-        resolved = list(model.foreign_keys)
-        for item in model.fields:
-            if item.references is not None:
-                target = self._resolve(model, item.name, item.references)
-                resolved.append(
-                    ForeignKey((item.name,), Reference(*target, on_delete=item.on_delete))
-                )
-        return tuple(resolved)
-
-    def _resolve(self, model: Model, field_name: str, text: str) -> tuple[str, tuple[str, ...]]:
-        owner, dot, column = text.rpartition(".")
-        for other in self.models():
-            if dot and owner in (other.name, other.table) and column in other.by_name:
-                return other.table, (other.by_name[column].column,)
-        raise InvalidModel(
-            f"{model.name}.{field_name}: references {quoted(text)}, which no model of this database"
-            " has; write 'Model.field' or 'table.field'"
-        )
 
     async def _make_or_check(self, model: Model, session: Session, dialect: Dialect) -> bool:
         situation = ErrorSituation(model=model, writing=True)
@@ -97,9 +73,15 @@ class Tables:
         if columns:
             missing = [item.column for item in model.fields if item.column not in columns]
             if missing:
+                automatic = {item.column for item in model.fields if item.managed is not None}
+                hint = (
+                    "; without automatic timestamps: __dataflow__ = {'timestamps': False}"
+                    if automatic.issuperset(missing)
+                    else ""
+                )
                 raise SchemaMismatch(
                     f"the table {quoted(model.table)} of {model.name} has no column"
-                    f" {', '.join(map(quoted, missing))}",
+                    f" {', '.join(map(quoted, missing))}{hint}",
                     model=model.name,
                     table=model.table,
                     missing=missing,
@@ -112,7 +94,7 @@ class Tables:
                 model=model.name,
                 table=model.table,
             )
-        operation = CreateTable(model, self.foreign_keys(model))
+        operation = CreateTable(model, foreign_keys(model, self.models()))
         for sql in dialect.ddl.compile(operation):
             await session.execute(sql, (), situation)
         logger.info("made the table %s of %s", model.table, model.name)

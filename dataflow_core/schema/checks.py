@@ -33,7 +33,79 @@ class Finding:
 
 
 _WORDS: Final = frozenset(
-    ["all", "and", "any", "as", "asc", "between", "by", "case", "check", "column", "constraint", "create", "cross", "current_date", "current_time", "current_timestamp", "default", "delete", "desc", "distinct", "drop", "else", "end", "except", "exists", "false", "fetch", "for", "foreign", "from", "full", "grant", "group", "having", "in", "index", "inner", "insert", "intersect", "into", "is", "join", "key", "left", "like", "limit", "not", "null", "offset", "on", "or", "order", "outer", "primary", "references", "right", "select", "set", "table", "then", "to", "true", "union", "unique", "update", "user", "using", "values", "when", "where", "with"]
+    [
+        "all",
+        "and",
+        "any",
+        "as",
+        "asc",
+        "between",
+        "by",
+        "case",
+        "check",
+        "column",
+        "constraint",
+        "create",
+        "cross",
+        "current_date",
+        "current_time",
+        "current_timestamp",
+        "default",
+        "delete",
+        "desc",
+        "distinct",
+        "drop",
+        "else",
+        "end",
+        "except",
+        "exists",
+        "false",
+        "fetch",
+        "for",
+        "foreign",
+        "from",
+        "full",
+        "grant",
+        "group",
+        "having",
+        "in",
+        "index",
+        "inner",
+        "insert",
+        "intersect",
+        "into",
+        "is",
+        "join",
+        "key",
+        "left",
+        "like",
+        "limit",
+        "not",
+        "null",
+        "offset",
+        "on",
+        "or",
+        "order",
+        "outer",
+        "primary",
+        "references",
+        "right",
+        "select",
+        "set",
+        "table",
+        "then",
+        "to",
+        "true",
+        "union",
+        "unique",
+        "update",
+        "user",
+        "using",
+        "values",
+        "when",
+        "where",
+        "with",
+    ]
 )
 _CAMEL: Final = re.compile(r"[a-z][A-Z]|^[A-Z]")
 _AUTOMATIC: Final = ("created_at", "updated_at")
@@ -41,7 +113,10 @@ _AUTOMATIC: Final = ("created_at", "updated_at")
 
 def _reserved_output(model: Model, item: Field, reserved: frozenset[str]) -> str | None:
     if item.name in reserved:
-        return "is also a parameter or output of its nodes: read it under 'result', write it in 'values'"
+        return (
+            "is also a parameter or output of its nodes:"
+            " read it under 'result', write it in 'values'"
+        )
     return None
 
 
@@ -69,13 +144,7 @@ def _sql_word(model: Model, item: Field, reserved: frozenset[str]) -> str | None
     return None
 
 
-def _reference(model: Model, item: Field, reserved: frozenset[str]) -> str | None:
-    if item.references is not None and item.on_delete == "no_action":
-        return "refers to another table without saying what a deletion there does (on_delete)"
-    return None
-
-
-def _untyped_json(model: Model, item: Field, reserved: frozenset[str]) -> str | None:
+def _unique_json(model: Model, item: Field, reserved: frozenset[str]) -> str | None:
     if isinstance(item.type, Json) and item.unique:
         return "is unique JSON, which compares as text on some databases"
     return None
@@ -89,8 +158,7 @@ CHECKS: Final[dict[str, Check]] = {
     "VAL-003": _float_key,
     "VAL-004": _camel_case,
     "VAL-005": _sql_word,
-    "VAL-006": _reference,
-    "VAL-007": _untyped_json,
+    "VAL-006": _unique_json,
 }
 """The checks by id; each says of a field what is wrong, or ``None``."""
 

@@ -27,7 +27,7 @@ from dataflow_core.types import Integer, Json, Text, Timestamp, Uuid
 __all__ = ["CORE_OPTIONS", "FieldDeclaration", "declare_model", "field"]
 
 KEYED_TEXT_LENGTH: Final = 768
-"""Keyed, unique or indexed text is bounded to this on every database: one of them cannot index more."""
+"""The bound of keyed, unique or indexed text everywhere: one database cannot index more."""
 
 CORE_OPTIONS: Final = (
     "database",
@@ -178,6 +178,8 @@ def _declared_field(cls: type, name: str, annotation: Any) -> Field:
     declared_nullable = arguments.pop("nullable", None)
     if declared_nullable is not None:
         nullable = declared_nullable
+    if arguments.get("check") is not None:
+        arguments["check"] = {name: arguments["check"]}
     default = declaration.default
     if default is None and not nullable:
         raise InvalidModel(f"{where}: the default is None but the field is not nullable")

@@ -1,4 +1,4 @@
-"""The values that describe a model: fields, indexes, foreign keys. They know nothing of any database."""
+"""The values that describe a model: fields, indexes, foreign keys. They know no database."""
 
 from __future__ import annotations
 
@@ -88,7 +88,8 @@ class Field:
     """One field of a model and the column that stores it.
 
     ``default`` is a value, a callable without arguments, or ``MISSING``.
-    ``references`` is what the user wrote (``"User.id"`` or ``"users.id"``).
+    ``references`` is what the user wrote (``"User.id"`` or ``"users.id"``). ``check`` is a filter
+    over the model's fields.
     """
 
     name: str

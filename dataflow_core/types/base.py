@@ -53,7 +53,8 @@ class FieldType:
     def refuse(self, value: Any, where: str, expected: str | None = None) -> InvalidType:
         """The error for a value of a wrong kind."""
         return InvalidType(
-            f"{where}: expected {expected or self.name}, got {type(value).__name__} {quoted(value)}",
+            f"{where}: expected {expected or self.name},"
+            f" got {type(value).__name__} {quoted(value)}",
             where=where,
             expected=expected or self.name,
             got=type(value).__name__,
@@ -61,12 +62,14 @@ class FieldType:
 
 
 def out_of_range(where: str, expected: str) -> InvalidValue:
+    """The error for a value of the right kind that is too large or too small."""
     return InvalidValue(
         f"{where}: out of range, expected {expected}", where=where, expected=expected
     )
 
 
 def parsed(parse: Callable[[str], Parsed], text: str, where: str, example: str) -> Parsed:
+    """Return what ``parse`` makes of a text; ``InvalidValue`` if it is not like ``example``."""
     if len(text) > 64:
         raise InvalidValue(f"{where}: {quoted(text)} is not like {example!r}", where=where)
     try:

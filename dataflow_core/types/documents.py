@@ -19,7 +19,7 @@ JSON_DEPTH: Final = 64
 
 @frozen
 class Json(FieldType):
-    """A JSON document. ``shape`` is ``object``, ``array`` or ``any``; ``item`` types its elements."""
+    """A JSON document. ``shape``: ``object``, ``array`` or ``any``; ``item`` types its elements."""
 
     name: ClassVar[str] = "JSON"
     ordered: ClassVar[bool] = False
@@ -39,7 +39,7 @@ class Json(FieldType):
 
 
 def _check_json(document: Any, where: str) -> None:
-    """Refuse what not every database stores as JSON; an explicit stack, so depth cannot overflow."""
+    """Refuse what not every database stores as JSON; with its own stack: depth cannot overflow."""
     stack: list[tuple[Any, int]] = [(document, 0)]
     while stack:
         value, depth = stack.pop()

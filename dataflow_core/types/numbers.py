@@ -138,6 +138,7 @@ _WIDE: Final = decimal.Context(prec=2000, Emin=-999999, Emax=999999)
 
 
 def refuse_not_finite(value: float | decimal.Decimal, where: str) -> None:
+    """Raise ``InvalidValue`` for NaN and infinity."""
     if isinstance(value, int) or math.isfinite(value):
         return
     raise InvalidValue(f"{where}: NaN and infinity are not stored", where=where)

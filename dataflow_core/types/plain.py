@@ -101,7 +101,10 @@ class Enumeration(FieldType):
 
 
 def check_text(value: str, where: str) -> str:
-    """Return ``value`` as a plain ``str``; refuse NUL and lone surrogates, which not every database stores."""
+    """Return ``value`` as a plain ``str``.
+
+    Raises ``InvalidValue`` for NUL and lone surrogates, which not every database stores.
+    """
     if "\0" in value:
         raise InvalidValue(f"{where}: text must not contain NUL", where=where)
     if not value.isascii():

@@ -115,7 +115,7 @@ class UnsetMember:
 
 @frozen
 class Push:
-    """Append to the array at ``steps`` (``$push`` with ``$each``, ``$position``, ``$slice``, ``$sort``).
+    """Append to the array at ``steps``: ``$push``, ``$each``, ``$position``, ``$slice``, ``$sort``.
 
     ``items`` binds a list. ``sort`` is 1, -1, or 0 for none.
     """
@@ -160,7 +160,10 @@ class Pop:
 
 
 JsonChange = SetMember | UnsetMember | Push | AddToSet | Pull | PullAll | Pop
-"""Changes inside a JSON document. They read the row, change it in Python and write it, in one transaction."""
+"""Changes inside a JSON document.
+
+They read the row, change it in Python and write it, in one transaction.
+"""
 
 Change = (
     SetTo

@@ -129,7 +129,8 @@ class _Parser:
         expression = parse_expression(document, Scope.of(self.model), self.bindings, where)
         if expression.type != target.type and not _assignable(expression.type, target.type):
             raise InvalidUpdate(
-                f"{where}: the expression gives {expression.type.name}, the field is {target.type.name}"
+                f"{where}: the expression gives {expression.type.name},"
+                f" the field is {target.type.name}"
             )
         self.assign(target, Compute(expression))
 
@@ -196,7 +197,8 @@ def _rename(parser: _Parser, name: Any, new_name: Any) -> None:
         raise InvalidUpdate(f"{parser.where(str(name))}: $rename is for whole fields")
     if source.type != target.type:
         raise InvalidUpdate(
-            f"{parser.where(source.name)}: $rename to {target.name} of another type ({target.type.name})"
+            f"{parser.where(source.name)}: $rename to {target.name} of another type"
+            f" ({target.type.name})"
         )
     parser.assign(target, MoveFrom(source))
     parser.clear(source)
@@ -236,7 +238,8 @@ def _bit(parser: _Parser, name: Any, operand: Any) -> None:
         or not set(operand) <= {"and", "or", "xor"}
     ):
         raise InvalidUpdate(
-            f"{parser.where(target.name)}: $bit takes {{'and' or 'or' or 'xor': mask}}, got {quoted(operand)}"
+            f"{parser.where(target.name)}: $bit takes {{'and' or 'or' or 'xor': mask}},"
+            f" got {quoted(operand)}"
         )
     [(operator, mask)] = operand.items()
     slot = parser.bindings.slot(target.type.check(mask, parser.where(target.name)), target.type)

@@ -21,6 +21,7 @@ LAYERS = {
     "settings": 0,
     "types": 0,
     "url": 0,
+    "uuid7": 0,
     "schema": 1,
     "aggregate": 2,
     "expressions": 2,

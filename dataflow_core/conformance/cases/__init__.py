@@ -17,4 +17,7 @@ MODULES: Final = (
     "updates_json",
     "aggregates",
     "expressions",
+    "upsert",
+    "bulk",
+    "constraints",
 )

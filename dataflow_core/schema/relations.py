@@ -1,0 +1,90 @@
+"""How models refer to each other: foreign keys resolved to tables and columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from dataflow_core.errors import InvalidModel
+from dataflow_core.naming_hints import quoted
+from dataflow_core.schema.model import ForeignKey, Model, Reference
+
+__all__ = ["affected_by_deletion", "foreign_keys", "referenced", "referrers"]
+
+
+def foreign_keys(model: Model, models: Iterable[Model]) -> tuple[ForeignKey, ...]:
+    """The foreign keys of a model, those on fields resolved among ``models``.
+
+    Raises ``InvalidModel`` for a reference that leads nowhere.
+    """
+    models = list(models)
+    resolved = list(model.foreign_keys)
+    for item in model.fields:
+        if item.references is not None:
+            table, columns = _resolve(model, item.name, item.references, models)
+            resolved.append(ForeignKey((item.name,), Reference(table, columns, item.on_delete)))
+    return tuple(resolved)
+
+
+def referenced(model: Model, models: Iterable[Model]) -> list[Model]:
+    """The models that a model refers to, as far as they are known."""
+    models = list(models)
+    tables = _tables(model, models)
+    return [other for other in models if other.table in tables and other is not model]
+
+
+def referrers(model: Model, models: Iterable[Model]) -> list[Model]:
+    """The models that refer to a model."""
+    models = list(models)
+    return [
+        other for other in models if other is not model and model.table in _tables(other, models)
+    ]
+
+
+def affected_by_deletion(model: Model, models: Iterable[Model]) -> list[Model]:
+    """The models whose rows a deletion may change or remove, through actions of foreign keys."""
+    models = list(models)
+    found: list[Model] = []
+    pending = [model]
+    while pending:
+        current = pending.pop()
+        for other in referrers(current, models):
+            if other not in found and _acts(other, current):
+                found.append(other)
+                pending.append(other)
+    return found
+
+
+def _acts(model: Model, target: Model) -> bool:
+    """Whether deleting a row of ``target`` changes rows of ``model``."""
+    on_fields = any(
+        item.references is not None
+        and item.references.rpartition(".")[0] in (target.name, target.table)
+        and item.on_delete in ("cascade", "set_null")
+        for item in model.fields
+    )
+    return on_fields or any(
+        key.reference.table == target.table and key.reference.on_delete in ("cascade", "set_null")
+        for key in model.foreign_keys
+    )
+
+
+def _tables(model: Model, models: Sequence[Model]) -> set[str]:
+    """The tables that a model refers to."""
+    tables = {key.reference.table for key in model.foreign_keys}
+    for item in model.fields:
+        owner = item.references.rpartition(".")[0] if item.references is not None else ""
+        tables.update(other.table for other in models if owner in (other.name, other.table))
+    return tables
+
+
+def _resolve(
+    model: Model, field_name: str, text: str, models: Sequence[Model]
+) -> tuple[str, tuple[str, ...]]:
+    owner, dot, column = text.rpartition(".")
+    for other in models:
+        if dot and owner in (other.name, other.table) and column in other.by_name:
+            return other.table, (other.by_name[column].column,)
+    raise InvalidModel(
+        f"{model.name}.{field_name}: references {quoted(text)}, which no model of this database"
+        " has; write 'Model.field' or 'table.field'"
+    )
