@@ -39,13 +39,12 @@ def parse_order(order: Any, model: Model, limits: Limits = LIMITS) -> tuple[Sort
         order = [order]
     if not isinstance(order, list | tuple):
         raise InvalidOrder(f"{model.name}: order_by is a list of field names, got {quoted(order)}")
-    keys: list[SortKey] = []
-    for item in order:
-        keys.extend(_keys_of(item, model))
-    if len(keys) > limits.order_keys:
-        raise LimitExceeded(
-            f"{model.name}: order_by has {len(keys)} keys, at most {limits.order_keys}"
-        )
+    most = limits.order_keys
+    # Counted before anything is read: there may be millions.
+    counts = (len(item) if isinstance(item, Mapping) else 1 for item in order[: most + 1])
+    if sum(counts) > most or len(order) > most:
+        raise LimitExceeded(f"{model.name}: order_by has more than {most} keys", limit=most)
+    keys = [key for item in order for key in _keys_of(item, model)]
     names = [key.field.name for key in keys]
     if len(set(names)) != len(names):
         raise InvalidOrder(f"{model.name}: order_by names a field twice: {names}")

@@ -57,7 +57,8 @@ def _membership(compiler: BaseCompiler, node: Membership, build: Build) -> str:
     if isinstance(node.target, JsonPath):
         return compiler.json_predicate(node, build)
     column = build.column(node.target)
-    if _is(node.slot.type, Float, Binary):
+    # A CHECK takes no subquery.
+    if _is(node.slot.type, Float, Binary) or isinstance(build, _LiteralBuild):
         return f"{column} IN ({listed(node.slot, build)})"
     encode = compiler.codec(node.slot.type).encode
 

@@ -234,9 +234,18 @@ class SQLiteConnection:
         await self.fetch("SELECT 1", ())
 
     async def close(self) -> None:
-        """Close; a database in memory stays until its driver is closed."""
+        """Close; a database in memory is only cleaned, and stays until its driver is closed."""
         if not self._in_memory:
             await self.really_close()
+            return
+        try:
+            if not self._usable:
+                await self.cancel()
+            if self._usable:
+                await self.reset()
+        except (sqlite3.Error, ValueError) as error:
+            # Connecting again tries again.
+            _LOG.debug("cleaning %s: %s", self._opening.location, error)
 
     async def really_close(self) -> None:
         """Close; never raises for a connection that is already gone."""

@@ -183,8 +183,14 @@ def _field(model: Model | None, column: str) -> Field | None:
 
 
 def _foreign_key(error: sqlite3.Error, situation: ErrorSituation) -> DataFlowError:
-    # SQLite gives no name; where the model has one foreign key only, it may be that one, or one of
-    # another table that refers to this one.
+    # SQLite gives no name. Keys never change, so only a delete leaves a reference without its row;
+    # otherwise the row at hand refers to none, by its only foreign key if it has just one.
+    if situation.deleting:
+        return ForeignKeyViolation(
+            f"{_place(situation)}: the row is still referred to",
+            side="parent",
+            table=_table(situation),
+        )
     model = situation.model
     keys: set[tuple[str, ...]] = set()
     if model is not None:
@@ -193,7 +199,8 @@ def _foreign_key(error: sqlite3.Error, situation: ErrorSituation) -> DataFlowErr
     columns = next(iter(keys)) if len(keys) == 1 else ()
     named = f" ({', '.join(columns)})" if columns else ""
     return ForeignKeyViolation(
-        f"{_place(situation)}: a reference{named} leads to no row, or a row is still referred to",
+        f"{_place(situation)}: a reference{named} leads to no row",
+        side="child",
         table=_table(situation),
         columns=columns,
     )
@@ -203,6 +210,13 @@ def _mismatch(error: sqlite3.Error, situation: ErrorSituation) -> DataFlowError:
     return CheckViolation(
         f"{_place(situation)}: a value is of a wrong type", table=_table(situation)
     )
+
+
+def _trigger(error: sqlite3.Error, situation: ErrorSituation) -> DataFlowError:
+    # ON DELETE RESTRICT is a trigger inside SQLite.
+    if str(error).startswith("FOREIGN KEY"):
+        return _foreign_key(error, situation)
+    return _violation(error, situation)
 
 
 def _violation(error: sqlite3.Error, situation: ErrorSituation) -> DataFlowError:
@@ -218,6 +232,7 @@ _BY_CODE: Final[dict[int, Callable[[sqlite3.Error, ErrorSituation], DataFlowErro
     sqlite3.SQLITE_CONSTRAINT_NOTNULL: _not_null,
     sqlite3.SQLITE_CONSTRAINT_CHECK: _check,
     sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: _foreign_key,
+    sqlite3.SQLITE_CONSTRAINT_TRIGGER: _trigger,
     sqlite3.SQLITE_CONSTRAINT: _violation,
     sqlite3.SQLITE_MISMATCH: _mismatch,
     sqlite3.SQLITE_BUSY_SNAPSHOT: _simple(

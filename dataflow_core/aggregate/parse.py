@@ -11,6 +11,7 @@ from dataflow_core.aggregate.ast import (
     Computed,
     CountRows,
     Facet,
+    Group,
     Limit,
     Match,
     Pipeline,
@@ -21,8 +22,8 @@ from dataflow_core.aggregate.ast import (
     Stage,
     UnionWith,
 )
-from dataflow_core.aggregate.names import check_alias
-from dataflow_core.aggregate.parse_group import parse_bucket, parse_group
+from dataflow_core.aggregate.names import check_alias, check_distinct
+from dataflow_core.aggregate.parse_group import parse_bucket, parse_group, refuse_too_many
 from dataflow_core.errors import InvalidPipeline, LimitExceeded, UnknownOperator
 from dataflow_core.expressions.ast import Expression, FieldValue
 from dataflow_core.expressions.parse import parse_expression, parse_test
@@ -62,6 +63,7 @@ class _State:
     fields: tuple[Field, ...]
     bindings: Bindings
     lookup: ModelLookup | None
+    depth: int = 0
 
     @property
     def scope(self) -> Scope:
@@ -72,10 +74,13 @@ class _State:
             raise InvalidPipeline(
                 f"{self.name}: a pipeline is a list of stages, got {quoted(document)}"
             )
-        limit = self.bindings.limits.pipeline_stages
-        if len(document) > limit:
+        limits = self.bindings.limits
+        # Those inside others count too: each is a part of the statement.
+        self.bindings.stages += len(document)
+        if self.bindings.stages > limits.pipeline_stages:
             raise LimitExceeded(
-                f"{self.name}: the pipeline has {len(document)} stages, at most {limit}"
+                f"{self.name}: the pipeline has more than {limits.pipeline_stages} stages",
+                limit=limits.pipeline_stages,
             )
         source = self.fields
         stages: list[Stage] = []
@@ -123,19 +128,19 @@ def _match(state: _State, value: Any, where: str) -> Stage:
 
 def _group(state: _State, value: Any, where: str) -> Stage:
     stage = parse_group(value, state.scope, state.bindings, where)
-    state.fields = _grouped_fields(stage)
+    return _grouped(state, stage, where)
+
+
+def _grouped(state: _State, stage: Group, where: str) -> Group:
+    keys = [key.field for key in stage.keys]
+    made = [accumulator.field for accumulator in stage.accumulators]
+    state.fields = check_distinct([*keys, *made], where)
     return stage
-
-
-def _grouped_fields(stage: Any) -> tuple[Field, ...]:
-    keys = tuple(key.field for key in stage.keys)
-    return (*keys, *(accumulator.field for accumulator in stage.accumulators))
 
 
 def _bucket(state: _State, value: Any, where: str) -> Stage:
     stage = parse_bucket(value, state.scope, state.bindings, where)
-    state.fields = _grouped_fields(stage)
-    return stage
+    return _grouped(state, stage, where)
 
 
 def _sort(state: _State, value: Any, where: str) -> Stage:
@@ -190,34 +195,35 @@ def _computed(name: str, expression: Expression) -> Computed:
     return Computed(field, expression)
 
 
-def _projected(state: _State, columns: list[Computed]) -> Stage:
-    state.fields = tuple(column.field for column in columns)
+def _projected(state: _State, columns: list[Computed], where: str) -> Stage:
+    state.fields = check_distinct((column.field for column in columns), where)
     return Project(tuple(columns))
 
 
 def _project(state: _State, value: Any, where: str) -> Stage:
     if not isinstance(value, Mapping) or not value:
         raise InvalidPipeline(f"{where}: takes a dict of fields, got {quoted(value)}")
+    refuse_too_many(value, state.bindings, where)
     excluded = [name for name, mark in value.items() if _is_mark(mark) and not mark]
     if len(excluded) == len(value):
         return _unset(state, excluded, where)
     if any(name != "_id" for name in excluded):
         raise InvalidPipeline(f"{where}: fields are either included or excluded, not both")
     columns: list[Computed] = []
-    kept = [name for name in _key_parts(state) if "_id" not in value]
+    kept = [name for name in _key_parts(state) if "_id" not in value and name not in value]
     columns.extend(_computed(name, FieldValue(state.scope.field(name))) for name in kept)
     for name, document in value.items():
         if name in excluded:
             continue
         if _is_mark(document):
-            names = _key_parts(state) if name == "_id" else [name]
+            names = (_key_parts(state) if name == "_id" else []) or [name]
             columns.extend(_computed(part, FieldValue(state.scope.field(part))) for part in names)
         else:
             expression = parse_expression(
                 document, state.scope, state.bindings, f"{where}.{quoted(name)[1:-1]}"
             )
             columns.append(_computed(check_alias(name, where), expression))
-    return _projected(state, columns)
+    return _projected(state, columns, where)
 
 
 def _is_mark(value: Any) -> bool:
@@ -234,13 +240,14 @@ def _key_parts(state: _State) -> list[str]:
 def _add_fields(state: _State, value: Any, where: str) -> Stage:
     if not isinstance(value, Mapping) or not value:
         raise InvalidPipeline(f"{where}: takes a dict of fields, got {quoted(value)}")
+    refuse_too_many(value, state.bindings, where)
     columns = {field.name: _computed(field.name, FieldValue(field)) for field in state.fields}
     for name, document in value.items():
         expression = parse_expression(
             document, state.scope, state.bindings, f"{where}.{quoted(name)[1:-1]}"
         )
         columns[name] = _computed(check_alias(name, where), expression)
-    return _projected(state, list(columns.values()))
+    return _projected(state, list(columns.values()), where)
 
 
 def _unset(state: _State, value: Any, where: str) -> Stage:
@@ -257,12 +264,15 @@ def _unset(state: _State, value: Any, where: str) -> Stage:
     kept = [field for field in state.fields if field.name not in dropped]
     if not kept:
         raise InvalidPipeline(f"{where}: no field is left")
-    return _projected(state, [_computed(field.name, FieldValue(field)) for field in kept])
+    return _projected(state, [_computed(field.name, FieldValue(field)) for field in kept], where)
 
 
 def _facet(state: _State, value: Any, where: str) -> Stage:
     if not isinstance(value, Mapping) or not value:
         raise InvalidPipeline(f"{where}: takes {{name: pipeline}}, got {quoted(value)}")
+    most = state.bindings.limits.pipeline_stages
+    if len(value) > most:
+        raise LimitExceeded(f"{where}: has {len(value)} pipelines, at most {most}", limit=most)
     branches = []
     for name, document in value.items():
         branch = _State(state.name, state.fields, state.bindings, state.lookup)
@@ -282,7 +292,10 @@ def _union_with(state: _State, value: Any, where: str) -> Stage:
     if state.lookup is None or not isinstance(document["coll"], str):
         raise InvalidPipeline(f"{where}: there is no model {quoted(document['coll'])}")
     model = state.lookup(document["coll"])
-    other = _State(model.name, model.fields, state.bindings, state.lookup)
+    depth = state.depth + 1
+    if depth > state.bindings.limits.filter_depth:
+        raise LimitExceeded(f"{where}: the pipelines are nested too deep")
+    other = _State(model.name, model.fields, state.bindings, state.lookup, depth)
     pipeline = other.pipeline(document.get("pipeline", []), nested=True)
     mine = [(field.name, field.type) for field in state.fields]
     theirs = [(field.name, field.type) for field in pipeline.fields]

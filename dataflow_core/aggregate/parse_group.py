@@ -16,7 +16,7 @@ from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.schema import Field
 from dataflow_core.types import Boolean, Decimal, FieldType, Float, Integer, Json
 
-__all__ = ["ACCUMULATORS", "parse_bucket", "parse_group"]
+__all__ = ["ACCUMULATORS", "parse_bucket", "parse_group", "refuse_too_many"]
 
 ACCUMULATORS: Final[dict[str, AccumulatorName]] = {
     "$sum": "sum",
@@ -41,6 +41,7 @@ def parse_group(value: Any, scope: Scope, bindings: Bindings, where: str) -> Gro
     """Parse ``{"_id": key, name: {accumulator: expression}, ...}``."""
     if not isinstance(value, Mapping) or "_id" not in value:
         raise InvalidPipeline(f"{where}: takes a dict with '_id', got {quoted(value)}")
+    refuse_too_many(value, bindings, where)
     keys = _keys(value["_id"], scope, bindings, f"{where}._id")
     accumulators = tuple(
         _accumulator(name, document, scope, bindings, where)
@@ -48,6 +49,13 @@ def parse_group(value: Any, scope: Scope, bindings: Bindings, where: str) -> Gro
         if name != "_id"
     )
     return Group(keys, accumulators)
+
+
+def refuse_too_many(items: Any, bindings: Bindings, where: str) -> None:
+    """Refuse a stage that makes more fields, or has more parts, than a filter has conditions."""
+    most = bindings.limits.filter_leaves
+    if len(items) > most:
+        raise LimitExceeded(f"{where}: has {len(items)} parts, at most {most}", limit=most)
 
 
 def _keys(document: Any, scope: Scope, bindings: Bindings, where: str) -> tuple[Computed, ...]:
@@ -59,7 +67,7 @@ def _keys(document: Any, scope: Scope, bindings: Bindings, where: str) -> tuple[
         if len(document) > bindings.limits.group_keys:
             raise LimitExceeded(f"{where}: has more than {bindings.limits.group_keys} keys")
         return tuple(
-            _key(f"_id.{check_alias(name, where)}", item, scope, bindings, where)
+            _key(check_alias(name, where, "_id."), item, scope, bindings, where)
             for name, item in document.items()
         )
     return (_key("_id", document, scope, bindings, where),)
@@ -140,7 +148,10 @@ def parse_bucket(value: Any, scope: Scope, bindings: Bindings, where: str) -> Gr
     boundaries = value["boundaries"]
     if not isinstance(boundaries, list | tuple) or len(boundaries) < 2:
         raise InvalidPipeline(f"{where}: boundaries is a list of at least two values")
+    refuse_too_many(boundaries, bindings, where)
     subject = parse_expression(value["groupBy"], scope, bindings, where)
+    if not subject.type.ordered:
+        raise InvalidPipeline(f"{where}: {subject.type.name} has no order")
     checked = [subject.type.check(boundary, f"{where}.boundaries") for boundary in boundaries]
     if any(low >= high for low, high in pairwise(checked)):
         raise InvalidPipeline(f"{where}: boundaries go upwards")
@@ -148,6 +159,7 @@ def parse_bucket(value: Any, scope: Scope, bindings: Bindings, where: str) -> Gr
     output = value.get("output", {"count": {"$sum": 1}})
     if not isinstance(output, Mapping):
         raise InvalidPipeline(f"{where}: output is a dict of accumulators")
+    refuse_too_many(output, bindings, where)
     accumulators = tuple(
         _accumulator(name, document, scope, bindings, where) for name, document in output.items()
     )

@@ -10,7 +10,14 @@ from attrs import define, field
 
 from dataflow_core.contract import ConnectOptions, DialectSpec, Option
 from dataflow_core.contract.manager import Plugins
-from dataflow_core.errors import InvalidOption, UnknownDatabase, UnknownOption, UnsupportedFeature
+from dataflow_core.errors import (
+    InstanceClosed,
+    InvalidOption,
+    UnknownDatabase,
+    UnknownOption,
+    UnsupportedFeature,
+)
+from dataflow_core.errors.safe_json import HIDDEN, is_secret
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.run.engine import Engine, EngineSettings
 from dataflow_core.run.pool import PoolLimits
@@ -37,10 +44,13 @@ class Databases:
     urls: dict[str, DatabaseURL] = field(factory=dict)
     specs: dict[str, DialectSpec] = field(factory=dict)
     _engines: dict[str, Engine] = field(factory=dict)
+    _closed: bool = False
 
     def __attrs_post_init__(self) -> None:
         settings = self.settings
-        primary = settings.database_url or self.plugins.default_url()
+        primary = settings.database_url
+        if primary is None:
+            primary = self.plugins.default_url()
         self._add("primary", primary, settings.password)
         for name, text in settings.databases.items():
             self._add(name, text, None)
@@ -80,6 +90,8 @@ class Databases:
                 suggestion=nearest(name, self.urls),
                 database=name,
             )
+        if self._closed:
+            raise InstanceClosed("this instance is closed", database=name)
         spec, settings = self.specs[name], self.settings
         dialect = spec.load()
         if settings.read_replica is not None:
@@ -119,23 +131,23 @@ class Databases:
         return EngineSettings(connect, pool, may_create)
 
     async def close(self) -> None:
-        """Close every engine."""
+        """Close every engine, and refuse to open more."""
+        self._closed = True
         for engine in self._engines.values():
             await engine.close()
 
 
 def _check_option(option: Option, value: Any) -> None:
+    shown = HIDDEN if is_secret(option.name) else quoted(value)
     kinds = option.kind if isinstance(option.kind, tuple) else (option.kind,)
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         expected = " or ".join(kind.__name__ for kind in kinds)
-        raise InvalidOption(
-            f"{option.name}: expected {expected}, got {quoted(value)}", option=option.name
-        )
+        raise InvalidOption(f"{option.name}: expected {expected}, got {shown}", option=option.name)
     text = value.upper() if isinstance(value, str) else value
     if option.choices and text not in option.choices:
         choices = ", ".join(map(str, option.choices))
         raise InvalidOption(
-            f"{option.name}: expected one of {choices}, got {quoted(value)}", option=option.name
+            f"{option.name}: expected one of {choices}, got {shown}", option=option.name
         )
 
 

@@ -6,24 +6,25 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from dataflow_core.app.databases import Databases
 from dataflow_core.app.handles import ModelHandle, NodesNamespace
 from dataflow_core.app.models import Registry, refuse_instances
+from dataflow_core.contract.driver import Isolation
 from dataflow_core.contract.manager import Plugins
 from dataflow_core.errors import InstanceClosed, InvalidOption, NoRowReturned
+from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, NodeType
 from dataflow_core.nodes.generate import unknown_parameter
 from dataflow_core.nodes.registry import forget_owner, register_owner
 from dataflow_core.run.sync_bridge import sync_bridge
 from dataflow_core.run.transactions import explaining
-from dataflow_core.settings import Settings
+from dataflow_core.settings import ENVIRONMENT, Settings
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from dataflow_core.contract import Isolation
     from dataflow_core.run.engine import Engine
     from dataflow_core.run.explain import ExplainedStatement
     from dataflow_core.run.pool import PoolStatistics
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from dataflow_core.workflow import WorkflowBuilder
 
 __all__ = ["DataFlow"]
+
+logger = logging.getLogger("dataflow")
 
 Class = TypeVar("Class", bound=type)
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -171,7 +174,16 @@ class DataFlow:
         isolation: Isolation | None = None,
         read_only: bool = False,
     ) -> TransactionScope:
-        """``async with db.transaction():`` all calls inside or none; nested, a savepoint."""
+        """``async with db.transaction():`` all calls inside or none; nested, a savepoint.
+
+        ``with db.transaction():`` for code that is not asynchronous.
+        """
+        if isolation is not None and isolation not in get_args(Isolation):
+            raise InvalidOption(
+                f"isolation is one of {', '.join(get_args(Isolation))}, not {quoted(isolation)}",
+                suggestion=nearest(str(isolation), get_args(Isolation)),
+                option="isolation",
+            )
         return self._databases.engine(database).transaction(
             isolation=isolation, read_only=read_only
         )
@@ -247,7 +259,16 @@ _UNAVAILABLE: Mapping[str, str] = {
 
 
 def _refuse_unavailable(settings: Settings) -> None:
-    """Refuse what was asked for and cannot have an effect."""
+    """Refuse what was asked for and cannot have an effect; what the environment says, warn of."""
     for name, reason in _UNAVAILABLE.items():
-        if name in settings.given and getattr(settings, name):
+        if not getattr(settings, name):
+            continue
+        if name in settings.given:
             raise InvalidOption(f"{name}: {reason}", option=name)
+        for variable in ENVIRONMENT:
+            if variable.setting == name:
+                logger.warning("%s has no effect: %s", variable.name, reason)
+    if "replica_sticky_seconds" in settings.given and settings.read_replica is None:
+        raise InvalidOption(
+            "replica_sticky_seconds: there is no read_replica", option="replica_sticky_seconds"
+        )

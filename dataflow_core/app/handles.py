@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from dataflow_core.errors import UnknownNode
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["ModelHandle", "NodesNamespace"]
+
+Result = Coroutine[Any, Any, dict[str, Any]]
+"""What every method gives: awaited, it is the node's result."""
 
 
 class ModelHandle:
@@ -25,49 +29,49 @@ class ModelHandle:
     def __repr__(self) -> str:
         return f"<nodes of {self._name}>"
 
-    async def create(self, **parameters: Any) -> dict[str, Any]:
+    def create(self, /, **parameters: Any) -> Result:
         """Insert one row."""
-        return await self._run["create"](self._context, parameters)
+        return self._run["create"](self._context, parameters)
 
-    async def read(self, **parameters: Any) -> dict[str, Any]:
+    def read(self, /, **parameters: Any) -> Result:
         """Read one row by its key or a filter."""
-        return await self._run["read"](self._context, parameters)
+        return self._run["read"](self._context, parameters)
 
-    async def update(self, **parameters: Any) -> dict[str, Any]:
+    def update(self, /, **parameters: Any) -> Result:
         """Change one row."""
-        return await self._run["update"](self._context, parameters)
+        return self._run["update"](self._context, parameters)
 
-    async def delete(self, **parameters: Any) -> dict[str, Any]:
+    def delete(self, /, **parameters: Any) -> Result:
         """Remove one row."""
-        return await self._run["delete"](self._context, parameters)
+        return self._run["delete"](self._context, parameters)
 
-    async def upsert(self, **parameters: Any) -> dict[str, Any]:
+    def upsert(self, /, **parameters: Any) -> Result:
         """Insert or change one row."""
-        return await self._run["upsert"](self._context, parameters)
+        return self._run["upsert"](self._context, parameters)
 
-    async def list(self, **parameters: Any) -> dict[str, Any]:
+    def list(self, /, **parameters: Any) -> Result:
         """Rows, their number, or a pipeline over them."""
-        return await self._run["list"](self._context, parameters)
+        return self._run["list"](self._context, parameters)
 
-    async def count(self, **parameters: Any) -> dict[str, Any]:
+    def count(self, /, **parameters: Any) -> Result:
         """The number of rows."""
-        return await self._run["count"](self._context, parameters)
+        return self._run["count"](self._context, parameters)
 
-    async def bulk_create(self, **parameters: Any) -> dict[str, Any]:
+    def bulk_create(self, /, **parameters: Any) -> Result:
         """Insert many rows."""
-        return await self._run["bulk_create"](self._context, parameters)
+        return self._run["bulk_create"](self._context, parameters)
 
-    async def bulk_update(self, **parameters: Any) -> dict[str, Any]:
+    def bulk_update(self, /, **parameters: Any) -> Result:
         """Change many rows."""
-        return await self._run["bulk_update"](self._context, parameters)
+        return self._run["bulk_update"](self._context, parameters)
 
-    async def bulk_delete(self, **parameters: Any) -> dict[str, Any]:
+    def bulk_delete(self, /, **parameters: Any) -> Result:
         """Remove many rows."""
-        return await self._run["bulk_delete"](self._context, parameters)
+        return self._run["bulk_delete"](self._context, parameters)
 
-    async def bulk_upsert(self, **parameters: Any) -> dict[str, Any]:
+    def bulk_upsert(self, /, **parameters: Any) -> Result:
         """Insert or change many rows."""
-        return await self._run["bulk_upsert"](self._context, parameters)
+        return self._run["bulk_upsert"](self._context, parameters)
 
 
 class NodesNamespace:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
@@ -14,6 +14,7 @@ from dataflow_core.errors import (
     DuplicateNode,
     InvalidModel,
     InvalidType,
+    MissingParameter,
     ModelNotInstantiable,
     UnknownNode,
 )
@@ -21,7 +22,7 @@ from dataflow_core.filters import Bindings, Scope, parse_filter
 from dataflow_core.limits import LIMITS, Limits
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, Effect, NodeOwner, NodeType, Parameter
-from dataflow_core.nodes.generate import RESERVED_NAMES, model_nodes
+from dataflow_core.nodes.generate import RESERVED_NAMES, model_nodes, unknown_parameter
 from dataflow_core.nodes.sql import sql_node
 from dataflow_core.schema import Model
 from dataflow_core.schema.checks import check_model
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from dataflow_core.run.engine import Engine
 
 __all__ = ["Registry", "function_node", "refuse_instances"]
+
+_KEYWORD_ONLY: Final = inspect.Parameter.KEYWORD_ONLY
+_ANY_KEYWORDS: Final = inspect.Parameter.VAR_KEYWORD
 
 
 @define(eq=False)
@@ -160,6 +164,11 @@ def function_node(name: str, function: Callable[..., Any], owner: NodeOwner) -> 
     described = list(inspect.signature(function).parameters.values())
     if not described:
         raise InvalidModel(f"{name}: the first argument of a node's function is the context")
+    if described[0].kind in (_KEYWORD_ONLY, _ANY_KEYWORDS):
+        raise InvalidModel(f"{name}: the context is given first, without a name")
+    for item in described[1:]:
+        if item.kind is item.POSITIONAL_ONLY:
+            raise InvalidModel(f"{name}: {item.name} can only be given without its name")
     parameters = {
         item.name: Parameter(item.name, required=item.default is item.empty)
         for item in described[1:]
@@ -169,6 +178,11 @@ def function_node(name: str, function: Callable[..., Any], owner: NodeOwner) -> 
 
     @functools.wraps(function)
     async def run(context: Context, given: Mapping[str, Any]) -> dict[str, Any]:
+        if not open_parameters and not given.keys() <= parameters.keys():
+            raise unknown_parameter(name, given, parameters)
+        for item in parameters.values():
+            if item.required and item.name not in given:
+                raise MissingParameter(f"{name}: {item.name} is missing", parameter=item.name)
         result = function(context, **given)
         if inspect.isawaitable(result):
             result = await result

@@ -9,7 +9,7 @@ from dataflow_core.compile.build import Build, Render
 from dataflow_core.compile.changes import CHANGES
 from dataflow_core.compile.compiled import Compiled
 from dataflow_core.compile.expressions import CALL_TABLE, condition
-from dataflow_core.compile.predicates import PREDICATES, text_match
+from dataflow_core.compile.predicates import PREDICATES, WIDEST, text_match
 from dataflow_core.compile.rows import OPERATIONS
 from dataflow_core.compile.statement import PLAIN, Codec
 from dataflow_core.errors import UnsupportedFeature
@@ -102,7 +102,8 @@ class BaseCompiler:
         """Append the parts of a filter that are joined by AND."""
         if node == Always(True):
             return
-        items = node.items if isinstance(node, And) else (node,)
+        # Many conditions become a balanced tree: a long chain is too deep for a parser.
+        items = node.items if isinstance(node, And) and len(node.items) <= WIDEST else (node,)
         where.extend(self.predicate(item, build) for item in items)
 
     def condition(self, node: Expression, build: Build) -> str:

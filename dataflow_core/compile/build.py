@@ -22,12 +22,25 @@ __all__ = ["Build"]
 class Build:
     """Collects the parameters of one statement.
 
-    ``columns`` maps field names to SQL where they are not the columns of a table.
+    ``columns`` maps field names to SQL where they are not the columns of a table. ``steps`` are
+    named queries that stand before the statement: a chain of them is not nested, so a long pipeline
+    is not too deep for a parser.
     """
 
     compiler: BaseCompiler
     parameters: list[Parameter] = field(factory=list)
     columns: Mapping[str, str] | None = None
+    steps: list[str] = field(factory=list)
+
+    def step(self, query: str) -> str:
+        """Put a query before the statement; the name to select from."""
+        name = self.compiler.quote(f"__step{len(self.steps) + 1}")
+        self.steps.append(f"{name} AS ({query})")
+        return name
+
+    def with_steps(self, query: str) -> str:
+        """The statement with the queries that stand before it."""
+        return f"WITH {', '.join(self.steps)} {query}" if self.steps else query
 
     def bind(self, slot: Slot, encode: Encode | None = None) -> str:
         """The placeholder of a slot's value; ``encode`` defaults to the codec of its type."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from dataflow_core.compile.build import Build, Render
 from dataflow_core.compile.predicates import SIGNS, joined
+from dataflow_core.errors import LimitExceeded
 from dataflow_core.expressions.ast import Call, Expression, FieldValue, Literal, Null
 from dataflow_core.expressions.functions import CALLS, common_type
 from dataflow_core.types import Boolean, Float
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from dataflow_core.compile.base import BaseCompiler
 
 __all__ = ["CALL_TABLE", "condition", "converted", "expression_sql"]
+
+LONGEST: Final = 100_000
+"""The most characters of an expression. What asks for NULL repeats its arguments, so the text of
+nested ones doubles at every level."""
 
 
 def expression_sql(compiler: BaseCompiler, node: Expression, build: Build) -> str:
@@ -25,7 +30,14 @@ def expression_sql(compiler: BaseCompiler, node: Expression, build: Build) -> st
     if isinstance(node, Null):
         return compiler.typed("NULL", node.type)
     build.need(CALLS[node.function].feature)
-    return compiler.calls[node.function](compiler, node, build)
+    text = compiler.calls[node.function](compiler, node, build)
+    if len(text) > LONGEST:
+        raise LimitExceeded(
+            f"${node.function}: the expression is too long for a statement: its parts stand in it"
+            " several times; nest comparisons and choices less deep",
+            limit=LONGEST,
+        )
+    return text
 
 
 def converted(compiler: BaseCompiler, node: Expression, build: Build, target: object) -> str:

@@ -67,7 +67,7 @@ class Select:
         return self.limit is not None or self.offset is not None
 
     def nested(self) -> Select:
-        """A SELECT over this one as a subquery; the order travels along as hidden columns."""
+        """A SELECT over this one as a step before it; the order travels along as hidden columns."""
         quote = self.compiler.quote
         columns = [f"{sql} AS {quote(name)}" for name, sql in self.names.items()]
         order = []
@@ -79,7 +79,7 @@ class Select:
         result = Select(
             self.compiler,
             self.build,
-            f"({inner}) AS {quote('t')}",
+            self.build.step(inner),
             {name: quote(name) for name in self.names},
             order,
             self.keys,
@@ -104,26 +104,22 @@ class Select:
         return self.order[len(self.order) - self.keys :]
 
     def order_by(self, *, reverse: bool = False) -> str:
-        """The list after ORDER BY."""
+        """The list after ORDER BY; qualified, since a plain name could mean a new column."""
         first: dict[str, bool] = {}
         for sql, descending in self.order:
             first.setdefault(sql, descending)
         return ", ".join(
             self.compiler.order_item(
-                f"{self.alias}.{sql}", descending=descending is not reverse, nullable=True
+                f"{self.source}.{sql}", descending=descending is not reverse, nullable=True
             )
             for sql, descending in first.items()
         )
 
-    @property
-    def alias(self) -> str:
-        """What qualifies the columns of the source: a plain name could mean a new column."""
-        return self.compiler.quote("t") if self.source.startswith("(") else self.source
-
     def final(self, names: list[str]) -> str:
         """The text of the whole, with the fields in the order given."""
         quote = self.compiler.quote
-        return self.render([f"{self.names[name]} AS {quote(name)}" for name in names])
+        columns = [f"{self.names[name]} AS {quote(name)}" for name in names]
+        return self.build.with_steps(self.render(columns))
 
 
 def pipeline_select(
@@ -183,7 +179,7 @@ def _group(select: Select, stage: Group) -> Select:
     return Select(
         compiler,
         build,
-        f"({inner}) AS {quote('t')}",
+        build.step(inner),
         {name: quote(name) for name in names},
         [(quote(name), False) for name in keys],
         len(keys),
@@ -210,7 +206,7 @@ def _ranked(select: Select, stage: Group) -> Select:
     columns = [f"{sql} AS {quote(name)}" for name, sql in select.names.items()]
     columns += [f"{front} AS {quote(RANK)}", f"{back} AS {quote(RANK + '_back')}"]
     inner = select.render(columns, ordered=False)
-    result = Select(compiler, build, f"({inner}) AS {quote('t')}", select.names, [], 0)
+    result = Select(compiler, build, build.step(inner), select.names, [], 0)
     result.enter()
     return result
 
@@ -254,7 +250,7 @@ def _count(select: Select, stage: CountRows) -> Select:
     name = quote(stage.field.name)
     inner = select.render([f"COUNT(*) AS {name}"], ordered=False)
     return Select(
-        compiler, select.build, f"({inner}) AS {quote('t')}", {stage.field.name: name}, [], 0
+        compiler, select.build, select.build.step(inner), {stage.field.name: name}, [], 0
     )
 
 
@@ -272,7 +268,7 @@ def _sample(select: Select, stage: Sample) -> Select:
         ]
     )
     # The chosen rows come back in the order that all of them had.
-    return evolve(select, source=f"({text}) AS {quote('t')}")
+    return evolve(select, source=select.build.step(text))
 
 
 def _union(select: Select, stage: UnionWith) -> Select:
@@ -286,7 +282,7 @@ def _union(select: Select, stage: UnionWith) -> Select:
     return Select(
         compiler,
         build,
-        f"({first} UNION ALL {second}) AS {quote('t')}",
+        build.step(f"{first} UNION ALL {second}"),
         {name: quote(name) for name in names},
         [side, position, side, key],
         2,

@@ -57,13 +57,14 @@ def joined(parts: list[str], word: str) -> str:
     """Parts joined by AND or OR, as a balanced tree: databases limit the depth of an expression."""
     if len(parts) == 1:
         return parts[0]
-    if len(parts) <= _WIDEST:
+    if len(parts) <= WIDEST:
         return f"({f' {word} '.join(parts)})"
     middle = len(parts) // 2
     return f"({joined(parts[:middle], word)} {word} {joined(parts[middle:], word)})"
 
 
-_WIDEST: Final = 8
+WIDEST: Final = 8
+"""How many conditions are joined without brackets between them."""
 
 
 def listed(slot: Slot, build: Build) -> str:

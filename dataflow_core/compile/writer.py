@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from attrs import define, field
@@ -18,12 +18,22 @@ from dataflow_core.compile.statement import Codec
 from dataflow_core.errors import InvalidType, MissingParameter
 from dataflow_core.operations import Create
 from dataflow_core.schema import Field, Model
-from dataflow_core.types import Binary, Boolean, FieldType, Float, Integer, Text, Uuid
+from dataflow_core.types import (
+    Binary,
+    Boolean,
+    FieldType,
+    Float,
+    Integer,
+    Text,
+    Timestamp,
+    Uuid,
+)
 from dataflow_core.uuid7 import uuid7
 
 __all__ = ["RowWriter", "WriterCache"]
 
 Write = Callable[[Mapping[str, Any], dt.datetime], tuple[Any, ...]]
+WriteMany = Callable[[Iterable[Any], dt.datetime, list[tuple[Any, ...]]], None]
 
 _FAST: Final[dict[type[FieldType], Callable[[Any, str], str]]] = {
     Integer: lambda kind, v: f"type({v}) is int and {kind.low} <= {v} <= {kind.high}",
@@ -34,6 +44,8 @@ _FAST: Final[dict[type[FieldType], Callable[[Any, str], str]]] = {
         + (f" and len({v}) <= {kind.max_length}" if kind.max_length is not None else "")
     ),
     Binary: lambda _, v: f"type({v}) is bytes",
+    # The first and the last year hold instants that are refused.
+    Timestamp: lambda _, v: f"type({v}) is datetime and {v}.tzinfo is utc and 1 < {v}.year < 9999",
 }
 """Tests that prove a value canonical without calling its type; everything else calls it."""
 
@@ -42,13 +54,16 @@ _FAST: Final[dict[type[FieldType], Callable[[Any, str], str]]] = {
 class RowWriter:
     """Writes rows with one set of keys. ``columns`` are the fields that ``write`` gives values of.
 
-    ``given`` are the keys it was made for. ``operation`` keeps the create of a single row, so that
+    ``given`` are the keys it was made for. ``write_many`` appends what ``write`` gives for each row,
+    until one is no plain dict of these keys; it may end there with any error, and ``write`` then
+    says what is wrong with that row. ``operation`` keeps the create of a single row, so that
     it is made and hashed once.
     """
 
     columns: tuple[Field, ...]
     given: frozenset[str]
     write: Write
+    write_many: WriteMany
     operation: Create | None = None
 
 
@@ -84,8 +99,8 @@ def _make_writer(
     columns = tuple(
         field for field in model.fields if field.name in given or field.generated != "database"
     )
-    namespace: dict[str, Any] = {"isfinite": math.isfinite}
-    lines = ["def write(row, now):"]
+    namespace: dict[str, Any] = {"isfinite": math.isfinite, "datetime": dt.datetime, "utc": dt.UTC}
+    lines: list[str] = []
     parts = []
     for position, field_ in enumerate(columns):
         name = f"v{position}"
@@ -94,8 +109,22 @@ def _make_writer(
         else:
             lines.append(f"    {name} = {_default(field_, name, namespace, model)}")
         parts.append(_encoded(field_, name, codec(field_.type), namespace))
-    lines.append(f"    return ({', '.join(parts)}{',' if parts else ''})")
-    return RowWriter(columns, frozenset(given), function_from("\n".join(lines), "write", namespace))
+    result = f"({', '.join(parts)}{',' if parts else ''})"
+    one = ["def write(row, now):", *lines, f"    return {result}"]
+    many = [
+        "def write_many(rows, now, written):",
+        "    for row in rows:",
+        f"        if type(row) is not dict or len(row) != {len(given)}:",
+        "            return",
+        *(f"    {line}" for line in lines),
+        f"        written.append({result})",
+    ]
+    return RowWriter(
+        columns,
+        frozenset(given),
+        function_from("\n".join(one), "write", namespace),
+        function_from("\n".join(many), "write_many", namespace),
+    )
 
 
 def _given(field: Field, name: str, namespace: dict[str, Any], where: str) -> list[str]:

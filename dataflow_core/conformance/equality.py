@@ -52,7 +52,8 @@ def _of_mappings(
     got: Mapping[Any, Any], expected: Mapping[Any, Any], close: bool, where: str
 ) -> str | None:
     if got.keys() != expected.keys():
-        return f"{where or 'keys'}: expected keys {sorted(map(str, expected))}, got {sorted(map(str, got))}"
+        keys = f"{sorted(map(str, expected))}, got {sorted(map(str, got))}"
+        return f"{where or 'keys'}: expected keys {keys}"
     for key in expected:
         inner = f"{where}.{key}" if where else str(key)
         found = first_difference(got[key], expected[key], close=close, where=inner)

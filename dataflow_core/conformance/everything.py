@@ -215,8 +215,23 @@ DOCUMENTS: Final[tuple[dict[str, Any], ...]] = (
     {"a": "\n\\ \" ' %", "b": {"a": [{}]}},
     {"0": "zero", "a": {"0": "nought"}},
 )
-_NUMBER_LISTS: Final = ([], [0], [1], [1, 2, 3], [3, 1, 2, 2], [2**53 + 1, -1], [10, 10])
-_WORD_LISTS: Final = ([], [""], ["a"], ["a", "A", "á"], ["x", "y", "x"], ["%", "a b", "😀"])
+_NUMBER_LISTS: Final[tuple[list[int], ...]] = (
+    [],
+    [0],
+    [1],
+    [1, 2, 3],
+    [3, 1, 2, 2],
+    [2**53 + 1, -1],
+    [10, 10],
+)
+_WORD_LISTS: Final[tuple[list[str], ...]] = (
+    [],
+    [""],
+    ["a"],
+    ["a", "A", "á"],
+    ["x", "y", "x"],
+    ["%", "a b", "😀"],
+)
 
 _POOLS: Final[dict[type[FieldType], tuple[Any, ...]]] = {
     Float: _FLOATS,

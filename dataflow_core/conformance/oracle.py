@@ -130,7 +130,7 @@ class Oracle:
     # Writing
 
     def create(self, given: Iterable[Mapping[str, Any]], *, skip: bool = False) -> int:
-        """Insert rows; the number inserted. A row whose unique key is taken is an error, or skipped."""
+        """Insert rows; the number inserted. A taken unique key is an error, or is skipped."""
         after = dict(self.rows)
         inserted = 0
         for item in given:

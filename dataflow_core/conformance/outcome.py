@@ -1,4 +1,4 @@
-"""What a case shows about a dialect's word: eight outcomes out of what was declared and what happened."""
+"""What a case shows about a dialect's word: what was declared against what happened."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["CaseResult", "Claim", "Observation", "Outcome", "claim_of", "judged"
 class Outcome(enum.StrEnum):
     """The outcomes, from the best to the worst."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - no password
     DECLINED = "declined"
     KNOWN_GAP = "known gap"
     STALE_CLAIM = "STALE CLAIM"
@@ -36,7 +36,7 @@ _GOOD: Final = (Outcome.PASS, Outcome.DECLINED, Outcome.KNOWN_GAP)
 
 @frozen
 class Claim:
-    """What a dialect says about a feature on the server at hand; ``level`` is ``None`` if nothing."""
+    """What a dialect says about a feature on this server; ``level`` is ``None`` if nothing."""
 
     feature: str
     level: Level | None
@@ -74,7 +74,7 @@ class CaseResult:
 
 
 def claim_of(features: Mapping[str, Feature], case: Case, version: tuple[int, ...] | None) -> Claim:
-    """What the dialect says of the first feature of the case that it does not offer, or of the case's own."""
+    """The claim that a case is judged by: its own feature's, or that of one it lacks."""
     claims = [_claim(features.get(name), name, version) for name in case.features]
     return next((claim for claim in claims if claim.level != "full"), claims[0])
 

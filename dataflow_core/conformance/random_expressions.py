@@ -205,7 +205,7 @@ class RandomExpressions:
 
     def _truncated(self, kind: Kind, depth: int, risky: bool) -> Any:
         units = (*_UNITS, *_FINE_UNITS) if kind == "moment" else _UNITS
-        found = self.reference(kind)
+        found: Any = self.reference(kind)
         if found is None:
             found = dt.datetime(2024, 5, 17, 3, 4, 5, tzinfo=dt.UTC) if kind == "moment" else None
         if found is None:

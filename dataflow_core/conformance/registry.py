@@ -75,7 +75,8 @@ def register(
     for name in (feature, *also):
         if name not in FEATURES:
             raise ValueError(
-                f"{identifier}: there is no feature {name!r}; the nearest is {nearest(name, FEATURES)!r}"
+                f"{identifier}: there is no feature {name!r},"
+                f" the nearest is {nearest(name, FEATURES)!r}"
             )
     sentence = " ".join(rule.split())
     if not sentence.endswith("."):

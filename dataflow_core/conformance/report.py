@@ -101,7 +101,7 @@ class Report:
 
     @property
     def tier(self) -> Tier | None:
-        """The highest tier of which, and of all below, every feature works; only of a complete run."""
+        """The highest tier that works with all below it; only of a complete run."""
         if not self.complete:
             return None
         good = {line.feature for line in self.lines if line.outcome is Outcome.PASS}

@@ -1,4 +1,4 @@
-"""Running the cases on a database. Every case runs; what the dialect declares decides what it means."""
+"""Running the cases. Every case runs; what the dialect declares decides what that means."""
 
 from __future__ import annotations
 

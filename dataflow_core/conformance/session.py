@@ -1,4 +1,4 @@
-"""What a case works with: a fresh database handle, models of its own, and expectations that explain."""
+"""What a case works with: a database handle, models of its own, expectations that explain."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Session:
     db: Any = field(init=False)
     database: Database = field(init=False)
     last: tuple[str, dict[str, Any]] | None = None
-    _others: list[Any] = field(factory=list)
+    _others: dict[int, Database] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self.db = DataFlow(self.url, **self.options)
@@ -64,17 +64,24 @@ class Session:
 
     async def close(self) -> None:
         """Drop the tables of the case and close every handle."""
+        databases = (*self._others.values(), self.database)
         try:
-            await self.database.drop_tables()
+            for database in databases:
+                await database.drop_tables()
         finally:
-            for handle in (*self._others, self.db):
-                await handle.aclose()
+            for database in databases:
+                await database.db.aclose()
 
     def another(self, **options: Any) -> Any:
         """A second handle on the same URL. A database in memory is another one then."""
         handle = DataFlow(self.url, **{**self.options, **options})
-        self._others.append(handle)
+        self._others[id(handle)] = Database(handle)
         return handle
+
+    @property
+    def token(self) -> str:
+        """What makes a name unlike those of other cases and runs."""
+        return f"{_RUN}_{next(_numbers)}"
 
     # Models and rows
 
@@ -87,17 +94,15 @@ class Session:
         """
         options = dict(getattr(cls, "__dataflow__", {}))
         options.setdefault("timestamps", False)
-        options.setdefault("table", f"conformance_{_RUN}_{next(_numbers)}")
+        options.setdefault("table", f"conformance_{self.token}")
         copy = type(
             cls.__name__,
             (cls,),
             {"__module__": cls.__module__, "__dataflow__": options, "__doc__": cls.__doc__},
         )
-        if on is None:
-            self.db.model(copy)
-            return self.database.own(cls.__name__)
-        on.model(copy)
-        return Database(on).model(cls.__name__)
+        database = self.database if on is None else self._others[id(on)]
+        database.db.model(copy, validation="off")
+        return database.own(cls.__name__)
 
     async def load(self, model: Model, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Create rows one by one; the rows as stored."""
@@ -134,7 +139,7 @@ class Session:
     async def expect_list(
         self, model: Model, document: Any, ids: Sequence[Any], **parameters: Any
     ) -> None:
-        """The list node gives the rows with these keys, in this order (by key, if none is asked for)."""
+        """The list node gives the rows with these keys, in this order."""
         [name] = model.key_names
         rows = await self.rows(model, document, **parameters)
         self.equal([row[name] for row in rows], list(ids), f"filter {document!r}")
@@ -215,24 +220,28 @@ class Session:
         ``sent`` ``False``: and nothing is sent to the database.
         """
         before = self.database.statements
-        try:
-            got = await call()
-        except UnsupportedFeature as error:
-            if kind is not UnsupportedFeature:
-                raise
-            raised: DataFlowError = error
-        except DataFlowError as error:
-            raised = error
-        else:
-            raise CaseFailed(f"expected {kind.__name__}, but nothing was raised", got=got)
-        if type(raised) is not kind:
-            found = f"{type(raised).__name__}: {raised.message}"
-            raise CaseFailed(f"expected {kind.__name__}, got {found}") from raised
+        raised = await self.expect_error_of(kind, call)
+        if type(raised) is not kind and kind is not DataFlowError:
+            raise CaseFailed(f"expected {kind.__name__}, got {_error(raised)}") from raised
         for name, value in attributes.items():
             self.equal(getattr(raised, name), value, f"{kind.__name__}.{name}")
         if sent is False and self.database.statements != before:
             raise CaseFailed(f"{kind.__name__} was raised after SQL had been sent")
         return raised
+
+    async def expect_error_of(
+        self, kind: type[DataFlowError], call: Callable[[], Awaitable[Any]]
+    ) -> DataFlowError:
+        """A call raises an error of this class or of one below it."""
+        try:
+            got = await call()
+        except DataFlowError as error:
+            if isinstance(error, kind):
+                return error
+            if isinstance(error, UnsupportedFeature):
+                raise
+            raise CaseFailed(f"expected {kind.__name__}, got {_error(error)}") from error
+        raise CaseFailed(f"expected {kind.__name__}, but nothing was raised", got=got)
 
     # For the report
 
@@ -251,6 +260,10 @@ class Session:
             return f"(none: {type(error).__name__}: {error})"
         text = explained if isinstance(explained, str) else _as_text(explained)
         return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..."
+
+
+def _error(error: DataFlowError) -> str:
+    return f"{type(error).__name__}: {error.message}"
 
 
 def _as_text(value: Any) -> str:

@@ -52,10 +52,14 @@ class Compiler(Protocol):
 
 @frozen
 class ErrorSituation:
-    """What was being done when the driver raised: for an error that names table and columns."""
+    """What was being done when the driver raised: for an error that names table and columns.
+
+    ``deleting`` tells the side of a broken reference where the database does not.
+    """
 
     model: Model | None = None
     writing: bool = False
+    deleting: bool = False
     timed_out: bool = False
 
 

@@ -81,7 +81,7 @@ class Connection(Protocol):
 
     @property
     def survives_errors(self) -> bool:
-        """Whether a transaction goes on after a violated constraint: only the statement is undone."""
+        """Whether a violated constraint undoes the statement only, and the transaction goes on."""
         ...
 
     async def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:

@@ -40,12 +40,19 @@ class Plugins:
         self._manager.add_hookspecs(hookspecs)
         for name in disabled:
             self._manager.set_blocked(name)
+        _warn_of_unknown(disabled)
         if trace:
             self._manager.trace.root.setwriter(_print_trace)
             self._manager.enable_tracing()
-        self._manager.load_setuptools_entrypoints(hookspecs.PROJECT)
-        for name, plugin in plugins:
-            self._manager.register(plugin, name)
+        try:
+            self._manager.load_setuptools_entrypoints(hookspecs.PROJECT)
+            for name, plugin in plugins:
+                self._manager.register(plugin, name)
+        except Exception as error:
+            raise PluginError(
+                f"a plugin cannot be loaded: {error};"
+                " DATAFLOW_DISABLED_PLUGINS switches plugins off by name"
+            ) from error
         self._check_hooks()
 
     def names(self) -> list[str]:
@@ -65,7 +72,7 @@ class Plugins:
 
     def test_servers(self) -> list[Any]:
         """What test servers are offered."""
-        return self._answers("dataflow_test_server", lambda value, origin: value)
+        return self._answers("dataflow_test_server", _test_server)
 
     def dialect_of(self, scheme: str, text: str) -> DialectSpec:
         """The dialect that claims a URL scheme, or a whole text; refuses with what to install."""
@@ -155,12 +162,38 @@ class Plugins:
                 )
 
 
+def _test_server(answer: Any, origin: str) -> Any:
+    missing = [
+        name for name in ("name", "start", "new_database", "stop") if not hasattr(answer, name)
+    ]
+    if missing:
+        raise PluginError(
+            f"dataflow_test_server of {origin} returned {type(answer).__name__},"
+            f" expected TestServer: it has no {missing[0]!r}"
+        )
+    return answer
+
+
+def _warn_of_unknown(disabled: Iterable[str]) -> None:
+    """A misspelt name would switch nothing off."""
+    if not disabled:
+        return
+    from importlib import metadata
+
+    known = [point.name for point in metadata.entry_points(group=hookspecs.PROJECT)]
+    for name in disabled:
+        if name not in known:
+            close = nearest(name, known)
+            hint = "" if close is None else f"; did you mean {close}?"
+            logger.warning("no plugin is called %s, so none is disabled%s", quoted(name), hint)
+
+
 def _print_trace(text: str) -> None:
     print(text, end="")
 
 
 def _install_hint(scheme: str) -> str:
-    """What to install: the extra of this distribution that is named like the scheme, or those it has."""
+    """What to install: the extra of this distribution named like the scheme, or those it has."""
     from importlib import metadata
 
     try:

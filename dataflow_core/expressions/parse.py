@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import enum
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final
@@ -97,6 +98,7 @@ class _Parser:
                 f"{where}: nested deeper than {self.bindings.limits.filter_depth}",
                 limit=self.bindings.limits.filter_depth,
             )
+        self.bindings.count_leaf(where)
         if isinstance(document, str) and document.startswith("$"):
             return self._field(document, where)
         if isinstance(document, Mapping):
@@ -109,6 +111,8 @@ class _Parser:
         return FieldValue(self.scope.field(text[1:]))
 
     def _literal(self, value: Any, where: str, expected: FieldType | None) -> Expression:
+        if isinstance(value, enum.Enum):
+            value = value.value
         if value is None:
             return Null(expected or Integer())
         if isinstance(value, decimal.Decimal):
@@ -143,12 +147,11 @@ class _Parser:
                 operator=quoted(key),
             )
         where = f"{where}.{key}"
-        documents = _arguments(key, operand, where)
+        documents = _arguments(key, operand, where, self.bindings.limits.filter_leaves)
         if key == "$dateTrunc":
             return self._date_trunc(documents, where, depth)
         if not info.takes(len(documents)):
             raise InvalidFilter(f"{where}: takes {info.arguments} arguments, got {len(documents)}")
-        self.bindings.count_leaf(where)
         arguments = self._parsed(key, documents, where, expected, depth)
         kind = info.result_type(tuple(argument.type for argument in arguments), where)
         return Call(key[1:], arguments, kind)
@@ -158,21 +161,31 @@ class _Parser:
     ) -> tuple[Expression, ...]:
         """The arguments; a literal takes its type from the first argument that is none."""
         parsed: list[Expression | None] = [
-            None if _is_literal(item) else self.expression(item, f"{where}[{index}]", expected, depth + 1)
+            None
+            if _is_literal(item)
+            else self.expression(item, f"{where}[{index}]", expected, depth + 1)
             for index, item in enumerate(documents)
         ]
         alike = _alike(key, len(documents))
-        neighbours = [item.type for index, item in enumerate(parsed) if item is not None and index in alike]
+        neighbours = [
+            item.type for index, item in enumerate(parsed) if item is not None and index in alike
+        ]
         neighbours = [kind for kind in neighbours if not isinstance(kind, Boolean)] or neighbours
         hint = next(iter(neighbours), expected)
         if isinstance(hint, Enumeration):
             hint = hint.base
         result = [
-            self.expression(document, f"{where}[{index}]", hint, depth + 1) if item is None else item
+            self.expression(document, f"{where}[{index}]", hint, depth + 1)
+            if item is None
+            else item
             for index, (document, item) in enumerate(zip(documents, parsed, strict=True))
         ]
         known = next(
-            (item.type for index, item in enumerate(result) if index in alike and not isinstance(item, Null)),
+            (
+                item.type
+                for index, item in enumerate(result)
+                if index in alike and not isinstance(item, Null)
+            ),
             None,
         )
         if known is None:
@@ -186,7 +199,6 @@ class _Parser:
         date, unit = documents
         info = truncation(unit, where)
         argument = self.expression(date, where, Timestamp(), depth + 1)
-        self.bindings.count_leaf(where)
         return Call(info.name, (argument,), info.result_type((argument.type,), where))
 
 
@@ -199,8 +211,8 @@ def _alike(key: str, count: int) -> tuple[int, ...]:
     return tuple(range(count))
 
 
-def _arguments(key: str, operand: Any, where: str) -> list[Any]:
-    """The arguments in order, from the list or the named form."""
+def _arguments(key: str, operand: Any, where: str, most: int) -> list[Any]:
+    """The arguments in order, at most ``most``, from the list or the named form."""
     if key == "$cond" and isinstance(operand, Mapping):
         return _named(operand, ("if", "then", "else"), where)
     if key == "$dateTrunc":
@@ -209,11 +221,18 @@ def _arguments(key: str, operand: Any, where: str) -> list[Any]:
         branches, default = _named(operand, ("branches", "default"), where)
         if not isinstance(branches, list | tuple) or not branches:
             raise InvalidFilter(f"{where}: branches is a list of {{'case': ..., 'then': ...}}")
+        _refuse_too_many(branches, where, most)
         flat = [part for branch in branches for part in _named(branch, ("case", "then"), where)]
         return [*flat, default]
     if isinstance(operand, list | tuple):
+        _refuse_too_many(operand, where, most)
         return list(operand)
     return [operand]
+
+
+def _refuse_too_many(items: list[Any] | tuple[Any, ...], where: str, most: int) -> None:
+    if len(items) > most:
+        raise LimitExceeded(f"{where}: has {len(items)} arguments, at most {most}", limit=most)
 
 
 def _named(operand: Any, names: tuple[str, ...], where: str) -> list[Any]:
@@ -222,7 +241,7 @@ def _named(operand: Any, names: tuple[str, ...], where: str) -> list[Any]:
     for name in operand:
         if name not in names:
             raise InvalidFilter(
-                f"{where}: there is no {quoted(name)}", suggestion=nearest(str(name), names)
+                f"{where}: there is no {quoted(name)}", suggestion=nearest(name, names)
             )
     missing = [name for name in names if name not in operand and name != "default"]
     if missing:

@@ -181,8 +181,8 @@ def _flag(meaning: bool) -> Callable[[Leaf, Any], Predicate]:
 
 def _type(leaf: Leaf, value: Any) -> Predicate:
     names = value if isinstance(value, list | tuple) else [value]
-    if not names:
-        raise InvalidFilter(f"{leaf.where}: takes the name of a type")
+    if not names or len(names) > len(_TYPE_NAMES) + 1:
+        raise InvalidFilter(f"{leaf.where}: takes the name of a type, or a list of such names")
     matches = False
     for name in names:
         if not isinstance(name, str) or name not in (*_TYPE_NAMES, "null"):
@@ -282,12 +282,17 @@ def _modulo(leaf: Leaf, value: Any) -> Predicate:
     return Modulo(target, *slots)
 
 
+_MOST_BITS: Final = 63
+
+
 def _bits(kind: Any) -> Callable[[Leaf, Any], Predicate]:
     def make(leaf: Leaf, value: Any) -> Predicate:
         target = _integer_field(leaf)
         if isinstance(value, list | tuple):
+            if len(value) > _MOST_BITS:
+                raise InvalidFilter(f"{leaf.where}: takes at most {_MOST_BITS} positions of bits")
             positions = [Integer().check(item, leaf.where) for item in value]
-            if any(not 0 <= position <= 62 for position in positions):
+            if any(not 0 <= position < _MOST_BITS for position in positions):
                 raise InvalidFilter(f"{leaf.where}: positions of bits are 0 to 62")
             mask = 0
             for position in positions:

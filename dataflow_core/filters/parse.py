@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from attrs import define
@@ -23,7 +24,8 @@ from dataflow_core.filters.ast import (
 from dataflow_core.filters.leaves import LEAVES, ONLY_WITH, Leaf, equality
 from dataflow_core.filters.scope import Bindings, Scope
 from dataflow_core.naming_hints import nearest, quoted
-from dataflow_core.types import Json
+from dataflow_core.types import Json, check_text
+from dataflow_core.types.documents import JSON_DEPTH
 
 __all__ = ["ExpressionParser", "parse_element_filter", "parse_filter", "target_of"]
 
@@ -67,9 +69,21 @@ def target_of(name: Any, scope: Scope, where: str) -> Target:
             )
         if not all(steps):
             raise InvalidFilter(f"{where}: the path {quoted(name)} has an empty step")
-        return JsonPath(field, tuple(int(step) if step.isdecimal() else step for step in steps))
+        if len(steps) > JSON_DEPTH:
+            raise LimitExceeded(
+                f"{where}: the path {quoted(name)} is longer than {JSON_DEPTH} steps",
+                limit=JSON_DEPTH,
+            )
+        check_text(name, f"{where}: the path {quoted(name)}")
+        return JsonPath(field, tuple(_step(step) for step in steps))
     field = scope.field(name)
     return JsonPath(field, ()) if isinstance(field.type, Json) else field
+
+
+def _step(text: str) -> str | int:
+    """A position, if it is written as one; ``01`` and what no array reaches are member names."""
+    plain = text.isascii() and text.isdecimal() and len(text) < 10
+    return int(text) if plain and str(int(text)) == text else text
 
 
 @define
@@ -134,7 +148,10 @@ class _Parser:
         """What stands under a field: a value to equal, or a dict of operators."""
         self._check_depth(depth, where)
         if isinstance(value, Mapping):
-            operators = [key for key in value if isinstance(key, str) and key.startswith("$")]
+            # Documents may be long, dicts of operators are not.
+            most = None if isinstance(target, JsonPath) else self.bindings.limits.filter_leaves
+            keys = islice(value, most)
+            operators = [key for key in keys if isinstance(key, str) and key.startswith("$")]
             if operators:
                 if len(operators) != len(value):
                     raise InvalidFilter(
@@ -192,6 +209,7 @@ class _Parser:
             or not all(isinstance(key, str) and key.startswith("$") for key in value)
         ):
             raise InvalidFilter(f"{where}: takes a dict of operators on scalar elements")
+        self._check_depth(depth + 1, where)
         return ElementMatch(target, self._operators(target, value, where, depth + 1))
 
     def _check_depth(self, depth: int, where: str) -> None:

@@ -25,6 +25,7 @@ class Bindings:
     limits: Limits = LIMITS
     leaves: int = 0
     list_values: int = 0
+    stages: int = 0
 
     def slot(self, value: Any, kind: FieldType) -> Slot:
         """Bind a single value."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 from attrs import define, field, frozen
@@ -93,7 +93,7 @@ class Context:
     idempotency_key: str = ""
     deadline: float | None = None
 
-    async def run(self, name: str, **parameters: Any) -> dict[str, Any]:
+    async def run(self, name: str, /, **parameters: Any) -> dict[str, Any]:
         """Run another node of the same instance, in the same transaction if there is one."""
         node: NodeType = self.db.node_type(name)
         return await node.run(self, parameters)
@@ -104,7 +104,7 @@ class Context:
         return self.db.current_transaction()
 
 
-Run = Callable[[Context, dict[str, Any]], Awaitable[dict[str, Any]]]
+Run = Callable[[Context, dict[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
 
 
 @frozen(eq=False)

@@ -78,14 +78,21 @@ class BulkNodes:
         if conflict == "update":
             match = match_fields(node, self.model, self._key_of_update(node), None)
             counts = await upsert_many(
-                self.engine(), self.model, rows, options, utc_now(), match=match, updates=None
+                self.engine(),
+                self.model,
+                rows,
+                options,
+                utc_now(),
+                match=match,
+                updates=None,
+                match_given=False,
             )
             return _counted(counts, options, "processed", "inserted", "updated", "skipped")
         counts = await bulk.create_many(self.engine(), self.model, rows, options, utc_now())
         return _counted(counts, options, "processed", "inserted", "skipped")
 
     def _key_of_update(self, node: str) -> tuple[str, ...]:
-        """The one key by which ``conflict="update"`` finds the row: a generated one only if alone."""
+        """The key by which ``conflict="update"`` finds the row: a generated one only if alone."""
         generated = any(item.generated for item in self.model.primary_key)
         others = self.model.unique_keys[1:]
         if generated and len(others) == 1:
@@ -233,7 +240,7 @@ def _data(node: str, parameters: Mapping[str, Any]) -> Any:
 
 def _counted(counts: BulkCounts, options: BulkWrite, *names: str) -> Result:
     result = {name: getattr(counts, name) for name in names}
-    if counts.failed:
+    if options.atomic == "batch":
         result["failed"] = counts.failed
     output = {"result": result, **result, "success": not counts.failed}
     if options.returning_keys:

@@ -16,11 +16,13 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import attrs
+
 from dataflow_core.errors import DataFlowError, InvalidCursor
 from dataflow_core.filters.ast import Always, And, Compare, IsNull, Not, Or, Predicate
 from dataflow_core.filters.scope import Bindings
 from dataflow_core.order import SortKey
-from dataflow_core.schema import Model
+from dataflow_core.schema import Field, Model
 
 __all__ = ["after", "decode_cursor", "encode_cursor", "origin_of"]
 
@@ -60,9 +62,21 @@ def origin_of(
 
     def origin() -> str:
         order = [(key.field.name, key.descending) for key in keys]
-        return repr((model.name, order, predicate, own))
+        return repr((model.name, order, _described(predicate), own))
 
     return origin
+
+
+def _described(node: Any) -> Any:
+    """A filter as plain values that are the same in every process: a field is its name."""
+    if isinstance(node, Field):
+        return node.name
+    if isinstance(node, tuple):
+        return tuple(_described(item) for item in node)
+    if attrs.has(type(node)):
+        parts = (getattr(node, attribute.name) for attribute in attrs.fields(type(node)))
+        return (type(node).__name__, *(_described(part) for part in parts))
+    return node
 
 
 def after(keys: Sequence[SortKey], values: Sequence[Any], bindings: Bindings) -> Predicate:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "RESERVED_NAMES", "model_nodes", "node_name"]
 
-Behaviour = Callable[[Context, Mapping[str, Any]], Awaitable[dict[str, Any]]]
+Behaviour = Callable[[Context, Mapping[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
 
 
 @frozen
@@ -250,10 +250,12 @@ def _static_check(name: str, kind: _Kind, model: Model) -> Callable[[Mapping[str
 def _with_known_names(node: str, known: Mapping[str, Parameter], behaviour: Behaviour) -> Behaviour:
     """Refuse parameters that the node does not have. (A create's are checked with its row.)"""
 
-    async def run(context: Context, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def run(
+        context: Context, parameters: Mapping[str, Any]
+    ) -> Coroutine[Any, Any, dict[str, Any]]:
         if not parameters.keys() <= known.keys():
             raise unknown_parameter(node, parameters, known)
-        return await behaviour(context, parameters)
+        return behaviour(context, parameters)
 
     return run
 

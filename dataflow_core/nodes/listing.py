@@ -61,7 +61,7 @@ class ListNodes:
         return {"result": number, "count": number}
 
     async def list(self, context: Context, parameters: Mapping[str, Any]) -> Result:
-        """Rows that a filter lets through, sorted and cut; or their number; or a pipeline over them."""
+        """Rows that a filter lets through, sorted and cut; their number; a pipeline over them."""
         node = f"{self.model.name}ListNode"
         refuse_later(node, parameters)
         if parameters.get("aggregate") is not None:
@@ -72,12 +72,15 @@ class ListNodes:
 
     async def _count_only(self, node: str, parameters: Mapping[str, Any]) -> Result:
         for name in ("limit", "offset", "cursor", "order_by"):
-            if parameters.get(name):
+            if _is_given(parameters, name):
                 raise ConflictingParameters(f"{node}: count_only counts all matches; drop {name}")
         bindings = self.selector.bindings()
         predicate = self.selector.filter(parameters.get("filter"), bindings)
         distinct: tuple[Field, ...] = ()
-        if boolean(node, parameters, "distinct", default=False):
+        if not boolean(node, parameters, "distinct", default=False):
+            if parameters.get("select") is not None:
+                raise ConflictingParameters(f"{node}: count_only counts rows; drop select")
+        else:
             distinct = self.selector.columns(node, parameters.get("select"))
         operation = Count(self.model, predicate, distinct)
         number = await reads.count(self.engine(), operation, bindings.values)
@@ -130,7 +133,7 @@ class ListNodes:
     ) -> Find:
         """One row more than wanted is asked for: it tells whether there is a next page."""
         number = Integer()
-        limit_slot = bindings.slot(wanted + 1, number)
+        limit_slot = bindings.slot(min(wanted + 1, number.high), number)
         offset_slot = bindings.slot(offset, number) if offset else None
         return Find(self.model, columns, predicate, order, limit_slot, offset_slot, distinct)
 
@@ -158,9 +161,9 @@ class ListNodes:
 
     async def _aggregate(self, node: str, parameters: Mapping[str, Any]) -> Result:
         for name in _NOT_WITH_AGGREGATE:
-            if parameters.get(name) not in (None, False):
+            if _is_given(parameters, name):
                 raise ConflictingParameters(
-                    f"{node}: {name} does not go with aggregate; write it as a stage of the pipeline"
+                    f"{node}: {name} does not go with aggregate; make it a stage of the pipeline"
                 )
         bindings = self.selector.bindings()
         predicate = self.selector.filter(parameters.get("filter"), bindings)
@@ -181,10 +184,16 @@ class ListNodes:
         return evolve(pipeline, stages=(*pipeline.stages, cap))
 
 
+def _is_given(parameters: Mapping[str, Any], name: str) -> bool:
+    """Whether a parameter asks for something; ``None``, False and an empty list do not."""
+    value = parameters.get(name)
+    return not (value is None or value is False or value == [] or value == ())
+
+
 def _with_keys(
     columns: tuple[Field, ...], order: tuple[SortKey, ...], *, distinct: bool
 ) -> tuple[tuple[Field, ...], list[str]]:
-    """The columns to fetch: the sort keys too, which a cursor needs; and those to take out again."""
+    """The columns to fetch, with the sort keys that a cursor needs; those to take out again."""
     if distinct:
         return columns, []
     missing = tuple(key.field for key in order if key.field not in columns)

@@ -82,6 +82,7 @@ class SingleNodes:
         bindings = self.selector.bindings()
         predicate, unique = self.selector.one(node, parameters, bindings)
         columns = self.selector.columns(node, parameters.get("select"))
+        must_exist = boolean(node, parameters, "raise_on_not_found", default=True)
         limit = None if unique else bindings.slot(2, Integer())
         rows = await find(self.engine(), self._find(columns, predicate, limit), bindings.values)
         if len(rows) > 1:
@@ -90,7 +91,7 @@ class SingleNodes:
             )
         if rows:
             return {**rows[0], "result": rows[0], "found": True}
-        if boolean(node, parameters, "raise_on_not_found", default=True):
+        if must_exist:
             raise RecordNotFound(f"{node}: no {self.model.name} matches", model=self.model.name)
         return {"result": None, "found": False}
 

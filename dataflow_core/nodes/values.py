@@ -40,8 +40,11 @@ LATER: Final = {
 
 def refuse_later(node: str, parameters: Mapping[str, Any]) -> None:
     """Refuse a known parameter that cannot have an effect; ``None`` and False ask for none."""
+    if LATER.keys().isdisjoint(parameters):
+        return
     for name, reason in LATER.items():
-        if parameters.get(name) not in (None, False):
+        value = parameters.get(name)
+        if value is not None and value is not False:
             raise InvalidValue(f"{node}: {name} {reason}", parameter=name)
 
 
@@ -74,14 +77,17 @@ class Selector:
         """The values of the key, if it is given; part of a key is not enough."""
         if self.alias is not None and self.alias in parameters:
             return self._aliased(node, self.alias, parameters)
-        names = self.model.key_names
-        given = [name for name in names if name in parameters]
-        if not given:
-            return None
-        if len(given) < len(names):
-            missing = next(name for name in names if name not in parameters)
-            raise MissingParameter(f"{node}: {missing} is missing: the key is {', '.join(names)}")
-        return [self._checked(node, item, parameters[item.name]) for item in self.model.primary_key]
+        values: list[Any] = []
+        missing: str | None = None
+        for item in self.model.primary_key:
+            if item.name in parameters:
+                values.append(self._checked(node, item, parameters[item.name]))
+            else:
+                missing = item.name
+        if values and missing is not None:
+            names = ", ".join(self.model.key_names)
+            raise MissingParameter(f"{node}: {missing} is missing: the key is {names}")
+        return values or None
 
     def _aliased(self, node: str, alias: str, parameters: Mapping[str, Any]) -> list[Any]:
         key = self.model.primary_key[0]

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from dataflow_core.compile import RowsStatement
-from dataflow_core.errors import ConstraintViolation, DataFlowError
+from dataflow_core.errors import (
+    ConstraintViolation,
+    DataFlowError,
+    InstanceClosed,
+    InvalidUpdate,
+    ManagedField,
+    MissingParameter,
+)
 from dataflow_core.operations import CreateMany, UpdateRows
 from dataflow_core.run.chunks import (
     BulkCounts,
@@ -17,6 +24,7 @@ from dataflow_core.run.chunks import (
     Row,
     Rows,
     at_row,
+    batches,
     checked_row,
     chunks,
     each_row,
@@ -53,13 +61,16 @@ async def create_many(
 
 async def update_rows(engine: Engine, model: Model, rows: Rows, now: dt.datetime) -> int:
     """Set, in the row with the key that each item gives, the other fields that it gives."""
+    await engine.prepare(model)
     matched = 0
     index = 0
     async with engine.transaction() as transaction:
         async for row in each_row(rows):
-            matched += await _update_row(
-                engine, transaction, model, checked_row(model, row, index), now
-            )
+            checked = checked_row(model, row, index)
+            try:
+                matched += await _update_row(engine, transaction, model, checked, now)
+            except DataFlowError as error:
+                raise at_row(error, index) from error.__cause__
             index += 1
     return matched
 
@@ -68,6 +79,7 @@ async def _update_row(
     engine: Engine, transaction: Transaction | Explanation, model: Model, row: Row, now: dt.datetime
 ) -> int:
     columns = [model.field(name, "the row") for name in row if name not in model.key_names]
+    _check_update(model, row, columns)
     values = {
         item.name: _value(model, item, row[item.name]) for item in (*columns, *model.primary_key)
     }
@@ -84,6 +96,18 @@ async def _update_row(
         encode, value = codec(item.type).encode, values[item.name]
         parameters.append(value if encode is None or value is None else encode(value))
     return await transaction.execute(statement.sql(1), parameters, plan.situation)
+
+
+def _check_update(model: Model, row: Row, columns: Sequence[Field]) -> None:
+    """Refuse a row that does not say which row it is, or what to change."""
+    for name in model.key_names:
+        if name not in row:
+            raise MissingParameter(f"{model.name}: {name} is missing, the key", parameter=name)
+    for item in columns:
+        if item.managed == "updated":
+            raise ManagedField(f"{model.name}.{item.name} is set by every update", field=item.name)
+    if not columns:
+        raise InvalidUpdate(f"{model.name}: only the key is given, nothing to change")
 
 
 def _value(model: Model, item: Field, value: Any) -> Any:
@@ -110,11 +134,16 @@ async def write_chunks(
     """Send the rows in chunks: in one transaction, or in one for every batch."""
     await engine.prepare(model)
     counts = BulkCounts()
-    arriving = chunks(engine.writers(model), model, rows, write, now, by_keys=by_keys)
     if write.atomic == "batch":
-        async for chunk in arriving:
-            await _store_batch(engine, chunk, counts, store, write)
+        async for batch in batches(rows, write.batch_size):
+            start = counts.processed
+            arriving = chunks(
+                engine.writers(model), model, batch, write, now, by_keys=by_keys, index=start
+            )
+            await _store_batch(engine, arriving, counts, store, [start, start + len(batch)])
+            await _progress(counts, len(batch), write)
         return counts
+    arriving = chunks(engine.writers(model), model, rows, write, now, by_keys=by_keys)
     async with engine.transaction() as transaction:
         writing: asyncio.Task[None] | None = None
         try:
@@ -126,12 +155,21 @@ async def write_chunks(
                 await asyncio.sleep(0)
             if writing is not None:
                 await writing
-        except BaseException:
+        except BaseException as error:
             if writing is not None:
-                writing.cancel()
-                await asyncio.wait([writing])
+                await _end(writing, error)
             raise
     return counts
+
+
+async def _end(writing: asyncio.Task[None], error: BaseException) -> None:
+    """End what is being written; where it fails too, its rows came first, so its error counts."""
+    if not isinstance(error, Exception):
+        writing.cancel()
+    await asyncio.wait([writing])
+    if not writing.cancelled() and (earlier := writing.exception()) not in (None, error):
+        assert earlier is not None
+        raise earlier from None
 
 
 async def _store(
@@ -142,32 +180,40 @@ async def _store(
     write: BulkWrite,
 ) -> None:
     await store(transaction, chunk, counts)
-    _progress(counts, chunk, write)
+    await _progress(counts, len(chunk.rows), write)
 
 
 async def _store_batch(
-    engine: Engine, chunk: Chunk, counts: BulkCounts, store: Store, write: BulkWrite
+    engine: Engine,
+    arriving: AsyncIterator[Chunk],
+    counts: BulkCounts,
+    store: Store,
+    rows: list[int],
 ) -> None:
+    """Write one batch, or note that it was undone. ``rows``: where it begins and ends."""
     tried = BulkCounts()
     try:
         async with engine.transaction() as transaction:
-            await store(transaction, chunk, tried)
+            async for chunk in arriving:
+                await store(transaction, chunk, tried)
+                tried.processed += len(chunk.rows)
+    except InstanceClosed:
+        raise
     except DataFlowError as error:
-        end = chunk.start + len(chunk.rows)
-        counts.failed.append({"rows": [chunk.start, end], "error": error.to_dict()})
-        counts.processed += len(chunk.rows)
+        counts.failed.append({"rows": rows, "error": error.to_dict()})
         return
     counts.inserted += tried.inserted
     counts.updated += tried.updated
     counts.skipped += tried.skipped
     counts.keys += tried.keys
-    _progress(counts, chunk, write)
 
 
-def _progress(counts: BulkCounts, chunk: Chunk, write: BulkWrite) -> None:
-    counts.processed += len(chunk.rows)
+async def _progress(counts: BulkCounts, rows: int, write: BulkWrite) -> None:
+    counts.processed += rows
     if write.on_progress is not None:
-        write.on_progress(counts.processed)
+        told = write.on_progress(counts.processed)
+        if isinstance(told, Awaitable):
+            await told
 
 
 async def insert_chunk(
@@ -198,8 +244,7 @@ async def insert_chunk(
                 written += len(part)
         except ConstraintViolation as error:
             await transaction.undo(mark)
-            start = chunk.start + at
-            raise await _with_index(transaction, plan, statement, part, start, error) from None
+            raise await _with_index(transaction, plan, chunk, at, part, error) from None
         if mark is not None:
             await transaction.release(mark)
     return written
@@ -221,16 +266,18 @@ def _keys(statement: RowsStatement, rows: Sequence[Sequence[Any]]) -> list[Any]:
 async def _with_index(
     transaction: Transaction | Explanation,
     plan: Plan,
-    statement: RowsStatement,
+    chunk: Chunk,
+    at: int,
     rows: Sequence[tuple[Any, ...]],
-    start: int,
     error: ConstraintViolation,
 ) -> DataFlowError:
     """The error of the first row that fails by itself: the rows are sent again, one by one."""
+    statement = plan.compiled.rows
+    assert statement is not None
     for offset, row in enumerate(rows):
         try:
             await transaction.fetch(statement.sql(1), row, plan.situation)
         except ConstraintViolation as single:
-            single.index = start + offset
-            return at_row(single, start + offset)
+            single.index = chunk.index(at + offset)
+            return at_row(single, single.index)
     return error

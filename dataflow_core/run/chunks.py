@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import Any, Final, Literal
 
 from attrs import define, field
 
 from dataflow_core.compile import RowWriter, WriterCache
-from dataflow_core.errors import DataFlowError, InvalidType
+from dataflow_core.errors import ConflictingParameters, DataFlowError, InvalidType
 from dataflow_core.naming_hints import quoted
 from dataflow_core.schema import Field, Model
 
@@ -20,6 +22,7 @@ __all__ = [
     "Row",
     "Rows",
     "at_row",
+    "batches",
     "checked_row",
     "chunks",
     "each_row",
@@ -59,16 +62,24 @@ class BulkWrite:
 
 @define(eq=False)
 class Chunk:
-    """Rows of one set of columns, as the driver's parameters; ``start``: the index of the first."""
+    """Rows of one set of columns, as the driver's parameters; ``start``: the index of the first.
+
+    ``indexes`` has the index of every row where they do not simply follow each other.
+    """
 
     start: int
     writer: RowWriter
     rows: list[tuple[Any, ...]]
+    indexes: list[int] | None = None
 
     @property
     def columns(self) -> tuple[Field, ...]:
         """The fields of the parameters."""
         return self.writer.columns
+
+    def index(self, position: int) -> int:
+        """The index, among all rows of the call, of the row at a position."""
+        return self.start + position if self.indexes is None else self.indexes[position]
 
 
 async def chunks(
@@ -79,42 +90,83 @@ async def chunks(
     now: dt.datetime,
     *,
     by_keys: bool,
+    index: int = 0,
 ) -> AsyncIterator[Chunk]:
-    """Rows checked and encoded, cut where the columns change or the batch is full.
+    """Rows checked and encoded, cut where the columns change or the chunk is full.
 
     ``by_keys``: also where the given keys change, since they decide what an upsert changes.
+    ``index`` is that of the first row.
     """
     chunk: Chunk | None = None
-    index = 0
-    # A batch is a unit only if it is written or undone by itself; else small chunks flow better.
-    most = write.batch_size if write.atomic == "batch" else CHUNK_ROWS
     known = writers.writers
-    async for row in each_row(rows):
-        checked = checked_row(model, row, index)
-        if write.shared:
-            checked = {**write.shared, **checked}
-        try:
-            writer = known.get(tuple(checked)) or writers.writer(checked)
-            parameters = writer.write(checked, now)
-        except DataFlowError as error:
-            raise at_row(error, index) from None
-        if chunk is not None and (
-            (writer is not chunk.writer and _differ(writer, chunk.writer, by_keys=by_keys))
-            or len(chunk.rows) >= most
-        ):
-            yield chunk
-            chunk = None
-        if chunk is None:
-            chunk = Chunk(index, writer, [])
-        chunk.rows.append(parameters)
-        index += 1
+    async for piece in batches(rows, CHUNK_ROWS):
+        position = 0
+        while position < len(piece):
+            if chunk is not None and not write.shared:
+                alike = _write_alike(chunk, piece, position, now)
+                position, index = position + alike, index + alike
+                if position == len(piece):
+                    break
+            row = checked_row(model, piece[position], index)
+            if write.shared:
+                row = _with_shared(write.shared, row, model, index)
+            try:
+                writer = known.get(tuple(row)) or writers.writer(row)
+                parameters = writer.write(row, now)
+            except DataFlowError as error:
+                raise at_row(error, index) from None
+            if chunk is not None and (
+                (writer is not chunk.writer and _differ(writer, chunk.writer, by_keys=by_keys))
+                or len(chunk.rows) >= CHUNK_ROWS
+            ):
+                yield chunk
+                chunk = None
+            if chunk is None:
+                chunk = Chunk(index, writer, [])
+            chunk.rows.append(parameters)
+            position, index = position + 1, index + 1
     if chunk is not None:
         yield chunk
+
+
+def _write_alike(chunk: Chunk, piece: Sequence[Any], position: int, now: dt.datetime) -> int:
+    """Add the rows that have the keys of the chunk's and nothing wrong; how many they are."""
+    before = len(chunk.rows)
+    rows = piece[position : position + CHUNK_ROWS - before]
+    # Whatever it is, it comes again, and with its index, when the row is written by itself.
+    with suppress(KeyError, DataFlowError):
+        chunk.writer.write_many(rows, now, chunk.rows)
+    return len(chunk.rows) - before
 
 
 def _differ(one: RowWriter, other: RowWriter, *, by_keys: bool) -> bool:
     """Whether the rows of two writers cannot go into one statement."""
     return one.columns != other.columns or (by_keys and one.given != other.given)
+
+
+def _with_shared(shared: Row, row: Row, model: Model, index: int) -> Row:
+    twice = shared.keys() & row.keys()
+    if twice:
+        error = ConflictingParameters(f"{model.name}: {min(twice)} is given for all rows, and here")
+        raise at_row(error, index)
+    return {**shared, **row}
+
+
+async def batches(rows: Rows, size: int) -> AsyncIterator[list[Any]]:
+    """The rows, not yet checked, so many at a time."""
+    if not isinstance(rows, AsyncIterable):
+        arriving = iter(rows)
+        while batch := list(islice(arriving, size)):
+            yield batch
+        return
+    batch = []
+    async for row in rows:
+        batch.append(row)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 async def each_row(rows: Rows) -> AsyncIterator[Any]:

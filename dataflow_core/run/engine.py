@@ -27,16 +27,15 @@ from dataflow_core.errors import (
     DataFlowError,
     InstanceClosed,
     ReadOnlyDatabase,
-    SchemaMismatch,
-    TableMissing,
 )
-from dataflow_core.operations import Aggregate, Count, Find, Operation
+from dataflow_core.operations import Aggregate, Count, Delete, DeleteMany, Find, Operation
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.plans import Plan, ShapeCache
 from dataflow_core.run.pool import Pool, PoolLimits, PoolStatistics
 from dataflow_core.run.session import Rows, Session, StatementEvent
-from dataflow_core.run.tables import Tables
+from dataflow_core.run.tables import TABLE_ERRORS, Tables
 from dataflow_core.run.transactions import Transaction, TransactionScope, current_transaction
+from dataflow_core.run.watch import Watch
 from dataflow_core.schema import Model
 from dataflow_core.url import DatabaseURL
 
@@ -64,6 +63,7 @@ class _LoopPools:
     lanes: dict[Lane, Pool]
     reading: Pool
     writing: Pool | None
+    watch: Watch | None
 
 
 @define(eq=False)
@@ -86,6 +86,8 @@ class Engine:
     _closing: set[asyncio.Task[None]] = field(factory=set)
     _exclusive: threading.Lock = field(factory=threading.Lock)
     _process: int = field(factory=os.getpid)
+    _inherited: list[dict[int, _LoopPools]] = field(factory=list)
+    _announced: bool = False
     _closed: bool = False
 
     # Plans
@@ -102,7 +104,8 @@ class Engine:
 
     def _compile(self, operation: Operation) -> Plan:
         writes = not isinstance(operation, _READS)
-        situation = ErrorSituation(model=operation.model, writing=writes)
+        deleting = isinstance(operation, Delete | DeleteMany)
+        situation = ErrorSituation(operation.model, writing=writes, deleting=deleting)
         return Plan(operation, self.dialect.compiler.compile(operation), writes, situation)
 
     def writers(self, model: Model) -> WriterCache:
@@ -129,12 +132,12 @@ class Engine:
         if isinstance(transaction, Explanation):
             return
         if transaction is not None:
-            made = await self.tables.prepare(model, transaction.session, self.dialect)
-            transaction.made_tables += made
+            await transaction.prepare(self.tables, model, self.dialect)
             return
-        session = await self.borrow(writes=self.tables.may_create)
+        writable = self.writable
+        session = await self.borrow(writes=self.tables.may_create and writable)
         try:
-            await self.tables.prepare(model, session, self.dialect)
+            await self.tables.prepare(model, session, self.dialect, writable=writable)
         finally:
             await self.give_back(session)
 
@@ -146,7 +149,7 @@ class Engine:
         for model in self.tables.pending():
             try:
                 await self.prepare(model)
-            except (SchemaMismatch, TableMissing) as error:
+            except TABLE_ERRORS as error:
                 logger.debug("not prepared: %s", error.message)
 
     def forget(self, model: Model) -> None:
@@ -172,11 +175,12 @@ class Engine:
         if transaction is not None:
             return await transaction.fetch(sql, parameters, plan.situation)
         pool = self._pool(plan.writes)
-        session = self._session(pool.take() or await pool.acquire(), pool)
+        connection = pool.take() or await pool.acquire()
         try:
-            return await session.fetch(sql, parameters, plan.situation)
+            return await self._session(connection, pool).fetch(sql, parameters, plan.situation)
         finally:
-            await self.give_back(session)
+            if not pool.take_back(connection):
+                await pool.discard(connection)
 
     async def execute(self, plan: Plan, sql: str, parameters: Sequence[Any]) -> int:
         """Run one statement of a plan and return the number of rows."""
@@ -217,14 +221,12 @@ class Engine:
         """Put a connection back, or close it if it is not as it should be."""
         connection, pool = session.connection, session.pool
         assert pool is not None
-        if pool.must_discard(connection) or connection.in_transaction:
+        if connection.in_transaction or not pool.take_back(connection):
             await pool.discard(connection)
-        else:
-            pool.release(connection)
 
     def _session(self, connection: Connection, pool: Pool) -> Session:
-        limit = self.settings.connect.command_timeout
-        return Session(connection, self.dialect, limit, self.observer, pool)
+        watch = None if self._current is None else self._current.watch
+        return Session(connection, self.dialect, watch, self.observer, pool)
 
     # Connections
 
@@ -252,7 +254,9 @@ class Engine:
         if self._closed:
             raise InstanceClosed("this instance is closed", database=self.name)
         if self._process != os.getpid():
-            self._process, self._pools, self._driver = os.getpid(), {}, None
+            # Kept, because collecting would close them; the driver knows what survives a fork.
+            self._inherited.append(self._pools)
+            self._process, self._pools, self._exclusive = os.getpid(), {}, threading.Lock()
         loop = asyncio.get_running_loop()
         self._close_abandoned(loop)
         found = self._pools.get(id(loop))
@@ -262,7 +266,7 @@ class Engine:
         return found
 
     def _close_abandoned(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Close the connections of loops that have ended, such as that of an earlier asyncio.run."""
+        """Close the connections of loops that have ended, as that of an earlier asyncio.run."""
         for key in [key for key, pools in self._pools.items() if pools.loop.is_closed()]:
             for pool in self._pools.pop(key).lanes.values():
                 closing = loop.create_task(pool.close())
@@ -276,11 +280,13 @@ class Engine:
             )
             for lane in self.driver.lanes
         }
-        if not self._pools:
+        if not self._announced:
+            self._announced = True
             logger.info("opened %s", self.driver.description)
         reading = next(pool for lane, pool in lanes.items() if lane.reads)
         writing = next((pool for lane, pool in lanes.items() if lane.writes), None)
-        return _LoopPools(loop, lanes, reading, writing)
+        limit = self.settings.connect.command_timeout
+        return _LoopPools(loop, lanes, reading, writing, None if limit is None else Watch(limit))
 
     def _limits(self, lane: Lane) -> PoolLimits:
         limits = self.settings.pool
@@ -311,7 +317,7 @@ class Engine:
     def statistics(self) -> dict[str, PoolStatistics]:
         """The pools of the running loop by lane; of all loops together where none runs."""
         result: dict[str, PoolStatistics] = {}
-        for pools in self._pools.values():
+        for pools in list(self._pools.values()):
             for lane, pool in pools.lanes.items():
                 now, before = pool.statistics, result.get(lane.name)
                 if before is not None:
@@ -332,7 +338,8 @@ class Engine:
             for pool in pools.lanes.values():
                 await pool.close()
         self._pools.clear()
-        if self._closing:
-            await asyncio.wait(self._closing)
+        loop = asyncio.get_running_loop()
+        if closing := [task for task in self._closing if task.get_loop() is loop]:
+            await asyncio.wait(closing)
         if self._driver is not None:
             await self._driver.close()

@@ -9,13 +9,14 @@ from attrs import define, field, frozen
 
 from dataflow_core.contract import ErrorSituation
 from dataflow_core.run.session import Rows
+from dataflow_core.schema import Model
 
 __all__ = ["ExplainedStatement", "Explanation"]
 
 
 @frozen
 class ExplainedStatement:
-    """A statement that would be sent, and the values that would be bound, as the driver has them."""
+    """A statement that would be sent, and the values to be bound, as the driver has them."""
 
     sql: str
     parameters: tuple[Any, ...]
@@ -29,6 +30,7 @@ class Explanation:
     """Stands in for a transaction: writes down what is sent and answers with nothing."""
 
     statements: list[ExplainedStatement] = field(factory=list)
+    made_tables: list[Model] = field(factory=list)
 
     async def fetch(self, sql: str, parameters: Sequence[Any], situation: ErrorSituation) -> Rows:
         """Write a statement down; no rows."""

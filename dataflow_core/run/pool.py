@@ -80,7 +80,7 @@ class Pool:
 
     def take(self) -> Connection | None:
         """An idle connection that needs no check; ``None``: ``acquire`` has to be awaited."""
-        if not self._idle or self._closed or not self._may_pass():
+        if not self._idle or self._waiters or self._called or self._closed:
             return None
         connection = self._idle[-1]
         if self._needs_check(connection):
@@ -93,10 +93,7 @@ class Pool:
     async def acquire(self) -> Connection:
         """A connection; waits for one to be released, or opens one. Raises ``PoolTimeout``."""
         deadline = None if self.limits.timeout is None else time.monotonic() + self.limits.timeout
-        connection = await self._next(deadline)
-        if self.exclusive is not None:
-            await self._exclude_others(connection, deadline)
-        return connection
+        return await self._next(deadline)
 
     async def _next(self, deadline: float | None) -> Connection:
         # Whoever comes while others wait goes behind them.
@@ -109,10 +106,11 @@ class Pool:
             if self._idle:
                 connection = self._idle.pop()
                 if await self._is_good(connection):
+                    await self._exclude_others(deadline, connection)
                     return connection
                 continue
             if self._unopened > 0:
-                return await self._open()
+                return await self._open(deadline)
             # Its turn came and there was nothing to take: the next one is its turn again.
             await self._wait(deadline, first=called)
             called = True
@@ -141,9 +139,12 @@ class Pool:
         if self._waiters:
             self._wake()
 
-    def owns(self, connection: Connection) -> bool:
-        """Whether the pool opened this connection."""
-        return connection in self._entries
+    def take_back(self, connection: Connection) -> bool:
+        """Put a borrowed connection back; False if it has to be discarded instead."""
+        if self.must_discard(connection):
+            return False
+        self.release(connection)
+        return True
 
     def must_discard(self, connection: Connection) -> bool:
         """Whether a connection must not go back to the idle ones."""
@@ -155,14 +156,28 @@ class Pool:
 
     async def discard(self, connection: Connection) -> None:
         """Close a borrowed connection and let another take its place."""
-        if self.exclusive is not None and connection in self._entries:
-            self.exclusive.release()
+        if self.exclusive is None or connection not in self._entries:
+            await self._close(connection)
+            return
+        # Others must not have it before it is clean, whatever is cancelled meanwhile.
+        closing, cancelled = asyncio.ensure_future(connection.close()), False
+        while not closing.done():
+            try:
+                await asyncio.wait({closing})
+            except asyncio.CancelledError:
+                cancelled = True
+        self.exclusive.release()
         await self._close(connection)
+        closing.result()
+        if cancelled:
+            raise asyncio.CancelledError
 
     async def _close(self, connection: Connection) -> None:
+        """Forget a connection and close it, unless others share it: they may be using it now."""
         self._entries.pop(connection, None)
         try:
-            await connection.close()
+            if self.exclusive is None:
+                await connection.close()
         finally:
             self._wake()
 
@@ -174,17 +189,24 @@ class Pool:
         while self._idle:
             await self._close(self._idle.pop())
 
-    async def _exclude_others(self, connection: Connection, deadline: float | None) -> None:
-        """Wait until no other loop has the shared connection. A lock of threads cannot be awaited."""
-        assert self.exclusive is not None
+    async def _exclude_others(
+        self, deadline: float | None, connection: Connection | None = None
+    ) -> None:
+        """Wait until no other loop has what is shared. A lock of threads cannot be awaited.
+
+        An idle ``connection`` goes back if that takes too long.
+        """
+        if self.exclusive is None:
+            return
         try:
             while not self.exclusive.acquire(blocking=False):
                 if deadline is not None and time.monotonic() > deadline:
                     raise self._timed_out()
                 await asyncio.sleep(_POLL_SECONDS)
         except BaseException:
-            self._idle.append(connection)
-            self._wake()
+            if connection is not None:
+                self._idle.append(connection)
+                self._wake()
             raise
 
     def _timed_out(self) -> PoolTimeout:
@@ -197,11 +219,17 @@ class Pool:
             waiting=statistics.waiting,
         )
 
-    async def _open(self) -> Connection:
+    async def _open(self, deadline: float | None) -> Connection:
         self._opening += 1
+        excluded = False
         try:
+            # Connecting cleans what is shared, so nobody else may be using it.
+            await self._exclude_others(deadline)
+            excluded = self.exclusive is not None
             connection = await self.connect()
         except BaseException:
+            if excluded and self.exclusive is not None:
+                self.exclusive.release()
             self._opening -= 1
             self._wake()
             raise
@@ -212,6 +240,8 @@ class Pool:
 
     def _needs_check(self, connection: Connection) -> bool:
         limits = self.limits
+        if self.exclusive is not None and not connection.usable:
+            return True
         if limits.recycle is None and limits.ping_after is None:
             return False
         entry, now = self._entries[connection], time.monotonic()
@@ -224,9 +254,12 @@ class Pool:
         if not self._needs_check(connection):
             return True
         limits, entry = self.limits, self._entries[connection]
-        if limits.recycle is not None and time.monotonic() - entry.opened > limits.recycle:
+        old = limits.recycle is not None and time.monotonic() - entry.opened > limits.recycle
+        if old or not connection.usable:
             await self._close(connection)
             return False
+        if limits.ping_after is None:
+            return True
         try:
             async with asyncio.timeout(_PING_SECONDS):
                 await connection.ping()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
 from dataflow_core.contract import ErrorSituation
-from dataflow_core.errors import SchemaMismatch, TableMissing
+from dataflow_core.errors import InvalidModel, SchemaMismatch, TableMissing
 from dataflow_core.naming_hints import quoted
 from dataflow_core.operations import CreateTable
 from dataflow_core.run.session import Session
@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
     from dataflow_core.contract import Dialect
 
-__all__ = ["Tables"]
+__all__ = ["TABLE_ERRORS", "Tables"]
 
 logger = logging.getLogger("dataflow")
+
+TABLE_ERRORS: Final = (SchemaMismatch, TableMissing, InvalidModel)
+"""What is wrong with one model's table: nothing was sent that changes anything."""
 
 
 @define(eq=False)
@@ -37,18 +40,49 @@ class Tables:
         """The models whose tables have not been looked at."""
         return [model for model in self.models() if model not in self.ready]
 
-    async def prepare(self, model: Model, session: Session, dialect: Dialect) -> list[Model]:
+    async def prepare(
+        self, model: Model, session: Session, dialect: Dialect, *, writable: bool = True
+    ) -> list[Model]:
         """Make the table of a model and those it refers to, or check that they fit.
 
-        Returns the models whose tables were made. Raises ``TableMissing`` or ``SchemaMismatch``.
+        Where no transaction is open, all is made in one, so that a failure leaves no table without
+        its indexes. Returns the models whose tables were made. Raises ``TableMissing`` or
+        ``SchemaMismatch``.
         """
-        made: list[Model] = []
+        absent: list[Model] = []
         for item in self._with_referred(model):
             if item not in self.ready:
-                if await self._make_or_check(item, session, dialect):
-                    made.append(item)
-                self.ready.add(item)
-        return made
+                if await self._is_there(item, session, dialect):
+                    self.ready.add(item)
+                else:
+                    absent.append(item)
+        if not absent:
+            return []
+        if not self.may_create or not writable:
+            reason = "this instance may not make it" if writable else "the database is read-only"
+            raise TableMissing(
+                f"there is no table {quoted(absent[0].table)} for {absent[0].name}, and {reason}",
+                model=absent[0].name,
+                table=absent[0].table,
+            )
+        if session.connection.in_transaction:
+            await self._make(absent, session, dialect)
+        else:
+            await self._make_at_once(absent, session, dialect)
+        self.ready.update(absent)
+        return absent
+
+    async def _make_at_once(self, models: list[Model], session: Session, dialect: Dialect) -> None:
+        situation = ErrorSituation(model=models[0], writing=True)
+        connection = session.connection
+        await session.guarded(connection.begin(), situation)
+        try:
+            await self._make(models, session, dialect)
+            await session.guarded(connection.commit(), situation)
+        except BaseException:
+            if connection.usable and connection.in_transaction:
+                await session.guarded(connection.rollback(), situation)
+            raise
 
     def _with_referred(self, model: Model) -> list[Model]:
         """The model after those that its foreign keys need, each once."""
@@ -65,37 +99,33 @@ class Tables:
                 stack.extend((target, False) for target in referenced(item, self.models()))
         return result
 
-    async def _make_or_check(self, model: Model, session: Session, dialect: Dialect) -> bool:
-        situation = ErrorSituation(model=model, writing=True)
+    async def _is_there(self, model: Model, session: Session, dialect: Dialect) -> bool:
+        """Whether the table exists; ``SchemaMismatch`` if it does and lacks a column."""
+        situation = ErrorSituation(model=model)
         columns = await session.guarded(
             dialect.table_columns(session.connection, model.table), situation
         )
-        if columns:
-            missing = [item.column for item in model.fields if item.column not in columns]
-            if missing:
-                automatic = {item.column for item in model.fields if item.managed is not None}
-                hint = (
-                    "; without automatic timestamps: __dataflow__ = {'timestamps': False}"
-                    if automatic.issuperset(missing)
-                    else ""
-                )
-                raise SchemaMismatch(
-                    f"the table {quoted(model.table)} of {model.name} has no column"
-                    f" {', '.join(map(quoted, missing))}{hint}",
-                    model=model.name,
-                    table=model.table,
-                    missing=missing,
-                )
-            return False
-        if not self.may_create:
-            raise TableMissing(
-                f"there is no table {quoted(model.table)} for {model.name},"
-                " and this instance may not make it",
+        missing = [item.column for item in model.fields if item.column not in columns]
+        if columns and missing:
+            automatic = {item.column for item in model.fields if item.managed is not None}
+            hint = (
+                "; without automatic timestamps: __dataflow__ = {'timestamps': False}"
+                if automatic.issuperset(missing)
+                else ""
+            )
+            raise SchemaMismatch(
+                f"the table {quoted(model.table)} of {model.name} has no column"
+                f" {', '.join(map(quoted, missing))}{hint}",
                 model=model.name,
                 table=model.table,
+                missing=missing,
             )
-        operation = CreateTable(model, foreign_keys(model, self.models()))
-        for sql in dialect.ddl.compile(operation):
-            await session.execute(sql, (), situation)
-        logger.info("made the table %s of %s", model.table, model.name)
-        return True
+        return bool(columns)
+
+    async def _make(self, models: list[Model], session: Session, dialect: Dialect) -> None:
+        for model in models:
+            situation = ErrorSituation(model=model, writing=True)
+            operation = CreateTable(model, foreign_keys(model, self.models()))
+            for sql in dialect.ddl.compile(operation):
+                await session.execute(sql, (), situation)
+            logger.info("made the table %s of %s", model.table, model.name)

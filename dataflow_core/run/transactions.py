@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import define, field
 
-from dataflow_core.contract import ErrorSituation, Isolation
-from dataflow_core.errors import DataFlowError, TransactionFailed
+from dataflow_core.contract import Dialect, ErrorSituation, Isolation
+from dataflow_core.errors import ConflictingParameters, DataFlowError, TransactionFailed
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.session import Rows, Session
+from dataflow_core.run.sync_bridge import sync_bridge
+from dataflow_core.run.tables import TABLE_ERRORS, Tables
 from dataflow_core.schema import Model
 
 if TYPE_CHECKING:
@@ -93,6 +95,18 @@ class Transaction:
                 self.failed = error
                 raise
 
+    async def prepare(self, tables: Tables, model: Model, dialect: Dialect) -> None:
+        """See to the table of a model within the transaction."""
+        async with self._lock:
+            self._check()
+            try:
+                self.made_tables += await tables.prepare(model, self.session, dialect)
+            except TABLE_ERRORS:
+                raise
+            except BaseException as error:
+                self.failed = error
+                raise
+
     async def mark(self) -> str | None:
         """Where ``undo`` goes back to if the next statement violates a constraint."""
         return None if self.session.connection.survives_errors else await self.savepoint()
@@ -142,18 +156,45 @@ class Transaction:
 
 @define(eq=False)
 class TransactionScope:
-    """``async with engine.transaction():`` opens a transaction, or a savepoint within one."""
+    """``async with engine.transaction():`` opens a transaction, or a savepoint within one.
+
+    ``with`` does the same for code that is not asynchronous.
+    """
 
     engine: Engine
     isolation: Isolation | None = None
     read_only: bool = False
     _transaction: Transaction | Explanation | None = None
     _savepoint: str | None = None
+    _tables_before: int = 0
     _token: Any = None
+
+    def __enter__(self) -> Transaction | Explanation:
+        transaction = sync_bridge().run(self.__aenter__())
+        if self._savepoint is None:
+            # What the other thread has set is not seen in this one.
+            self._token = _current.set({**_current.get({}), self.engine: transaction})
+        return transaction
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._token is not None:
+            _current.reset(self._token)
+            self._token = None
+        sync_bridge().run(self.__aexit__(kind, error, traceback))
 
     async def __aenter__(self) -> Transaction | Explanation:
         outer = current_transaction(self.engine)
         if outer is not None:
+            if self.isolation is not None:
+                raise ConflictingParameters(
+                    "a nested transaction has the isolation of the one around it; drop isolation"
+                )
+            self._tables_before = len(outer.made_tables)
             self._savepoint = await outer.savepoint()
             self._transaction = outer
             return outer
@@ -183,10 +224,13 @@ class TransactionScope:
         if self._savepoint is not None or isinstance(transaction, Explanation):
             await self._leave_savepoint(transaction, error)
             return
-        _current.reset(self._token)
+        if self._token is not None:
+            _current.reset(self._token)
         transaction.over = True
         try:
-            await self._finish(transaction, error)
+            # Behind a statement that another task still has in flight.
+            async with transaction._lock:
+                await self._finish(transaction, error)
         finally:
             await self.engine.give_back(transaction.session)
 
@@ -195,6 +239,7 @@ class TransactionScope:
     ) -> None:
         assert self._savepoint is not None
         if error is not None:
+            self._forget_tables(transaction, self._tables_before)
             await transaction.roll_back_to(self._savepoint)
         else:
             await transaction.release(self._savepoint)
@@ -202,10 +247,13 @@ class TransactionScope:
     async def _finish(self, transaction: Transaction, error: BaseException | None) -> None:
         session, connection = transaction.session, transaction.session.connection
         if error is None and transaction.failed is None:
-            await session.guarded(connection.commit(), _OF_TRANSACTION)
+            try:
+                await session.guarded(connection.commit(), _OF_TRANSACTION)
+            except BaseException:
+                self._forget_tables(transaction, 0)
+                raise
             return
-        for model in transaction.made_tables:
-            self.engine.forget(model)
+        self._forget_tables(transaction, 0)
         if connection.usable:
             await session.guarded(connection.rollback(), _OF_TRANSACTION)
         if error is None:
@@ -214,3 +262,9 @@ class TransactionScope:
                 " everything in it was rolled back",
                 outcome="not done",
             ) from transaction.failed
+
+    def _forget_tables(self, transaction: Transaction | Explanation, first: int) -> None:
+        """What was made is undone: the tables have to be looked at again."""
+        for model in transaction.made_tables[first:]:
+            self.engine.forget(model)
+        del transaction.made_tables[first:]

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from dataflow_core.compile import RowWriter
+from dataflow_core.errors import MissingParameter
 from dataflow_core.operations import Upsert
 from dataflow_core.run.bulk import flat, insert_chunk, write_chunks
-from dataflow_core.run.chunks import BulkCounts, BulkWrite, Chunk, Row, Rows
+from dataflow_core.run.chunks import BulkCounts, BulkWrite, Chunk, Row, Rows, at_row
 from dataflow_core.run.engine import Engine
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.plans import Plan
@@ -29,10 +30,12 @@ async def upsert_many(
     *,
     match: tuple[Field, ...],
     updates: tuple[Field, ...] | None,
+    match_given: bool = True,
 ) -> BulkCounts:
     """Insert rows, or assign ``updates`` where a row with the same ``match`` fields is stored.
 
-    ``updates`` ``None`` means: every field that the row gives.
+    ``updates`` ``None`` means: every field that the row gives. ``match_given`` demands the
+    ``match`` fields of every row; else a row without them is new.
     """
 
     returning = model.primary_key if write.returning_keys else ()
@@ -40,6 +43,8 @@ async def upsert_many(
     async def store(
         transaction: Transaction | Explanation, chunk: Chunk, counts: BulkCounts
     ) -> None:
+        if match_given:
+            _check_given(model, chunk, match)
         plan = await _upsert_plan(engine, model, chunk.writer, match, updates, returning)
         for part in _without_repeats(chunk, match, last_wins=updates is None):
             known = await _count_existing(transaction, plan, _match_keys(part, match))
@@ -48,6 +53,16 @@ async def upsert_many(
         counts.updated = counts.processed + len(chunk.rows) - counts.inserted
 
     return await write_chunks(engine, model, rows, write, now, store, by_keys=updates is None)
+
+
+def _check_given(model: Model, chunk: Chunk, match: tuple[Field, ...]) -> None:
+    for item in match:
+        if item.name not in chunk.writer.given:
+            error = MissingParameter(
+                f"{model.name}: {item.name} is missing, by which rows are matched",
+                parameter=item.name,
+            )
+            raise at_row(error, chunk.start)
 
 
 async def upsert_one(
@@ -87,9 +102,18 @@ async def _upsert_plan(
 
 def _match_keys(chunk: Chunk, match: tuple[Field, ...]) -> list[tuple[Any, ...]]:
     """The stored values of the ``match`` fields of every row; a NULL equals no other."""
-    positions = [chunk.columns.index(item) for item in match]
+    positions = _positions(chunk, match)
+    if positions is None:
+        return []
     keys = [tuple(row[at] for at in positions) for row in chunk.rows]
     return [key for key in keys if None not in key]
+
+
+def _positions(chunk: Chunk, match: tuple[Field, ...]) -> list[int] | None:
+    """Where the ``match`` fields are; ``None`` if the database makes one: the rows are new."""
+    if not all(item in chunk.columns for item in match):
+        return None
+    return [chunk.columns.index(item) for item in match]
 
 
 def _without_repeats(chunk: Chunk, match: tuple[Field, ...], *, last_wins: bool) -> list[Chunk]:
@@ -97,20 +121,30 @@ def _without_repeats(chunk: Chunk, match: tuple[Field, ...], *, last_wins: bool)
 
     Where every given field is overwritten, only the last row of a key is sent; else all in turn.
     """
-    positions = [chunk.columns.index(item) for item in match]
-    parts: list[dict[Any, tuple[Any, ...]]] = [{}]
+    positions = _positions(chunk, match)
+    if positions is None:
+        return [chunk]
+    parts: list[dict[Any, tuple[int, tuple[Any, ...]]]] = [{}]
     for number, row in enumerate(chunk.rows):
         key = tuple(row[at] for at in positions)
         if None in key:
-            parts[-1][number] = row
+            parts[-1][number] = (chunk.index(number), row)
             continue
         if key in parts[-1]:
             if last_wins:
                 del parts[-1][key]
             else:
                 parts.append({})
-        parts[-1][key] = row
-    return [Chunk(chunk.start, chunk.writer, list(part.values())) for part in parts]
+        parts[-1][key] = (chunk.index(number), row)
+    return [
+        Chunk(
+            chunk.start,
+            chunk.writer,
+            [row for _, row in part.values()],
+            [index for index, _ in part.values()],
+        )
+        for part in parts
+    ]
 
 
 def _updates(

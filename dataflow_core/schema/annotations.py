@@ -70,7 +70,10 @@ def field_type(annotation: Any, where: str) -> tuple[FieldType, bool]:
     if origin is typing.Literal:
         return _enumeration(typing.get_args(annotation), annotation, where)
     if origin is list:
-        item, nullable = field_type(typing.get_args(annotation)[0], where)
+        arguments = typing.get_args(annotation)
+        if not arguments:
+            return Json("array"), False
+        item, nullable = field_type(arguments[0], where)
         if isinstance(item, Json):
             return Json("array"), False
         if nullable or not isinstance(item, _ITEMS):
@@ -130,10 +133,10 @@ _SIZES: Final[dict[type[FieldType], dict[str, tuple[int, int]]]] = {
 def _enumeration(values: tuple[Any, ...], annotation: Any, where: str) -> tuple[FieldType, bool]:
     nullable = None in values
     values = tuple(value for value in values if value is not None)
-    if values and all(type(value) is str for value in values):
-        return Enumeration(values, Text()), nullable
-    if values and all(type(value) is int for value in values):
-        return Enumeration(values, Integer()), nullable
+    for python_type, base in ((str, Text()), (int, Integer())):
+        if values and all(type(value) is python_type for value in values):
+            checked = tuple(base.check(value, where) for value in values)
+            return Enumeration(checked, base), nullable
     if values and all(isinstance(value, enum.Enum) for value in values):
         return _enumeration(tuple(value.value for value in values), annotation, where)
     raise _unsupported(annotation, where)

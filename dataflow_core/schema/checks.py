@@ -33,79 +33,13 @@ class Finding:
 
 
 _WORDS: Final = frozenset(
-    [
-        "all",
-        "and",
-        "any",
-        "as",
-        "asc",
-        "between",
-        "by",
-        "case",
-        "check",
-        "column",
-        "constraint",
-        "create",
-        "cross",
-        "current_date",
-        "current_time",
-        "current_timestamp",
-        "default",
-        "delete",
-        "desc",
-        "distinct",
-        "drop",
-        "else",
-        "end",
-        "except",
-        "exists",
-        "false",
-        "fetch",
-        "for",
-        "foreign",
-        "from",
-        "full",
-        "grant",
-        "group",
-        "having",
-        "in",
-        "index",
-        "inner",
-        "insert",
-        "intersect",
-        "into",
-        "is",
-        "join",
-        "key",
-        "left",
-        "like",
-        "limit",
-        "not",
-        "null",
-        "offset",
-        "on",
-        "or",
-        "order",
-        "outer",
-        "primary",
-        "references",
-        "right",
-        "select",
-        "set",
-        "table",
-        "then",
-        "to",
-        "true",
-        "union",
-        "unique",
-        "update",
-        "user",
-        "using",
-        "values",
-        "when",
-        "where",
-        "with",
-    ]
+    """
+    all and any as asc between by case check column constraint create cross current_date
+    current_time current_timestamp default delete desc distinct drop else end except exists
+    false fetch for foreign from full grant group having in index inner insert intersect into is
+    join key left like limit not null offset on or order outer primary references right select
+    set table then to true union unique update user using values when where with
+    """.split()  # noqa: SIM905 - a list of words reads best as words
 )
 _CAMEL: Final = re.compile(r"[a-z][A-Z]|^[A-Z]")
 _AUTOMATIC: Final = ("created_at", "updated_at")
@@ -199,6 +133,11 @@ def _mode(cls: type, instance_mode: str) -> tuple[str, tuple[str, ...]]:
     ignored: Any = ()
     if isinstance(declared, Mapping):
         ignored = declared.get("ignore", ())
+        if not set(declared) <= {"mode", "ignore"} or not isinstance(ignored, list | tuple):
+            raise InvalidModel(
+                f"{cls.__name__}: validation is a mode, or {{'mode': ..., 'ignore': [ids]}},"
+                f" got {quoted(declared)}"
+            )
         declared = declared.get("mode", instance_mode)
     mode = declared.lower() if isinstance(declared, str) else declared
     if mode not in MODES:
@@ -206,6 +145,6 @@ def _mode(cls: type, instance_mode: str) -> tuple[str, tuple[str, ...]]:
             f"{cls.__name__}: validation is one of {', '.join(MODES)}, got {quoted(declared)}"
         )
     for identifier in ignored:
-        if identifier not in CHECKS:
+        if not isinstance(identifier, str) or identifier not in CHECKS:
             raise InvalidModel(f"{cls.__name__}: there is no check {quoted(identifier)} to ignore")
     return mode, tuple(ignored)

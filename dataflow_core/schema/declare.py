@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from attrs import evolve, frozen
+from attrs import field as attribute
 
 from dataflow_core.errors import InvalidModel, UnknownModelOption
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.schema.annotations import field_type, sized
+from dataflow_core.schema.declare_keys import check_on_delete, declared_foreign_keys
 from dataflow_core.schema.model import (
     MISSING,
     Check,
@@ -19,7 +21,6 @@ from dataflow_core.schema.model import (
     Index,
     Model,
     OnDelete,
-    Reference,
 )
 from dataflow_core.schema.naming import check_name, table_name
 from dataflow_core.types import Integer, Json, Text, Timestamp, Uuid
@@ -112,19 +113,30 @@ def declare_model(
     if options.get("timestamps", True):
         fields = _with_timestamps(fields)
     indexes = _indexes(cls, fields, options)
-    fields = _bounded(fields, indexes)
+    foreign_keys = declared_foreign_keys(cls, fields, options)
+    fields = _bounded(fields, indexes, foreign_keys)
     _refuse_same_names(cls, fields)
-    table = options.get("table") or cls.__dict__.get("__tablename__") or table_name(cls.__name__)
+    table = _table(cls, options)
     return Model(
         name=check_name(cls.__name__, "a model"),
         table=check_name(table, f"the table of {cls.__name__}"),
         fields=tuple(fields),
         indexes=indexes,
-        foreign_keys=_foreign_keys(cls, fields, options),
+        foreign_keys=foreign_keys,
         checks=_checks(cls, options),
         database=options.get("database", "primary"),
         options={name: value for name, value in options.items() if name not in CORE_OPTIONS},
     )
+
+
+def _table(cls: type, options: Mapping[str, Any]) -> Any:
+    named = cls.__dict__.get("__tablename__", MISSING)
+    table = options.get("table", named)
+    if named is not MISSING and table != named:
+        raise InvalidModel(
+            f"{cls.__name__}: __tablename__ is {quoted(named)}, the option 'table' {quoted(table)}"
+        )
+    return table_name(cls.__name__) if table is MISSING else table
 
 
 def _options(cls: type, claimed: frozenset[str]) -> dict[str, Any]:
@@ -133,13 +145,14 @@ def _options(cls: type, claimed: frozenset[str]) -> dict[str, Any]:
         raise InvalidModel(f"{cls.__name__}: __dataflow__ is a dict, got {quoted(options)}")
     known = (*CORE_OPTIONS, *claimed)
     for name, value in options.items():
-        if name not in known and value is not False:
+        switched_off = name in _POLICIES and value is False
+        if name not in known and not switched_off:
             raise UnknownModelOption(
                 f"{cls.__name__}: no installed plugin knows the model option {quoted(name)}"
                 + (": it comes with a policies plugin" if name in _POLICIES else ""),
-                suggestion=nearest(str(name), known),
+                suggestion=nearest(name, known),
                 model=cls.__name__,
-                option=str(name),
+                option=quoted(name),
             )
     for name, kind in (("database", str), ("table", str), ("timestamps", bool)):
         if name in options and not isinstance(options[name], kind):
@@ -151,7 +164,7 @@ def _declared_fields(cls: type, namespace: Mapping[str, Any] | None) -> list[Fie
     names = None if namespace is None else dict(namespace)
     try:
         hints = typing.get_type_hints(cls, localns=names, include_extras=True)
-    except (NameError, TypeError, AttributeError) as error:
+    except Exception as error:  # an annotation written as text is code, and may raise anything
         raise InvalidModel(f"{cls.__name__}: an annotation cannot be read: {error}") from error
     return [
         _declared_field(cls, name, annotation)
@@ -168,16 +181,20 @@ def _declared_field(cls: type, name: str, annotation: Any) -> Field:
     if name.startswith("$") or "." in name:
         raise InvalidModel(f"{where}: a field's name has no '$' in front and no '.'")
     kind, nullable = field_type(annotation, where)
-    given = getattr(cls, name, MISSING)
+    # Not getattr: it also finds what every class has, such as `mro`.
+    given = next((vars(base)[name] for base in cls.__mro__ if name in vars(base)), MISSING)
     declaration = given if isinstance(given, FieldDeclaration) else FieldDeclaration(given, {})
     arguments = dict(declaration.arguments)
     sizes = {
         size: arguments.pop(size, None) for size in ("bits", "max_length", "precision", "scale")
     }
     kind = sized(kind, where, **sizes)
+    _check_arguments(where, arguments)
     declared_nullable = arguments.pop("nullable", None)
     if declared_nullable is not None:
         nullable = declared_nullable
+    if arguments.get("on_delete") == "set_null" and not nullable:
+        raise InvalidModel(f"{where}: on_delete is 'set_null' but the field is not nullable")
     if arguments.get("check") is not None:
         arguments["check"] = {name: arguments["check"]}
     default = declaration.default
@@ -186,27 +203,59 @@ def _declared_field(cls: type, name: str, annotation: Any) -> Field:
     if default not in (MISSING, None) and not isinstance(default, Callable):  # type: ignore[arg-type]
         default = kind.check(default, f"{where} (default)")
         if isinstance(kind, Json):
-            default = _copied(default)
+            default = _Copies(default)
     return Field(name=name, type=kind, column=name, nullable=nullable, default=default, **arguments)
 
 
-def _copied(default: Any) -> Callable[[], Any]:
-    """A factory, so that rows never share one mutable default."""
-    import copy
+def _check_arguments(where: str, arguments: Mapping[str, Any]) -> None:
+    """Refuse arguments of ``field(...)`` of a wrong kind, or that say nothing."""
+    for name, value in arguments.items():
+        kind = _ARGUMENT_KINDS[name]
+        if value is not None and not isinstance(value, kind):
+            raise InvalidModel(f"{where}: {name} is a {kind.__name__}, got {quoted(value)}")
+    action = arguments.get("on_delete", "no_action")
+    check_on_delete(action, where)
+    if action != "no_action" and arguments.get("references") is None:
+        raise InvalidModel(f"{where}: on_delete says what a deletion does to 'references'")
 
-    return lambda: copy.deepcopy(default)
+
+_ARGUMENT_KINDS: Final[dict[str, type]] = {
+    **dict.fromkeys(("primary_key", "unique", "index", "nullable", "personal"), bool),
+    **dict.fromkeys(("references", "on_delete", "renamed_from", "comment", "retain"), str),
+    "check": Mapping,
+}
+
+
+@frozen
+class _Copies:
+    """A factory, so that rows never share one mutable default; equal if the default is."""
+
+    default: Any = attribute(hash=False)
+
+    def __call__(self) -> Any:
+        import copy
+
+        return copy.deepcopy(self.default)
 
 
 def _with_primary_key(cls: type, fields: list[Field], declared: Any) -> list[Field]:
+    if not isinstance(declared, str | list | tuple | None):
+        raise InvalidModel(f"{cls.__name__}: primary_key names fields, got {quoted(declared)}")
     names = [declared] if isinstance(declared, str) else list(declared or ())
     known = [field.name for field in fields]
     for name in names:
         if name not in known:
             raise InvalidModel(
                 f"{cls.__name__}: primary_key names {quoted(name)}, which is no field",
-                suggestion=nearest(str(name), known),
+                suggestion=nearest(name, known),
             )
-    keys = names or [field.name for field in fields if field.primary_key]
+    marked = [field.name for field in fields if field.primary_key]
+    if names and not set(marked) <= set(names):
+        raise InvalidModel(
+            f"{cls.__name__}: primary_key names {', '.join(map(quoted, names))}, and field()"
+            f" marks {', '.join(map(quoted, marked))}"
+        )
+    keys = names or marked
     if not keys and "id" not in known:
         key = Field("id", Integer(), "id", primary_key=True, generated="database")
         return [key, *fields]
@@ -249,13 +298,12 @@ def _with_timestamps(fields: list[Field]) -> list[Field]:
 
 def _indexes(cls: type, fields: list[Field], options: Mapping[str, Any]) -> tuple[Index, ...]:
     names = [field.name for field in fields]
-    result = []
+    result: list[Index] = []
     for option, unique in (("indexes", False), ("unique", True)):
         declared = options.get(option, ())
         if not isinstance(declared, list | tuple):
             raise InvalidModel(f"{cls.__name__}: the option {option!r} is a list")
-        for item in declared:
-            result.append(_index(cls, item, names, unique))
+        result.extend(_index(cls, item, names, unique) for item in declared)
     return tuple(result)
 
 
@@ -281,15 +329,20 @@ def _index(cls: type, item: Any, names: list[str], unique: bool) -> Index:
                 f"{cls.__name__}: an index names {quoted(column)}, which is no field",
                 suggestion=nearest(column, names),
             )
+    if len(set(columns)) != len(columns):
+        raise InvalidModel(f"{cls.__name__}: an index names a field twice: {quoted(item)}")
     if name is not None:
         check_name(name, f"an index of {cls.__name__}")
     descending = frozenset(column[1:] for column in item if column.startswith("-"))
     return Index(columns, unique, name, descending)
 
 
-def _bounded(fields: list[Field], indexes: tuple[Index, ...]) -> list[Field]:
+def _bounded(
+    fields: list[Field], indexes: tuple[Index, ...], foreign_keys: tuple[ForeignKey, ...]
+) -> list[Field]:
     """Text that is part of a key or an index gets a length, equal on every database."""
-    indexed = {column for index in indexes for column in index.columns}
+    groups = [index.columns for index in indexes] + [key.columns for key in foreign_keys]
+    indexed = {column for columns in groups for column in columns}
     return [
         evolve(field, type=Text(KEYED_TEXT_LENGTH)) if _needs_bound(field, indexed) else field
         for field in fields
@@ -310,29 +363,6 @@ def _refuse_same_names(cls: type, fields: list[Field]) -> None:
                 f"{cls.__name__}: the fields {other!r} and {field.name!r} differ only by case,"
                 " which not every database can tell apart"
             )
-
-
-def _foreign_keys(
-    cls: type, fields: list[Field], options: Mapping[str, Any]
-) -> tuple[ForeignKey, ...]:
-    """Foreign keys of several columns; those of one column are on the field and resolved later."""
-    names = {field.name for field in fields}
-    result = []
-    for item in options.get("foreign_keys", ()):
-        try:
-            columns, table, target = item["columns"], item["references"], item["target_columns"]
-        except (KeyError, TypeError):
-            raise InvalidModel(
-                f"{cls.__name__}: a foreign key is"
-                ' {"columns": [...], "references": "table", "target_columns": [...]}'
-            ) from None
-        if not set(columns) <= names or len(columns) != len(target):
-            raise InvalidModel(
-                f"{cls.__name__}: the foreign key {quoted(item)} does not fit the fields"
-            )
-        reference = Reference(table, tuple(target), item.get("on_delete", "no_action"))
-        result.append(ForeignKey(tuple(columns), reference, item.get("name")))
-    return tuple(result)
 
 
 def _checks(cls: type, options: Mapping[str, Any]) -> tuple[Check, ...]:

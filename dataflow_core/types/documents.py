@@ -12,9 +12,11 @@ from dataflow_core.types.base import FieldType
 from dataflow_core.types.numbers import INT64, refuse_not_finite
 from dataflow_core.types.plain import check_text
 
-__all__ = ["Json"]
+__all__ = ["JSON_DEPTH", "Json"]
 
 JSON_DEPTH: Final = 64
+JSON_VALUES: Final = 1_000_000
+"""Beyond, a small document that holds one list many times over would take for ever to write."""
 
 
 @frozen
@@ -41,6 +43,7 @@ class Json(FieldType):
 def _check_json(document: Any, where: str) -> None:
     """Refuse what not every database stores as JSON; with its own stack: depth cannot overflow."""
     stack: list[tuple[Any, int]] = [(document, 0)]
+    count = 0
     while stack:
         value, depth = stack.pop()
         if value is None or value is True or value is False:
@@ -55,6 +58,9 @@ def _check_json(document: Any, where: str) -> None:
         elif kind is dict or kind is list:
             if depth >= JSON_DEPTH:
                 raise InvalidValue(f"{where}: JSON is nested deeper than {JSON_DEPTH}", where=where)
+            count += len(value)
+            if count > JSON_VALUES:
+                raise InvalidValue(f"{where}: JSON of more than {JSON_VALUES} values", where=where)
             if kind is dict:
                 for key in value:
                     if type(key) is not str:

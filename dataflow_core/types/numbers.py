@@ -15,6 +15,8 @@ from dataflow_core.types.base import NEVER, FieldType, out_of_range
 __all__ = ["INT64", "MAX_PRECISION", "Decimal", "Float", "Integer", "refuse_not_finite"]
 
 MAX_PRECISION: Final = 38
+_BOUNDS: Final = {32: 2**31 - 1, 64: 2**63 - 1}
+_MOST_DIGITS: Final = 40
 
 
 @frozen
@@ -28,22 +30,29 @@ class Integer(FieldType):
     @property
     def low(self) -> int:
         """The least value that fits."""
-        return -int(2 ** (self.bits - 1))
+        return -_BOUNDS[self.bits] - 1
 
     @property
     def high(self) -> int:
         """The greatest value that fits."""
-        return int(2 ** (self.bits - 1) - 1)
+        return _BOUNDS[self.bits]
 
     def check(self, value: Any, where: str) -> int:
+        if type(value) is not int:
+            value = self._plain(value, where)
+        bound = _BOUNDS[self.bits]
+        if not -bound <= value <= bound and value != -bound - 1:
+            raise out_of_range(where, f"an int of {self.bits} bits")
+        number: int = value
+        return number
+
+    def _plain(self, value: Any, where: str) -> int:
+        """The int behind an enum member or a subclass; a bool is none."""
         if isinstance(value, enum.Enum) and not isinstance(value, int):
             value = value.value
         if not isinstance(value, int) or isinstance(value, bool):
             raise self.refuse(value, where)
-        number = int(value)
-        if not self.low <= number <= self.high:
-            raise out_of_range(where, f"an int of {self.bits} bits")
-        return number
+        return int(value)
 
     def operand(self, value: Any, where: str, rounding: str = "exact") -> Any:
         if isinstance(value, float | decimal.Decimal):
@@ -94,9 +103,8 @@ class Decimal(FieldType):
     def check(self, value: Any, where: str) -> decimal.Decimal:
         if isinstance(value, bool) or not isinstance(value, decimal.Decimal | int):
             raise self.refuse(value, where, "Decimal or int")
-        number = decimal.Decimal(value)
-        refuse_not_finite(number, where)
-        self._refuse_too_large(number, where)
+        refuse_not_finite(value, where)
+        number = self._number(value, where)
         fitted = self._quantized(number, decimal.ROUND_DOWN)
         if fitted != number:
             raise InvalidValue(
@@ -110,8 +118,7 @@ class Decimal(FieldType):
         if isinstance(value, bool) or not isinstance(value, decimal.Decimal | int | float):
             raise self.refuse(value, where, "Decimal, int or float")
         refuse_not_finite(value, where)
-        number = decimal.Decimal(value)
-        self._refuse_too_large(number, where)
+        number = self._number(value, where)
         way = decimal.ROUND_CEILING if rounding == "up" else decimal.ROUND_FLOOR
         fitted = self._quantized(number, way)
         if rounding == "exact" and fitted != number:
@@ -129,9 +136,15 @@ class Decimal(FieldType):
             decimal.Decimal(1).scaleb(-self.scale), rounding=rounding, context=_WIDE
         )
 
-    def _refuse_too_large(self, number: decimal.Decimal, where: str) -> None:
-        if number and number.adjusted() >= self.precision - self.scale:
-            raise out_of_range(where, f"a Decimal of {self.precision - self.scale} whole digits")
+    def _number(self, value: decimal.Decimal | float, where: str) -> decimal.Decimal:
+        """The value as a Decimal, if it is not too large."""
+        whole = self.precision - self.scale
+        # To turn a huge int into a Decimal takes quadratic time.
+        huge = isinstance(value, int) and value.bit_length() > 4 * _MOST_DIGITS
+        number = decimal.Decimal(0 if huge else value)
+        if huge or (number and number.adjusted() >= whole):
+            raise out_of_range(where, f"a Decimal of {whole} whole digits")
+        return number
 
 
 _WIDE: Final = decimal.Context(prec=2000, Emin=-999999, Emax=999999)
@@ -139,7 +152,11 @@ _WIDE: Final = decimal.Context(prec=2000, Emin=-999999, Emax=999999)
 
 def refuse_not_finite(value: float | decimal.Decimal, where: str) -> None:
     """Raise ``InvalidValue`` for NaN and infinity."""
-    if isinstance(value, int) or math.isfinite(value):
+    # A Decimal has its own word for it: as a float it overflows, and a signalling NaN raises.
+    if isinstance(value, int):
+        return
+    finite = value.is_finite() if isinstance(value, decimal.Decimal) else math.isfinite(value)
+    if finite:
         return
     raise InvalidValue(f"{where}: NaN and infinity are not stored", where=where)
 
@@ -148,7 +165,9 @@ def _exact_float(value: int | decimal.Decimal, where: str) -> float:
     try:
         number = float(value)
     except OverflowError:
-        raise out_of_range(where, "a float") from None
+        number = math.inf
+    if math.isinf(number):
+        raise out_of_range(where, "a float")
     if number != value:
         raise InvalidValue(
             f"{where}: this number is not exactly a float; give the float that is meant",

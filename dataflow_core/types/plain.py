@@ -72,10 +72,18 @@ class Uuid(FieldType):
 
     def check(self, value: Any, where: str) -> uuid.UUID:
         if isinstance(value, uuid.UUID):
-            return value
+            return value if type(value) is uuid.UUID else uuid.UUID(int=value.int)
         if isinstance(value, str):
-            return parsed(uuid.UUID, value, where, "8c0d5c2e-3f0e-4c55-9d0c-2f8a6f1f7a10")
+            return parsed(_uuid_of, value, where, "8c0d5c2e-3f0e-4c55-9d0c-2f8a6f1f7a10")
         raise self.refuse(value, where, "UUID or its text")
+
+
+def _uuid_of(text: str) -> uuid.UUID:
+    value = uuid.UUID(text)
+    # The parser of the standard library takes signs, underscores and digits of every script too.
+    if value.hex not in text.replace("-", "").lower():
+        raise ValueError(text)
+    return value
 
 
 @frozen

@@ -27,7 +27,8 @@ class Timestamp(FieldType):
         if getattr(value, "nanosecond", 0):
             raise InvalidValue(f"{where}: nanoseconds would be lost", where=where)
         try:
-            if value.tzinfo is None:
+            # A zone may say that it has no offset; such a datetime is naive too.
+            if value.utcoffset() is None:
                 value = value.replace(tzinfo=dt.UTC, fold=0)
             else:
                 value = value.astimezone(dt.UTC)
@@ -53,7 +54,7 @@ class Date(FieldType):
             value = parsed(dt.date.fromisoformat, value, where, "2025-01-17")
         if not isinstance(value, dt.date) or isinstance(value, dt.datetime):
             raise self.refuse(value, where, "date or ISO 8601 text")
-        return value
+        return dt.date(value.year, value.month, value.day)
 
 
 @frozen
@@ -69,7 +70,7 @@ class Time(FieldType):
             raise self.refuse(value, where, "time or ISO 8601 text")
         if value.tzinfo is not None:
             raise InvalidValue(f"{where}: a time of day has no zone", where=where)
-        return value.replace(fold=0)
+        return dt.time(value.hour, value.minute, value.second, value.microsecond)
 
 
 def _plain_datetime(value: dt.datetime) -> dt.datetime:

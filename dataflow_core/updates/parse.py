@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from dataflow_core.errors import InvalidUpdate, ManagedField, UnknownOperator
+from dataflow_core.errors import InvalidUpdate, LimitExceeded, ManagedField, UnknownOperator
 from dataflow_core.expressions.parse import is_expression, parse_expression
 from dataflow_core.filters.ast import JsonPath
 from dataflow_core.filters.parse import target_of
@@ -53,6 +53,7 @@ def parse_update(
     """
     if not isinstance(document, Mapping):
         raise InvalidUpdate(f"{model.name}: fields is a dict, got {type(document).__name__}")
+    _refuse_too_many(document, model, bindings)
     parser = _Parser(model, bindings, now, upserting)
     for key, value in document.items():
         if not isinstance(key, str):
@@ -72,6 +73,16 @@ def parse_update(
         for name, operand in value.items():
             operator(parser, name, operand)
     return parser.finish()
+
+
+def _refuse_too_many(document: Mapping[Any, Any], model: Model, bindings: Bindings) -> None:
+    most = bindings.limits.filter_leaves
+    count = len(document)
+    if count <= most:
+        operands = (value for key, value in document.items() if key in OPERATORS)
+        count += sum(len(value) for value in operands if isinstance(value, Mapping))
+    if count > most:
+        raise LimitExceeded(f"{model.name}: fields has more than {most} changes", limit=most)
 
 
 @define
@@ -126,7 +137,9 @@ class _Parser:
 
     def compute(self, target: Field, document: Any) -> None:
         where = self.where(target.name)
-        expression = parse_expression(document, Scope.of(self.model), self.bindings, where)
+        expression = parse_expression(
+            document, Scope.of(self.model), self.bindings, where, expected=target.type
+        )
         if expression.type != target.type and not _assignable(expression.type, target.type):
             raise InvalidUpdate(
                 f"{where}: the expression gives {expression.type.name},"
@@ -214,9 +227,9 @@ def _set_on_insert(parser: _Parser, name: Any, value: Any) -> None:
 
 
 def _current_date(parser: _Parser, name: Any, operand: Any) -> None:
-    kinds = (True, {"$type": "date"}, {"$type": "timestamp"})
+    kinds = ({"$type": "date"}, {"$type": "timestamp"})
     target, steps = parser.target(name, "$currentDate")
-    if operand not in kinds or steps:
+    if (operand is not True and operand not in kinds) or steps:
         raise InvalidUpdate(f"{parser.where(str(name))}: $currentDate takes True")
     value: Any = parser.now
     if isinstance(target.type, Date):

@@ -40,8 +40,12 @@ def _items(field: Field, steps: Steps, operand: Any, where: str) -> list[Any]:
 
 
 def _refuse_unknown(operand: Any, known: tuple[str, ...], where: str) -> None:
-    for key in operand if isinstance(operand, Mapping) else ():
-        if isinstance(key, str) and key.startswith("$") and key not in known:
+    if not isinstance(operand, Mapping):
+        return
+    # Beside a modifier even a plain key is none; without any the dict is the element.
+    modified = any(name in operand for name in known)
+    for key in operand:
+        if key not in known and (modified or (isinstance(key, str) and key.startswith("$"))):
             raise InvalidUpdate(
                 f"{where}: there is no modifier {quoted(key)}", suggestion=nearest(key, known)
             )

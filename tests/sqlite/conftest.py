@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from dataflow_core import DataFlow
 from dataflow_core.contract import ConnectOptions
 from dataflow_sqlite.driver import SQLiteConnection, SQLiteDriver
 from dataflow_sqlite.location import locate
+from tests.sqlite.shop import idle, register
 from tests.sqlite.support import read_url
 
 Open = Callable[..., Any]
@@ -53,3 +55,12 @@ async def writer(open_driver: Open) -> SQLiteConnection:
     driver = open_driver()
     connection: SQLiteConnection = await driver.connect(driver.lanes[1])
     return connection
+
+
+@pytest.fixture(params=["memory", "file"])
+async def db(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[DataFlow]:
+    """An instance with the models of the shop; its pool ends as it began."""
+    url = ":memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'shop.db'}"
+    async with register(DataFlow(url, synchronous="OFF")) as instance:
+        yield instance
+        assert idle(instance)

@@ -85,7 +85,7 @@ async def test_a_file_opened_to_read_has_no_writing_lane(open_driver: Open, path
 async def test_memory_is_shared_within_a_driver_only(open_driver: Open) -> None:
     """Connections of one driver share a database in memory, also one after the other."""
     driver, other = open_driver(":memory:"), open_driver(":memory:")
-    assert driver.lanes == (Lane("memory", size=1),)
+    assert driver.lanes == (Lane("memory", size=1, shared=True),)
     first = await driver.connect(driver.lanes[0])
     await make_table(first)
     await first.close()

@@ -20,4 +20,9 @@ MODULES: Final = (
     "upsert",
     "bulk",
     "constraints",
+    "transactions",
+    "cancellation",
+    "identifiers",
+    "limits",
+    "concurrency",
 )

@@ -68,7 +68,8 @@ refusal_cases(
     (
         ("filters.refused.exists_one", "filters.null", InvalidFilter, _call({"n": {"$exists": 1}}),
          "$exists takes True or False."),
-        ("filters.refused.type_word", "filters.null", InvalidFilter, _call({"n": {"$type": "integer?"}}),
+        ("filters.refused.type_word", "filters.null", InvalidFilter,
+         _call({"n": {"$type": "integer?"}}),
          "$type takes the name of a type."),
     ),
 )  # fmt: skip

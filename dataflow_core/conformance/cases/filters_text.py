@@ -21,7 +21,9 @@ class Word:
 
 
 _TEXTS: Final = (
-    "abc", "ABC", "aBc", "a%c", "a_c", "a|c", "a\\c", "áb", "", None, "😀a", "ab\ncd", "c'\"a", "ÁB", "abc ",
+    "abc", "ABC", "aBc", "a%c", "a_c", "a|c", "a\\c", "áb", "", None, "😀a", "ab\ncd", "c'\"a",
+    "ÁB",
+    "abc ",
 )  # fmt: skip
 ROWS: Final[list[dict[str, Any]]] = [{"id": n, "t": text} for n, text in enumerate(_TEXTS, 1)]
 
@@ -29,14 +31,16 @@ filter_cases(
     Word,
     ROWS,
     (
-        ("filters.startswith", "filters.text", {"t": {"$startswith": "a"}}, [1, 3, 4, 5, 6, 7, 12, 15],
+        ("filters.startswith", "filters.text", {"t": {"$startswith": "a"}}, [1, 3, 4, 5, 6, 7, 12,
+         15],
          "$startswith tells case and accents apart."),
         ("filters.startswith.percent", "filters.text", {"t": {"$startswith": "a%"}}, [4],
          "% is an ordinary character of a prefix."),
         ("filters.startswith.emoji", "filters.text", {"t": {"$startswith": "😀"}}, [11],
          "A prefix may be an emoji."),
         ("filters.startswith.empty", "filters.text", {"t": {"$startswith": ""}},
-         [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15], "Everything but null starts with nothing."),
+         [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15],
+         "Everything but null starts with nothing."),
         ("filters.startswith.last", "filters.text", {"t": {"$startswith": "\U0010ffff"}}, [],
          "A prefix of the last code point is no trouble."),
         ("filters.istartswith", "filters.text", {"t": {"$istartswith": "AB"}}, [1, 2, 3, 12, 15],
@@ -76,10 +80,14 @@ filter_cases(
         ("filters.like.backslash", "filters.text", {"t": {"$like": "a\\c"}}, [7],
          "A backslash escapes nothing."),
         ("filters.like.newline", "filters.text", {"t": {"$like": "ab%cd"}}, [12], "% spans lines."),
-        ("filters.like.whole", "filters.text", {"t": {"$like": "b"}}, [], "$like is about the whole text."),
-        ("filters.like.empty", "filters.text", {"t": {"$like": ""}}, [9], "An empty pattern is empty text."),
-        ("filters.like.case", "filters.text", {"t": {"$like": "ABC"}}, [2], "$like tells case apart."),
-        ("filters.ilike", "filters.text", {"t": {"$ilike": "ABC"}}, [1, 2, 3], "$ilike ignores case."),
+        ("filters.like.whole", "filters.text", {"t": {"$like": "b"}}, [],
+         "$like is about the whole text."),
+        ("filters.like.empty", "filters.text", {"t": {"$like": ""}}, [9],
+         "An empty pattern is empty text."),
+        ("filters.like.case", "filters.text", {"t": {"$like": "ABC"}}, [2],
+         "$like tells case apart."),
+        ("filters.ilike", "filters.text", {"t": {"$ilike": "ABC"}}, [1, 2, 3],
+         "$ilike ignores case."),
         ("filters.ilike.accent", "filters.text", {"t": {"$ilike": "áb"}}, [8, 14],
          "$ilike ignores case beyond ASCII."),
         ("filters.text.injection", "filters.text", {"t": {"$contains": "' OR '1'='1"}}, [],
@@ -95,11 +103,14 @@ def _call(document: Any) -> Callable[[Session, Any], Awaitable[Any]]:
 refusal_cases(
     Word,
     (
-        ("filters.refused.like_on_int", "filters.text", InvalidFilter, _call({"n": {"$like": "1%"}}),
+        ("filters.refused.like_on_int", "filters.text", InvalidFilter,
+         _call({"n": {"$like": "1%"}}),
          "Text operators are for text."),
-        ("filters.refused.like_escape", "filters.text", InvalidFilter, _call({"t": {"$like": "a|"}}),
+        ("filters.refused.like_escape", "filters.text", InvalidFilter,
+         _call({"t": {"$like": "a|"}}),
          "A pattern that ends with the escape character is refused."),
-        ("filters.refused.contains_int", "filters.text", InvalidType, _call({"t": {"$contains": 1}}),
+        ("filters.refused.contains_int", "filters.text", InvalidType,
+         _call({"t": {"$contains": 1}}),
          "$contains on text takes text."),
     ),
 )  # fmt: skip

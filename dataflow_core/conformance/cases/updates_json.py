@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from dataflow_core.conformance.registry import case
@@ -19,7 +20,7 @@ class Box:
     id: int
     doc: dict[str, Any] | None
     words: list[str] | None
-    any: list[Any] | None
+    mixed: list[Any] | None
     n: int | None
 
 
@@ -32,7 +33,8 @@ update_cases(
          "A plain document replaces the whole."),
         ("updates.json.set", _JSON, {"doc": {"a": 1, "b": 2}}, {"$set": {"doc.a": "x"}},
          {"doc": {"a": "x", "b": 2}}, "A dotted $set changes one member."),
-        ("updates.json.plain_path", _JSON, {"doc": {"a": 1}}, {"doc.b": [1]}, {"doc": {"a": 1, "b": [1]}},
+        ("updates.json.plain_path", _JSON, {"doc": {"a": 1}}, {"doc.b": [1]}, {"doc": {"a": 1,
+         "b": [1]}},
          "A dotted name without an operator sets too."),
         ("updates.json.set_deep", _JSON, {"doc": {}}, {"$set": {"doc.a.b.c": 1}},
          {"doc": {"a": {"b": {"c": 1}}}}, "Documents on the way are made."),
@@ -42,47 +44,61 @@ update_cases(
          {"doc": {"a": None}}, "A member may be set to null."),
         ("updates.json.set_position", _JSON, {"doc": {"a": [1, 2]}}, {"$set": {"doc.a.1": 9}},
          {"doc": {"a": [1, 9]}}, "A number in a path is a position."),
-        ("updates.json.set_special", _JSON, {"doc": {}}, {"$set": {"doc.x y": 1, 'doc.q"': 2, "doc.ключ": 3}},
+        ("updates.json.set_special", _JSON, {"doc": {}}, {"$set": {"doc.x y": 1, 'doc.q"': 2,
+         "doc.ключ": 3}},
          {"doc": {"x y": 1, 'q"': 2, "ключ": 3}}, "Members may have any name."),
-        ("updates.json.unset", _JSON, {"doc": {"a": 1, "b": 2}}, {"$unset": {"doc.a": ""}}, {"doc": {"b": 2}},
+        ("updates.json.unset", _JSON, {"doc": {"a": 1, "b": 2}}, {"$unset": {"doc.a": ""}},
+         {"doc": {"b": 2}},
          "A dotted $unset removes a member."),
-        ("updates.json.unset_missing", _JSON, {"doc": {"b": 2}}, {"$unset": {"doc.a": ""}}, {"doc": {"b": 2}},
+        ("updates.json.unset_missing", _JSON, {"doc": {"b": 2}}, {"$unset": {"doc.a": ""}},
+         {"doc": {"b": 2}},
          "$unset of what is missing changes nothing."),
-        ("updates.json.push", _JSON, {"words": ["a"]}, {"$push": {"words": "b"}}, {"words": ["a", "b"]},
+        ("updates.json.push", _JSON, {"words": ["a"]}, {"$push": {"words": "b"}}, {"words": ["a",
+         "b"]},
          "$push appends."),
         ("updates.json.push_null", _JSON, {}, {"$push": {"words": "b"}}, {"words": ["b"]},
          "$push on null makes a list."),
-        ("updates.json.push_each", _JSON, {"words": ["a"]}, {"$push": {"words": {"$each": ["c", "b"]}}},
+        ("updates.json.push_each", _JSON, {"words": ["a"]}, {"$push": {"words": {"$each": ["c",
+         "b"]}}},
          {"words": ["a", "c", "b"]}, "$each appends several."),
         ("updates.json.push_position", _JSON, {"words": ["a", "z"]},
          {"$push": {"words": {"$each": ["b"], "$position": 1}}}, {"words": ["a", "b", "z"]},
          "$position inserts."),
-        ("updates.json.push_sort", _JSON, {"any": [3, 1]}, {"$push": {"any": {"$each": [2], "$sort": 1}}},
-         {"any": [1, 2, 3]}, "$sort sorts the result."),
-        ("updates.json.push_slice", _JSON, {"any": [1, 2, 3]},
-         {"$push": {"any": {"$each": [4], "$slice": -2}}}, {"any": [3, 4]}, "$slice keeps the last ones."),
-        ("updates.json.push_path", _JSON, {"doc": {"a": [1]}}, {"$push": {"doc.a": 2}}, {"doc": {"a": [1, 2]}},
+        ("updates.json.push_sort", _JSON, {"mixed": [3, 1]}, {"$push": {"mixed": {"$each": [2],
+         "$sort": 1}}},
+         {"mixed": [1, 2, 3]}, "$sort sorts the result."),
+        ("updates.json.push_slice", _JSON, {"mixed": [1, 2, 3]},
+         {"$push": {"mixed": {"$each": [4], "$slice": -2}}}, {"mixed": [3, 4]},
+         "$slice keeps the last ones."),
+        ("updates.json.push_path", _JSON, {"doc": {"a": [1]}}, {"$push": {"doc.a": 2}},
+         {"doc": {"a": [1, 2]}},
          "$push reaches a list inside a document."),
-        ("updates.json.add_to_set", _JSON, {"any": [1, "1"]}, {"$addToSet": {"any": {"$each": [1.0, True, "1"]}}},
-         {"any": [1, "1", True]}, "$addToSet compares by type and value: 1 is 1.0, not true."),
-        ("updates.json.pull", _JSON, {"any": [1, 2, 1, "1"]}, {"$pull": {"any": 1}}, {"any": [2, "1"]},
+        ("updates.json.add_to_set", _JSON, {"mixed": [1, "1"]},
+         {"$addToSet": {"mixed": {"$each": [1.0, True, "1"]}}},
+         {"mixed": [1, "1", True]}, "$addToSet compares by type and value: 1 is 1.0, not true."),
+        ("updates.json.pull", _JSON, {"mixed": [1, 2, 1, "1"]}, {"$pull": {"mixed": 1}},
+         {"mixed": [2, "1"]},
          "$pull removes every equal element."),
-        ("updates.json.pull_condition", _JSON, {"any": [1, 5, 9]}, {"$pull": {"any": {"$gte": 5}}}, {"any": [1]},
+        ("updates.json.pull_condition", _JSON, {"mixed": [1, 5, 9]},
+         {"$pull": {"mixed": {"$gte": 5}}}, {"mixed": [1]},
          "$pull takes a condition."),
-        ("updates.json.pull_all", _JSON, {"words": ["a", "b", "a"]}, {"$pullAll": {"words": ["a", "z"]}},
+        ("updates.json.pull_all", _JSON, {"words": ["a", "b", "a"]}, {"$pullAll": {"words": ["a",
+         "z"]}},
          {"words": ["b"]}, "$pullAll removes all of a list."),
         ("updates.json.pull_null", _JSON, {}, {"$pull": {"words": "a"}}, {"words": None},
          "$pull on null changes nothing."),
-        ("updates.json.pop", _JSON, {"any": [1, 2, 3]}, {"$pop": {"any": 1}}, {"any": [1, 2]},
+        ("updates.json.pop", _JSON, {"mixed": [1, 2, 3]}, {"$pop": {"mixed": 1}}, {"mixed": [1, 2]},
          "$pop 1 removes the last."),
-        ("updates.json.pop_first", _JSON, {"any": [1, 2, 3]}, {"$pop": {"any": -1}}, {"any": [2, 3]},
+        ("updates.json.pop_first", _JSON, {"mixed": [1, 2, 3]}, {"$pop": {"mixed": -1}},
+         {"mixed": [2, 3]},
          "$pop -1 removes the first."),
-        ("updates.json.pop_empty", _JSON, {"any": []}, {"$pop": {"any": 1}}, {"any": []},
+        ("updates.json.pop_empty", _JSON, {"mixed": []}, {"$pop": {"mixed": 1}}, {"mixed": []},
          "$pop of an empty list changes nothing."),
         ("updates.json.two_places", _JSON, {"doc": {"a": 1, "b": 2}},
          {"$set": {"doc.a": 3}, "$unset": {"doc.b": ""}}, {"doc": {"a": 3}},
          "Two places of one document change together."),
-        ("updates.json.beside", _JSON, {"doc": {}, "n": 1}, {"$set": {"doc.a": 1}, "$inc": {"n": 1}},
+        ("updates.json.beside", _JSON, {"doc": {}, "n": 1}, {"$set": {"doc.a": 1},
+         "$inc": {"n": 1}},
          {"doc": {"a": 1}, "n": 2}, "A change inside JSON stands beside others."),
     ),
 )  # fmt: skip
@@ -93,10 +109,10 @@ async def push_to_no_array(session: Session) -> None:
     """An array operator on what is no array is refused, and no row changes."""
     model = session.model(Box)
     rows = await session.load(model, [{"id": 1, "doc": {"a": [1]}}, {"id": 2, "doc": {"a": 5}}])
-    call = session.run(
-        model, "BulkUpdate", filter={}, allow_all=True, fields={"$push": {"doc.a": 2}}
+    call = partial(
+        session.run, model, "BulkUpdate", filter={}, allow_all=True, fields={"$push": {"doc.a": 2}}
     )
-    await session.expect_error(InvalidUpdate, lambda: call)
+    await session.expect_error(InvalidUpdate, call)
     session.equal(await session.rows(model), rows)
 
 
@@ -106,11 +122,11 @@ async def concurrent_pushes(session: Session) -> None:
     import asyncio
 
     model = session.model(Box)
-    await session.load(model, [{"id": 1, "any": []}])
-    calls = [session.run(model, "Update", id=1, fields={"$push": {"any": n}}) for n in range(20)]
+    await session.load(model, [{"id": 1, "mixed": []}])
+    calls = [session.run(model, "Update", id=1, fields={"$push": {"mixed": n}}) for n in range(20)]
     await asyncio.gather(*calls)
     [row] = await session.rows(model)
-    session.equal(sorted(row["any"]), list(range(20)))
+    session.equal(sorted(row["mixed"]), list(range(20)))
 
 
 def _update(fields: Any) -> Callable[[Session, Any], Awaitable[Any]]:
@@ -120,13 +136,17 @@ def _update(fields: Any) -> Callable[[Session, Any], Awaitable[Any]]:
 refusal_cases(
     Box,
     (
-        ("updates.refused.push_int", _JSON, InvalidUpdate, _update({"$push": {"n": 1}}), "$push is for lists."),
+        ("updates.refused.push_int", _JSON, InvalidUpdate, _update({"$push": {"n": 1}}),
+         "$push is for lists."),
         ("updates.refused.push_item", _JSON, InvalidType, _update({"$push": {"words": 1}}),
          "An item of a typed list has its type."),
-        ("updates.refused.modifier", _JSON, InvalidUpdate, _update({"$push": {"any": {"$each": [1], "$top": 1}}}),
+        ("updates.refused.modifier", _JSON, InvalidUpdate,
+         _update({"$push": {"mixed": {"$each": [1], "$top": 1}}}),
          "An unknown modifier is refused."),
-        ("updates.refused.pop", _JSON, InvalidUpdate, _update({"$pop": {"any": 2}}), "$pop takes 1 or -1."),
-        ("updates.refused.overlap", _JSON, InvalidUpdate, _update({"$set": {"doc.a": 1, "doc.a.b": 2}}),
+        ("updates.refused.pop", _JSON, InvalidUpdate, _update({"$pop": {"mixed": 2}}),
+         "$pop takes 1 or -1."),
+        ("updates.refused.overlap", _JSON, InvalidUpdate, _update({"$set": {"doc.a": 1,
+         "doc.a.b": 2}}),
          "Two changes of one place are refused."),
     ),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dataflow_core.conformance.registry import case
@@ -19,7 +20,7 @@ _UPSERT = "write.upsert"
 class Account:
     """Two unique keys beside the primary one, one of them of two fields."""
 
-    __dataflow__ = {"unique": [["realm", "login"]]}  # noqa: RUF012 - a model's options are read only
+    __dataflow__ = {"unique": [["realm", "login"]]}  # noqa: RUF012 - options are read only
     id: int
     email: str | None = field(default=None, unique=True)
     realm: str = "main"
@@ -59,11 +60,15 @@ async def match(session: Session) -> None:
     by_email = await session.run(
         model, "Upsert", id=9, email="a@x", login="a", n=2, match_fields=["email"]
     )
-    session.equal((by_email["created"], by_email["result"]["id"], by_email["result"]["n"]), (False, 1, 2))
+    session.equal(
+        (by_email["created"], by_email["result"]["id"], by_email["result"]["n"]), (False, 1, 2)
+    )
     by_pair = await session.run(
         model, "Upsert", id=9, realm="main", login="a", n=3, match_fields=["realm", "login"]
     )
-    session.equal((by_pair["created"], by_pair["result"]["id"], by_pair["result"]["n"]), (False, 1, 3))
+    session.equal(
+        (by_pair["created"], by_pair["result"]["id"], by_pair["result"]["n"]), (False, 1, 3)
+    )
 
 
 @case("upsert.one.exact_text", feature=_UPSERT)
@@ -80,28 +85,35 @@ async def exact_text(session: Session) -> None:
 
 @case("upsert.one.operators", feature=_UPSERT)
 async def operators(session: Session) -> None:
-    """With fields a stored row changes by update operators; $setOnInsert counts for a new one only."""
+    """With fields a stored row changes by operators; $setOnInsert is for a new one only."""
     model = session.model(Account)
     fields = {"$inc": {"n": 1}, "$setOnInsert": {"t": "new"}}
     first = await session.run(model, "Upsert", id=1, login="a", n=10, fields=fields)
     session.equal((first["created"], first["result"]["n"], first["result"]["t"]), (True, 10, "new"))
     second = await session.run(model, "Upsert", id=1, login="a", n=10, fields=fields)
-    session.equal((second["created"], second["result"]["n"], second["result"]["t"]), (False, 11, "new"))
+    session.equal(
+        (second["created"], second["result"]["n"], second["result"]["t"]), (False, 11, "new")
+    )
 
 
 @case("upsert.other_key", feature=_UPSERT)
 async def other_key(session: Session) -> None:
-    """A conflict on another unique key is UniqueViolation and changes no row, least of all the other."""
+    """A conflict on another unique key is UniqueViolation and changes no row."""
     model = session.model(Account)
     rows = await session.load(
         model, [{"id": 1, "email": "a", "login": "a"}, {"id": 2, "email": "b", "login": "b"}]
     )
-    call = session.run(model, "Upsert", id=3, email="b", login="c")
-    await session.expect_error(UniqueViolation, lambda: call)
-    call = session.run(model, "Upsert", id=1, email="b", login="a")
-    await session.expect_error(UniqueViolation, lambda: call)
-    call = session.run(model, "BulkUpsert", data=[{"id": 4, "login": "d"}, {"id": 1, "email": "b", "login": "a"}])
-    await session.expect_error(UniqueViolation, lambda: call)
+    call = partial(session.run, model, "Upsert", id=3, email="b", login="c")
+    await session.expect_error(UniqueViolation, call)
+    call = partial(session.run, model, "Upsert", id=1, email="b", login="a")
+    await session.expect_error(UniqueViolation, call)
+    call = partial(
+        session.run,
+        model,
+        "BulkUpsert",
+        data=[{"id": 4, "login": "d"}, {"id": 1, "email": "b", "login": "a"}],
+    )
+    await session.expect_error(UniqueViolation, call)
     session.equal(await session.rows(model), rows)
 
 
@@ -130,7 +142,9 @@ async def same_key_twice(session: Session) -> None:
         model, "BulkUpsert", data=[{"id": 1, "login": "a", "n": 1}, {"id": 1, "login": "b", "n": 2}]
     )
     session.equal((done["processed"], done["inserted"]), (2, 1))
-    session.equal(await session.rows(model, select=["id", "login", "n"]), [{"id": 1, "login": "b", "n": 2}])
+    session.equal(
+        await session.rows(model, select=["id", "login", "n"]), [{"id": 1, "login": "b", "n": 2}]
+    )
 
 
 @case("upsert.many.update_fields", feature=_UPSERT)
@@ -175,13 +189,17 @@ def _upsert(**parameters: Any) -> Callable[[Session, Any], Awaitable[Any]]:
 refusal_cases(
     Account,
     (
-        ("upsert.refused.no_key", _UPSERT, InvalidValue, _upsert(id=1, login="a", match_fields=["n"]),
+        ("upsert.refused.no_key", _UPSERT, InvalidValue, _upsert(id=1, login="a",
+         match_fields=["n"]),
          "match_fields that are no unique key are refused."),
-        ("upsert.refused.part_of_key", _UPSERT, InvalidValue, _upsert(id=1, login="a", match_fields=["login"]),
+        ("upsert.refused.part_of_key", _UPSERT, InvalidValue, _upsert(id=1, login="a",
+         match_fields=["login"]),
          "Part of a unique key is none."),
-        ("upsert.refused.unknown", _UPSERT, UnknownField, _upsert(id=1, login="a", match_fields=["mail"]),
+        ("upsert.refused.unknown", _UPSERT, UnknownField, _upsert(id=1, login="a",
+         match_fields=["mail"]),
          "An unknown field in match_fields is refused."),
-        ("upsert.refused.missing", _UPSERT, MissingParameter, _upsert(login="a", match_fields=["email"]),
+        ("upsert.refused.missing", _UPSERT, MissingParameter, _upsert(login="a",
+         match_fields=["email"]),
          "A match field that is not given is refused."),
     ),
 )  # fmt: skip
