@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import Attribute, field, fields, frozen
@@ -51,3 +52,15 @@ LIMIT_NAMES = tuple(attribute.name for attribute in fields(Limits))
 
 LIMITS = Limits()
 """The limits where nothing else is configured."""
+
+
+def are_limits(value: object) -> bool:
+    """Whether a value is ``Limits``, or a dict of some of them by name."""
+    if isinstance(value, Mapping):
+        return all(name in LIMIT_NAMES for name in value)
+    return isinstance(value, Limits)
+
+
+def as_limits(value: Limits | Mapping[str, int]) -> Limits:
+    """``Limits`` of a dict by name; what is not named has its default."""
+    return value if isinstance(value, Limits) else Limits(**value)

@@ -11,7 +11,7 @@ from attrs import field, frozen
 from dataflow_core.errors import InvalidOption
 from dataflow_core.errors.base import DataFlowError
 from dataflow_core.errors.safe_json import HIDDEN, is_secret
-from dataflow_core.limits import LIMIT_NAMES, LIMITS, Limits
+from dataflow_core.limits import LIMIT_NAMES, LIMITS, Limits, are_limits, as_limits
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.url import parse_url
 
@@ -292,14 +292,7 @@ _RULES: Mapping[str, _Rule] = {
     "migration_url": _URL,
     "cache_url": _URL,
     "max_rows": _integer(1),
-    "limits": _Rule(
-        f"a dict of {', '.join(LIMIT_NAMES)}",
-        lambda value: (
-            isinstance(value, Limits)
-            or (isinstance(value, Mapping) and all(name in LIMIT_NAMES for name in value))
-        ),
-        keep=lambda value: value if isinstance(value, Limits) else Limits(**value),
-    ),
+    "limits": _Rule(f"a dict of {', '.join(LIMIT_NAMES)}", are_limits, keep=as_limits),
     "log_level": _Rule(
         f"one of {', '.join(_LOG_LEVELS)}",
         lambda value: _is_text(value) and value.upper() in _LOG_LEVELS,

@@ -54,10 +54,10 @@ _FAST: Final[dict[type[FieldType], Callable[[Any, str], str]]] = {
 class RowWriter:
     """Writes rows with one set of keys. ``columns`` are the fields that ``write`` gives values of.
 
-    ``given`` are the keys it was made for. ``write_many`` appends what ``write`` gives for each row,
-    until one is no plain dict of these keys; it may end there with any error, and ``write`` then
-    says what is wrong with that row. ``operation`` keeps the create of a single row, so that
-    it is made and hashed once.
+    ``given`` are the keys it was made for. ``write_many`` appends what ``write`` gives for each
+    row, until one is no plain dict of these keys or has something wrong; it then returns or raises,
+    and ``write`` says what is wrong with that row. ``operation`` keeps the create of a single row,
+    so that it is made and hashed once.
     """
 
     columns: tuple[Field, ...]

@@ -43,6 +43,8 @@ class Watch:
         if task not in self._expired:
             return False
         self._expired.discard(task)
+        # What follows is cleaning up, which has a limit of its own and is not cancelled again.
+        self._started.pop(task, None)
         return task.uncancel() == 0
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:

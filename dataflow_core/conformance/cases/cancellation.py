@@ -27,7 +27,7 @@ class Heap:
 
 _SLOW: Final[list[dict[str, Any]]] = [
     # Hundreds of thousands of rows, sorted, joined and grouped: seconds on any database.
-    *({"$unionWith": "Heap"} for _ in range(12)),
+    *({"$unionWith": "Heap"} for _ in range(16)),
     {
         "$group": {
             "_id": {"$concat": ["$t", {"$toLower": "$t"}]},
@@ -67,7 +67,8 @@ async def query(session: Session) -> None:
 @case("cancellation.timeout", feature=_CANCEL)
 async def timeout(session: Session) -> None:
     """A statement that takes longer than command_timeout is StatementTimeout, and work goes on."""
-    handle = session.another(command_timeout=0.2)
+    # The statements of the bulk create are far below the limit, the query is far above it.
+    handle = session.another(command_timeout=0.5)
     session.model(Heap, on=handle)
     data = ({"id": n, "n": n, "t": f"text {n} " + "x" * 50} for n in range(20_000))
     await handle.run("HeapBulkCreateNode", data=data)

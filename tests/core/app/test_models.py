@@ -228,7 +228,8 @@ async def test_a_node_takes_what_its_signature_says(db):
     def nothing() -> dict[str, Any]:
         return {}
 
-    for wrong in (nothing, lambda *, context: {}, lambda **anything: {}):
+    without: list[Any] = [nothing, lambda *, context: {}, lambda **anything: {}]
+    for wrong in without:
         with pytest.raises(InvalidModel, match="context"):
             db.node("NoneNode")(wrong)
     with pytest.raises(InvalidModel, match="number"):

@@ -18,7 +18,6 @@ from dataflow_core.schema import MISSING, Model
 from dataflow_core.schema.declare import declare_model, field
 from dataflow_core.types import Decimal, Integer, Text, Timestamp
 
-
 # With arguments that a type checker would refuse.
 loose: Any = field
 
