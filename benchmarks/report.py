@@ -68,7 +68,8 @@ def environment() -> dict[str, str]:
         "SQLite": sqlite3.sqlite_version,
         "aiosqlite": version("aiosqlite"),
         "dataflow-db": version("dataflow-db"),
-        "machine": f"{os.cpu_count()} cores, {_processor()}, {platform.system()}",
+        "machine": f"{os.cpu_count()} cores, {_processor()}, {platform.system()},"
+        f" load average {os.getloadavg()[0]:.1f}",
     }
 
 

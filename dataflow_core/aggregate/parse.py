@@ -27,12 +27,13 @@ from dataflow_core.aggregate.parse_group import parse_bucket, parse_group, refus
 from dataflow_core.errors import InvalidPipeline, LimitExceeded, UnknownOperator
 from dataflow_core.expressions.ast import Expression, FieldValue
 from dataflow_core.expressions.parse import parse_expression, parse_test
+from dataflow_core.filters.ast import JsonPath, Predicate, walk
 from dataflow_core.filters.parse import parse_filter
 from dataflow_core.filters.scope import Bindings, Scope
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.order import SortKey
 from dataflow_core.schema import Field, Model
-from dataflow_core.types import Integer
+from dataflow_core.types import Float, Integer, Json, Text
 
 __all__ = ["STAGES", "parse_pipeline"]
 
@@ -64,6 +65,7 @@ class _State:
     bindings: Bindings
     lookup: ModelLookup | None
     depth: int = 0
+    grouped: bool = False
 
     @property
     def scope(self) -> Scope:
@@ -123,11 +125,24 @@ def _expanded(document: list[Any] | tuple[Any, ...]) -> list[Any]:
 
 def _match(state: _State, value: Any, where: str) -> Stage:
     predicate = parse_filter(value, state.scope, state.bindings, expression=parse_test, where=where)
+    if state.grouped:
+        _refuse_collected(predicate, where)
     return Match(predicate)
+
+
+def _refuse_collected(predicate: Predicate, where: str) -> None:
+    """A collected list holds its elements as the database stores them, which differs."""
+    for node in walk(predicate):
+        target = getattr(node, "target", None)
+        kind = target.field.type if isinstance(target, JsonPath) else None
+        item = kind.item if isinstance(kind, Json) else None
+        if item is not None and not isinstance(item, Integer | Float | Text):
+            raise InvalidPipeline(f"{where}: a collected list of {item.name} cannot be looked into")
 
 
 def _group(state: _State, value: Any, where: str) -> Stage:
     stage = parse_group(value, state.scope, state.bindings, where)
+    state.grouped = True
     return _grouped(state, stage, where)
 
 
@@ -140,6 +155,7 @@ def _grouped(state: _State, stage: Group, where: str) -> Group:
 
 def _bucket(state: _State, value: Any, where: str) -> Stage:
     stage = parse_bucket(value, state.scope, state.bindings, where)
+    state.grouped = True
     return _grouped(state, stage, where)
 
 
@@ -275,7 +291,7 @@ def _facet(state: _State, value: Any, where: str) -> Stage:
         raise LimitExceeded(f"{where}: has {len(value)} pipelines, at most {most}", limit=most)
     branches = []
     for name, document in value.items():
-        branch = _State(state.name, state.fields, state.bindings, state.lookup)
+        branch = evolve(state)
         branches.append((check_alias(name, where), branch.pipeline(document, nested=True)))
     state.fields = ()
     return Facet(tuple(branches))

@@ -28,8 +28,8 @@ StatementEvent = Callable[[str, int], None]
 class Session:
     """A connection in use by one operation or transaction.
 
-    ``watch`` is the time limit, if there is one. ``observer`` is told of every statement, if there is one. ``pool`` is where the connection goes
-    back to.
+    ``watch`` is the time limit and ``observer`` is told of every statement, if there is one.
+    ``pool`` is where the connection goes back to.
     """
 
     connection: Connection

@@ -57,6 +57,9 @@ class Integer(FieldType):
     def operand(self, value: Any, where: str, rounding: str = "exact") -> Any:
         if isinstance(value, float | decimal.Decimal):
             refuse_not_finite(value, where)
+            # Written out as an int, a Decimal of a huge exponent would fill the memory.
+            if isinstance(value, decimal.Decimal) and value.adjusted() > _MOST_DIGITS:
+                raise out_of_range(where, "an int of 64 bits")
             if value != int(value):
                 if rounding == "exact":
                     return NEVER

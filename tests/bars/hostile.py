@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -237,65 +237,55 @@ _LISTS: dict[str, Callable[[], dict[str, Any]]] = {
 }
 
 
+Make = Callable[[], Any]
+
+
+def _under(name: str, make: Make, rest: Mapping[str, Any]) -> Make:
+    """Parameters of which one is the hostile value."""
+    return lambda: {**rest, name: make()}
+
+
+def _row(make: Make) -> Make:
+    return lambda: {"name": "x", **make()}
+
+
+def _rows(make: Make) -> Make:
+    return lambda: {"data": [{"name": "x", **make()}]}
+
+
+def _constant(value: dict[str, Any]) -> Make:
+    return lambda: value
+
+
 def _all() -> list[Hostile]:
     found = []
     for label, make in _FILTERS.items():
         for node in ("List", "Read", "Update", "BulkDelete"):
-            extra = {"fields": {"age": 1}} if node == "Update" else {}
-            found.append(
-                Hostile(
-                    f"filter: {label}",
-                    f"Person{node}Node",
-                    lambda make=make, extra=extra: {"filter": make(), **extra},
-                )
-            )
+            rest = {"fields": {"age": 1}} if node == "Update" else {}
+            parameters = _under("filter", make, rest)
+            found.append(Hostile(f"filter: {label}", f"Person{node}Node", parameters))
     for label, make in _ROWS.items():
-        found.append(
-            Hostile(f"row: {label}", "PersonCreateNode", lambda make=make: {"name": "x", **make()})
-        )
-        found.append(
-            Hostile(
-                f"rows: {label}",
-                "PersonBulkCreateNode",
-                lambda make=make: {"data": [{"name": "x", **make()}]},
-            )
-        )
+        found.append(Hostile(f"row: {label}", "PersonCreateNode", _row(make)))
+        found.append(Hostile(f"rows: {label}", "PersonBulkCreateNode", _rows(make)))
     for label, make in _PIPELINES.items():
-        found.append(
-            Hostile(f"pipeline: {label}", "PersonListNode", lambda make=make: {"aggregate": make()})
-        )
+        found.append(Hostile(f"pipeline: {label}", "PersonListNode", _under("aggregate", make, {})))
     for label, make in _UPDATES.items():
-        found.append(
-            Hostile(
-                f"update: {label}",
-                "PersonUpdateNode",
-                lambda make=make: {"id": 1, "fields": make()},
-            )
-        )
+        parameters = _under("fields", make, {"id": 1})
+        found.append(Hostile(f"update: {label}", "PersonUpdateNode", parameters))
     found += [Hostile(f"list: {label}", "PersonListNode", make) for label, make in _LISTS.items()]
     for number, name in enumerate(BAD_NAMES):
-        label = f"name {number}"
-        found += [
-            Hostile(
-                f"{label} in a filter", "PersonListNode", lambda name=name: {"filter": {name: 1}}
-            ),
-            Hostile(
-                f"{label} in order_by", "PersonListNode", lambda name=name: {"order_by": [name]}
-            ),
-            Hostile(f"{label} in select", "PersonListNode", lambda name=name: {"select": [name]}),
-            Hostile(f"{label} in a row", "PersonCreateNode", lambda name=name: {name: 1}),
-            Hostile(f"{label} as a parameter", "PersonReadNode", lambda name=name: {name: 1}),
-            Hostile(
-                f"{label} in an update",
-                "PersonUpdateNode",
-                lambda name=name: {"id": 1, "fields": {name: 1}},
-            ),
-            Hostile(
-                f"{label} in $group",
-                "PersonListNode",
-                lambda name=name: {"aggregate": [{"$group": {"_id": f"${name}"}}]},
-            ),
-        ]
+        group = [{"$group": {"_id": f"${name}"}}]
+        places: tuple[tuple[str, str, dict[str, Any]], ...] = (
+            ("in a filter", "List", {"filter": {name: 1}}),
+            ("in order_by", "List", {"order_by": [name]}),
+            ("in select", "List", {"select": [name]}),
+            ("in a row", "Create", {name: 1}),
+            ("as a parameter", "Read", {name: 1}),
+            ("in an update", "Update", {"id": 1, "fields": {name: 1}}),
+            ("in $group", "List", {"aggregate": group}),
+        )
+        for where, node, value in places:
+            found.append(Hostile(f"name {number} {where}", f"Person{node}Node", _constant(value)))
     return found
 
 
