@@ -19,6 +19,7 @@ from dataflow_core.errors import (
     ForeignKeyViolation,
     InvalidType,
     InvalidValue,
+    LimitExceeded,
     LockTimeout,
     NotNullViolation,
     Outcome,
@@ -37,6 +38,7 @@ from dataflow_sqlite.results import ResultOutOfRange
 __all__ = ["translate_error"]
 
 _CLOSED: Final = frozenset(("no active connection", "Connection closed"))
+_TOO_COMPLEX: Final = "parser stack overflow"
 _NO_TABLE: Final = re.compile(r"no such table: (?:main\.)?(.+)", re.DOTALL)
 
 
@@ -95,6 +97,8 @@ def _any(error: sqlite3.Error, situation: ErrorSituation) -> DataFlowError:
             table=missing[1],
             outcome=_not_done(situation),
         )
+    if text == _TOO_COMPLEX or text.startswith("Expression tree is too large"):
+        return LimitExceeded(f"{_place(situation)}: SQLite cannot read so deep an expression")
     if text == "integer overflow":
         return OutOfRange(f"{_place(situation)}: the result exceeds an int of 64 bits")
     return DatabaseError(
