@@ -249,9 +249,7 @@ def _count(select: Select, stage: CountRows) -> Select:
     select.extra = ["HAVING COUNT(*) > 0"]
     name = quote(stage.field.name)
     inner = select.render([f"COUNT(*) AS {name}"], ordered=False)
-    return Select(
-        compiler, select.build, select.build.step(inner), {stage.field.name: name}, [], 0
-    )
+    return Select(compiler, select.build, select.build.step(inner), {stage.field.name: name}, [], 0)
 
 
 def _sample(select: Select, stage: Sample) -> Select:

@@ -225,7 +225,5 @@ class NoRowReturned(DatabaseError):
         "The dialect's plugin lost the answer.",
     )
     solutions: tuple[Solution, ...] = (
-        Solution(
-            "Look at what is sent.", 'print(db.explain("UserCreateNode", name="Ada"))'
-        ),
+        Solution("Look at what is sent.", 'print(db.explain("UserCreateNode", name="Ada"))'),
     )

@@ -94,9 +94,7 @@ def exponential(pattern: str) -> bool:
     Also if it only could where case is ignored: ``(a|A)*b``.
     """
     folded_pattern = render(pattern, end="$", ignore_case=True)
-    return any(
-        endless_at(parse(text, "pattern")) is not None for text in (pattern, folded_pattern)
-    )
+    return any(endless_at(parse(text, "pattern")) is not None for text in (pattern, folded_pattern))
 
 
 @lru_cache(maxsize=256)

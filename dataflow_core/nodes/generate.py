@@ -250,9 +250,7 @@ def _static_check(name: str, kind: _Kind, model: Model) -> Callable[[Mapping[str
 def _with_known_names(node: str, known: Mapping[str, Parameter], behaviour: Behaviour) -> Behaviour:
     """Refuse parameters that the node does not have. (A create's are checked with its row.)"""
 
-    def run(
-        context: Context, parameters: Mapping[str, Any]
-    ) -> Coroutine[Any, Any, dict[str, Any]]:
+    def run(context: Context, parameters: Mapping[str, Any]) -> Coroutine[Any, Any, dict[str, Any]]:
         if not parameters.keys() <= known.keys():
             raise unknown_parameter(node, parameters, known)
         return behaviour(context, parameters)

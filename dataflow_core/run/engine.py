@@ -63,7 +63,6 @@ class _LoopPools:
     lanes: dict[Lane, Pool]
     reading: Pool
     writing: Pool | None
-    watch: Watch | None
 
 
 @define(eq=False)
@@ -225,8 +224,7 @@ class Engine:
             await pool.discard(connection)
 
     def _session(self, connection: Connection, pool: Pool) -> Session:
-        watch = None if self._current is None else self._current.watch
-        return Session(connection, self.dialect, watch, self.observer, pool)
+        return Session(connection, self.dialect, pool.watch, self.observer, pool)
 
     # Connections
 
@@ -274,9 +272,14 @@ class Engine:
                 closing.add_done_callback(self._closing.discard)
 
     def _open_pools(self, loop: asyncio.AbstractEventLoop) -> _LoopPools:
+        limit = self.settings.connect.command_timeout
+        watch = None if limit is None else Watch(limit)
         lanes = {
             lane: Pool(
-                self._connector(lane), self._limits(lane), self._exclusive if lane.shared else None
+                self._connector(lane),
+                self._limits(lane),
+                self._exclusive if lane.shared else None,
+                watch,
             )
             for lane in self.driver.lanes
         }
@@ -285,8 +288,7 @@ class Engine:
             logger.info("opened %s", self.driver.description)
         reading = next(pool for lane, pool in lanes.items() if lane.reads)
         writing = next((pool for lane, pool in lanes.items() if lane.writes), None)
-        limit = self.settings.connect.command_timeout
-        return _LoopPools(loop, lanes, reading, writing, None if limit is None else Watch(limit))
+        return _LoopPools(loop, lanes, reading, writing)
 
     def _limits(self, lane: Lane) -> PoolLimits:
         limits = self.settings.pool

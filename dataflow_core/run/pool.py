@@ -12,6 +12,7 @@ from attrs import define, field, frozen
 
 from dataflow_core.contract import Connection
 from dataflow_core.errors import InstanceClosed, PoolTimeout
+from dataflow_core.run.watch import Watch
 
 __all__ = ["Pool", "PoolLimits", "PoolStatistics"]
 
@@ -58,12 +59,14 @@ class _Entry:
 class Pool:
     """Connections of one lane. Not thread-safe: it belongs to the loop that uses it.
 
-    ``exclusive`` is held by the borrower of a connection that several loops share.
+    ``exclusive`` is held by the borrower of a connection that several loops share. ``watch`` is the
+    time limit of the statements on this loop.
     """
 
     connect: Connect
     limits: PoolLimits
     exclusive: threading.Lock | None = None
+    watch: Watch | None = None
     _idle: list[Connection] = field(factory=list)
     _entries: dict[Connection, _Entry] = field(factory=dict)
     _waiters: deque[asyncio.Future[None]] = field(factory=deque)
