@@ -109,6 +109,10 @@ class SQLiteCompiler(BaseCompiler):
         """Numbered, so that a value is bound once."""
         return f"?{position}"
 
+    def row_placeholder(self, position: int) -> str:
+        """Without a number: looking one up takes time that grows with how many there are."""
+        return "?"
+
     def order_item(self, sql: str, *, descending: bool, nullable: bool) -> str:
         """NULL comes first ascending and last descending by itself."""
         return f"{sql} {'DESC' if descending else 'ASC'}"

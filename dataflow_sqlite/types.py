@@ -112,11 +112,15 @@ def _encode_time(value: dt.time) -> str:
     return value.isoformat("microseconds")
 
 
-_TIMESTAMP: Final = Codec(_encode_timestamp, dt.datetime.fromisoformat)
+_TIMESTAMP: Final = Codec(
+    _encode_timestamp,
+    dt.datetime.fromisoformat,
+    encode_source='value.isoformat(" ", "microseconds")',
+)
 _DATE: Final = Codec(dt.date.isoformat, dt.date.fromisoformat)
 _TIME: Final = Codec(_encode_time, dt.time.fromisoformat)
 _UUID: Final = Codec(str, uuid.UUID)
-_BOOLEAN: Final = Codec(int, bool, "value == 1")
+_BOOLEAN: Final = Codec(int, bool, "value == 1", "1 if value else 0")
 _JSON: Final = Codec(
     json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode,
     json.loads,

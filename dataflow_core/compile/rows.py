@@ -59,9 +59,10 @@ def _where(compiler: BaseCompiler, predicate: Any, build: Build) -> str:
 
 
 def _values(compiler: BaseCompiler, width: int, rows: int) -> str:
-    """``(?1, ?2), (?3, ?4)``: the rows of a VALUES list."""
+    """``($1, $2), ($3, $4)``: the rows of a VALUES list."""
+    mark = compiler.row_placeholder
     return ", ".join(
-        f"({', '.join(compiler.placeholder(row * width + column + 1) for column in range(width))})"
+        f"({', '.join(mark(row * width + column + 1) for column in range(width))})"
         for row in range(rows)
     )
 

@@ -21,12 +21,13 @@ class Codec:
     ``encode`` turns a canonical value into what the driver takes, ``decode`` turns what the driver
     gives into the canonical value; neither is called with ``None``. ``decode_source`` may give the
     same as ``decode`` as an expression over the name ``value``, which is then compiled into the row
-    function and saves a call per cell.
+    function and saves a call per cell; likewise ``encode_source``.
     """
 
     encode: Encode | None = None
     decode: Encode | None = None
     decode_source: str | None = None
+    encode_source: str | None = None
 
 
 PLAIN = Codec()

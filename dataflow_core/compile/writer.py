@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -181,6 +182,12 @@ def _uuid_text() -> str:
 def _encoded(field: Field, name: str, codec: Codec, namespace: dict[str, Any]) -> str:
     if codec.encode is None:
         return name
-    namespace[f"encode_{name}"] = codec.encode
-    encoded = f"encode_{name}({name})"
+    if codec.encode_source is not None:
+        encoded = _VALUE.sub(name, codec.encode_source)
+    else:
+        namespace[f"encode_{name}"] = codec.encode
+        encoded = f"encode_{name}({name})"
     return f"(None if {name} is None else {encoded})" if field.nullable else encoded
+
+
+_VALUE: Final = re.compile(r"\bvalue\b")

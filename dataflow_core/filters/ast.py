@@ -43,7 +43,7 @@ Comparison = Literal["eq", "gt", "gte", "lt", "lte"]
 PatternKind = Literal["prefix", "suffix", "contains", "like", "regex"]
 
 
-@frozen
+@frozen(cache_hash=True)
 class Slot:
     """The place of a bound value: its position in the operation's values and its type.
 
@@ -78,28 +78,28 @@ class Always:
     value: bool
 
 
-@frozen
+@frozen(cache_hash=True)
 class And:
     """All of ``items``."""
 
     items: tuple[Predicate, ...]
 
 
-@frozen
+@frozen(cache_hash=True)
 class Or:
     """Any of ``items``."""
 
     items: tuple[Predicate, ...]
 
 
-@frozen
+@frozen(cache_hash=True)
 class Not:
     """The complement of ``item``: NULL rows included."""
 
     item: Predicate
 
 
-@frozen
+@frozen(cache_hash=True)
 class Compare:
     """``target`` compared with a value that is not null."""
 
@@ -108,7 +108,7 @@ class Compare:
     slot: Slot
 
 
-@frozen
+@frozen(cache_hash=True)
 class Membership:
     """``target`` is one of the values of a list, which holds no null and is not empty."""
 
@@ -123,7 +123,7 @@ class IsNull:
     target: Target
 
 
-@frozen
+@frozen(cache_hash=True)
 class Pattern:
     """``target`` is text that fits.
 

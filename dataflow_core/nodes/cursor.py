@@ -14,6 +14,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import attrs
@@ -62,9 +63,14 @@ def origin_of(
 
     def origin() -> str:
         order = [(key.field.name, key.descending) for key in keys]
-        return repr((model.name, order, _described(predicate), own))
+        return repr((model.name, order, _shape(predicate), own))
 
     return origin
+
+
+@lru_cache(maxsize=1_024)
+def _shape(predicate: Predicate) -> str:
+    return repr(_described(predicate))
 
 
 def _described(node: Any) -> Any:

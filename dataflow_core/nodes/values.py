@@ -141,8 +141,10 @@ class Selector:
             return self.model.fields
         if not isinstance(names, list | tuple) or not names:
             raise InvalidValue(f"{node}: select is a list of field names, got {quoted(names)}")
-        columns = tuple(self.model.field(name, "select") for name in names)
-        if len(set(names)) != len(names):
+        # One more than there are fields already holds one twice, or one that is unknown.
+        few = names[: len(self.model.fields) + 1]
+        columns = tuple(self.model.field(name, "select") for name in few)
+        if len(set(few)) != len(names):
             raise InvalidValue(f"{node}: select names a field twice")
         return columns
 

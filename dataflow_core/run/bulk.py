@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from itertools import chain
 from typing import Any
 
 from dataflow_core.compile import RowsStatement
@@ -252,7 +253,7 @@ async def insert_chunk(
 
 def flat(rows: Sequence[tuple[Any, ...]]) -> list[Any]:
     """The parameters of several rows, one after the other."""
-    return [value for row in rows for value in row]
+    return list(chain.from_iterable(rows))
 
 
 def _keys(statement: RowsStatement, rows: Sequence[Sequence[Any]]) -> list[Any]:

@@ -73,7 +73,9 @@ def test_every_setting_can_be_given_and_is_described() -> None:
     """What is no collection of other arguments is an argument, and the docstring names it."""
     names = {attribute.name for attribute in attrs.fields(Settings)}
     assert names - {"databases", "dialect_options", "given"} == set(SETTING_NAMES)
-    assert all(f"        {name}: " in (Settings.__doc__ or "") for name in names)
+    # Python 3.13 takes the indentation out of docstrings.
+    described = {line.strip().partition(": ")[0] for line in (Settings.__doc__ or "").splitlines()}
+    assert names <= described
 
 
 def test_arguments_are_kept_and_noted() -> None:

@@ -197,6 +197,8 @@ def test_an_interrupt_cancels_the_coroutine():
         """
         import asyncio, os, signal, threading
         from dataflow_core.run.sync_bridge import sync_bridge
+        # A process that was started in the background may have inherited that it ignores this.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         ended = []
         async def slow():
             threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
