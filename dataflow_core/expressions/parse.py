@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import decimal
 import enum
-import uuid
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from attrs import define, evolve
 
@@ -17,33 +14,19 @@ from dataflow_core.expressions.functions import FUNCTIONS, truncation
 from dataflow_core.filters.scope import Bindings, Scope
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.types import (
-    Binary,
     Boolean,
     Date,
-    Decimal,
     Enumeration,
     FieldType,
-    Float,
     Integer,
-    Text,
+    Json,
     Time,
     Timestamp,
     Uuid,
+    type_of,
 )
 
 __all__ = ["is_expression", "parse_expression", "parse_test"]
-
-_LITERALS: Final[tuple[tuple[type, FieldType], ...]] = (
-    (bool, Boolean()),
-    (int, Integer()),
-    (float, Float()),
-    (str, Text()),
-    (bytes, Binary()),
-    (dt.datetime, Timestamp()),
-    (dt.date, Date()),
-    (dt.time, Time()),
-    (uuid.UUID, Uuid()),
-)
 
 
 def is_expression(document: Any) -> bool:
@@ -115,18 +98,11 @@ class _Parser:
             value = value.value
         if value is None:
             return Null(expected or Integer())
-        if isinstance(value, decimal.Decimal):
-            return self._decimal(value, where)
-        for python_type, kind in _LITERALS:
-            if isinstance(value, python_type):
-                if isinstance(value, str) and isinstance(expected, Timestamp | Date | Time | Uuid):
-                    kind = expected
-                return Literal(self.bindings.slot(kind.check(value, where), kind))
-        raise InvalidType(f"{where}: {type(value).__name__} {quoted(value)} is no expression")
-
-    def _decimal(self, value: decimal.Decimal, where: str) -> Expression:
-        exponent = value.as_tuple().exponent
-        kind = Decimal(38, min(max(-exponent, 0), 38) if isinstance(exponent, int) else 0)
+        kind = type_of(value)
+        if kind is None or isinstance(kind, Json):
+            raise InvalidType(f"{where}: {type(value).__name__} {quoted(value)} is no expression")
+        if isinstance(value, str) and isinstance(expected, Timestamp | Date | Time | Uuid):
+            kind = expected
         return Literal(self.bindings.slot(kind.check(value, where), kind))
 
     def _call(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import decimal
-import uuid
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,39 +9,13 @@ from dataflow_core.errors import InvalidValue, MissingParameter, UnknownParamete
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, Effect, NodeOwner, NodeType, Output, Parameter
 from dataflow_core.run.statements import run_sql
-from dataflow_core.types import (
-    Binary,
-    Boolean,
-    Date,
-    Decimal,
-    FieldType,
-    Float,
-    Integer,
-    Json,
-    Text,
-    Time,
-    Timestamp,
-    Uuid,
-)
+from dataflow_core.types import type_of
 
 if TYPE_CHECKING:
     from dataflow_core.run.engine import Engine
 
 __all__ = ["sql_node"]
 
-_TYPES: Final[tuple[tuple[type, FieldType], ...]] = (
-    (bool, Boolean()),
-    (int, Integer()),
-    (float, Float()),
-    (str, Text()),
-    (bytes, Binary()),
-    (dt.datetime, Timestamp()),
-    (dt.date, Date()),
-    (dt.time, Time()),
-    (uuid.UUID, Uuid()),
-    (dict, Json()),
-    (list, Json()),
-)
 _FETCH: Final = ("all", "one", "none")
 _QUOTES: Final = {"'": "'", '"': '"', "`": "`", "[": "]"}
 
@@ -159,10 +130,7 @@ def _encoded(name: str, value: Any, engine: Engine) -> Any:
     if value is None:
         return None
     where = f"SQLNode: :{name}"
-    kind = next((kind for python, kind in _TYPES if isinstance(value, python)), None)
-    if isinstance(value, decimal.Decimal):
-        exponent = value.as_tuple().exponent
-        kind = Decimal(38, min(max(-exponent, 0), 38) if isinstance(exponent, int) else 0)
+    kind = type_of(value)
     if kind is None:
         raise InvalidValue(f"{where}: {type(value).__name__} cannot be bound")
     checked = kind.check(value, where)

@@ -7,7 +7,7 @@ enum member to its value; a naive datetime means UTC. Nothing else is ever rewri
 
 from dataflow_core.types.base import NEVER, FieldType
 from dataflow_core.types.documents import Json
-from dataflow_core.types.fitting import fits
+from dataflow_core.types.fitting import fits, type_of
 from dataflow_core.types.numbers import MAX_PRECISION, Decimal, Float, Integer
 from dataflow_core.types.plain import Binary, Boolean, Enumeration, Text, Uuid, check_text
 from dataflow_core.types.times import Date, Time, Timestamp
@@ -30,4 +30,5 @@ __all__ = [
     "Uuid",
     "check_text",
     "fits",
+    "type_of",
 ]

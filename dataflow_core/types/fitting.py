@@ -1,14 +1,33 @@
-"""Which types can meet: a source of values and where they go."""
+"""Which types can meet, and the type that a bare value has."""
 
 from __future__ import annotations
 
+import datetime as dt
+import decimal
+import uuid
+from typing import Any, Final
+
 from dataflow_core.types.base import FieldType
 from dataflow_core.types.documents import Json
-from dataflow_core.types.numbers import Decimal, Float, Integer
-from dataflow_core.types.plain import Enumeration, Text, Uuid
+from dataflow_core.types.numbers import MAX_PRECISION, Decimal, Float, Integer
+from dataflow_core.types.plain import Binary, Boolean, Enumeration, Text, Uuid
 from dataflow_core.types.times import Date, Time, Timestamp
 
-__all__ = ["fits"]
+__all__ = ["fits", "type_of"]
+
+_OF_VALUES: Final[tuple[tuple[type, FieldType], ...]] = (
+    (bool, Boolean()),
+    (int, Integer()),
+    (float, Float()),
+    (str, Text()),
+    (bytes, Binary()),
+    (dt.datetime, Timestamp()),
+    (dt.date, Date()),
+    (dt.time, Time()),
+    (uuid.UUID, Uuid()),
+    (dict, Json()),
+    (list, Json()),
+)
 
 
 def fits(source: FieldType, target: FieldType) -> bool:
@@ -25,3 +44,12 @@ def fits(source: FieldType, target: FieldType) -> bool:
 
 def _base(kind: FieldType) -> FieldType:
     return kind.base if isinstance(kind, Enumeration) else kind
+
+
+def type_of(value: Any) -> FieldType | None:
+    """The type of a value that comes without a field; ``None`` if no type takes it."""
+    if isinstance(value, decimal.Decimal):
+        exponent = value.as_tuple().exponent
+        digits = -exponent if isinstance(exponent, int) else 0
+        return Decimal(MAX_PRECISION, min(max(digits, 0), MAX_PRECISION))
+    return next((kind for python, kind in _OF_VALUES if isinstance(value, python)), None)
