@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import sys
@@ -17,7 +18,7 @@ from dataflow_core.errors import InstanceClosed, InvalidOption, NoRowReturned
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, NodeType
 from dataflow_core.nodes.generate import unknown_parameter
-from dataflow_core.nodes.registry import forget_owner, register_owner
+from dataflow_core.nodes.registry import forget_owner, live_owners, register_owner
 from dataflow_core.run.sync_bridge import sync_bridge
 from dataflow_core.run.transactions import explaining
 from dataflow_core.settings import ENVIRONMENT, Settings
@@ -247,6 +248,21 @@ class DataFlow:
 
     def _models_of(self, database: str) -> list[Any]:
         return self._registry.models_of(database)
+
+
+def _close_at_exit(process: int = os.getpid()) -> None:
+    """Close what is still open when the process ends; a forked child leaves its parent's alone."""
+    for owner in live_owners() if os.getpid() == process else ():
+        if isinstance(owner, DataFlow):
+            try:
+                sync_bridge().run(owner.aclose(), _EXIT_SECONDS)
+            except Exception:  # the process ends all the same, and the next instance has its turn
+                _logger.warning("%r could not be closed", owner, exc_info=True)
+
+
+_EXIT_SECONDS = 2.0
+_logger = logging.getLogger("dataflow")
+atexit.register(_close_at_exit)
 
 
 _UNAVAILABLE: Mapping[str, str] = {
