@@ -95,6 +95,7 @@ class SQLiteCompiler(BaseCompiler):
     """Compiles for SQLite 3.35 and newer, with the functions that every connection registers."""
 
     name = "sqlite"
+    numbered = False
     predicates: ClassVar[dict[type, Render]] = {
         **PREDICATES,
         Membership: _membership,
@@ -106,11 +107,7 @@ class SQLiteCompiler(BaseCompiler):
         return codec(kind)
 
     def placeholder(self, position: int) -> str:
-        """Numbered, so that a value is bound once."""
-        return f"?{position}"
-
-    def row_placeholder(self, position: int) -> str:
-        """Without a number: looking one up takes time that grows with how many there are."""
+        """Without a number: to look one up takes time that grows with how many there are."""
         return "?"
 
     def order_item(self, sql: str, *, descending: bool, nullable: bool) -> str:

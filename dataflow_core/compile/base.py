@@ -68,10 +68,6 @@ class BaseCompiler:
         """The mark of the parameter at a position, from 1."""
         return f"${position}"
 
-    def row_placeholder(self, position: int) -> str:
-        """The mark of a parameter in a list of rows, where each is bound once and in order."""
-        return self.placeholder(position)
-
     def typed(self, text: str, kind: FieldType) -> str:
         """A placeholder or NULL with its type, where the database has to be told."""
         return text

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
@@ -17,10 +18,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Build"]
 
+_MARK: Final = re.compile("\0([0-9]+)\0")
+
 
 @define
 class Build:
     """Collects the parameters of one statement.
+
+    While it is built, a value is a mark in the text: only the finished text tells the order of the
+    values, since its parts are not written in the order in which they are compiled.
 
     ``columns`` maps field names to SQL where they are not the columns of a table. ``steps`` are
     named queries that stand before the statement: a chain of them is not nested, so a long pipeline
@@ -28,7 +34,7 @@ class Build:
     """
 
     compiler: BaseCompiler
-    parameters: list[Parameter] = field(factory=list)
+    marks: dict[Parameter, str] = field(factory=dict)
     columns: Mapping[str, str] | None = None
     steps: list[str] = field(factory=list)
 
@@ -49,12 +55,27 @@ class Build:
         return self.bind_index(slot.index, encode)
 
     def bind_index(self, index: int, encode: Encode | None = None) -> str:
-        """The placeholder of the value at a position."""
+        """The mark of the value at a position."""
         parameter = Parameter(index, encode)
-        if self.compiler.numbered and parameter in self.parameters:
-            return self.compiler.placeholder(self.parameters.index(parameter) + 1)
-        self.parameters.append(parameter)
-        return self.compiler.placeholder(len(self.parameters))
+        # NUL is in no name and no literal, so nothing else looks like a mark.
+        return self.marks.setdefault(parameter, f"\0{len(self.marks)}\0")
+
+    def finished(self, text: str) -> tuple[str, tuple[Parameter, ...]]:
+        """The text with the dialect's placeholders, and the parameters in their order."""
+        known = list(self.marks)
+        compiler = self.compiler
+        numbers: dict[int, int] = {}
+        parameters: list[Parameter] = []
+
+        def place(mark: re.Match[str]) -> str:
+            at = int(mark[1])
+            if compiler.numbered and at in numbers:
+                return compiler.placeholder(numbers[at])
+            parameters.append(known[at])
+            numbers[at] = len(parameters)
+            return compiler.placeholder(len(parameters))
+
+        return _MARK.sub(place, text), tuple(parameters)
 
     def column(self, target: Field) -> str:
         """How a field is spelt here."""

@@ -44,8 +44,8 @@ def result_columns(compiler: BaseCompiler, fields: Sequence[Field]) -> tuple[Res
 def statement(sql: str, build: Build, fields: Sequence[Field]) -> Statement:
     """A statement of the text, with what was bound while it was built."""
     columns = result_columns(build.compiler, fields)
-    parameters = tuple(build.parameters)
-    return Statement(sql, parameters, columns, make_binder(parameters), make_decoder(columns))
+    text, parameters = build.finished(sql)
+    return Statement(text, parameters, columns, make_binder(parameters), make_decoder(columns))
 
 
 def _names(compiler: BaseCompiler, fields: Sequence[Field]) -> str:
@@ -60,7 +60,7 @@ def _where(compiler: BaseCompiler, predicate: Any, build: Build) -> str:
 
 def _values(compiler: BaseCompiler, width: int, rows: int) -> str:
     """``($1, $2), ($3, $4)``: the rows of a VALUES list."""
-    mark = compiler.row_placeholder
+    mark = compiler.placeholder
     return ", ".join(
         f"({', '.join(mark(row * width + column + 1) for column in range(width))})"
         for row in range(rows)
