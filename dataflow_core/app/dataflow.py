@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import logging
 import os
@@ -255,7 +256,8 @@ def _close_at_exit(process: int = os.getpid()) -> None:
     for owner in live_owners() if os.getpid() == process else ():
         if isinstance(owner, DataFlow):
             try:
-                sync_bridge().run(owner.aclose(), _EXIT_SECONDS)
+                # A loop of its own: threads, the bridge's too, cannot be started any more.
+                asyncio.run(asyncio.wait_for(owner.aclose(), _EXIT_SECONDS))
             except Exception:  # the process ends all the same, and the next instance has its turn
                 _logger.warning("%r could not be closed", owner, exc_info=True)
 
