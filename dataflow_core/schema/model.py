@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Final, Literal
 
-from attrs import define, frozen
+from attrs import define, fields, frozen
 from attrs import field as attribute
 
 from dataflow_core.errors import UnknownField
@@ -83,8 +83,8 @@ class Check:
     filter: Mapping[str, Any] = attribute(hash=False)
 
 
-@frozen(slots=False, cache_hash=True)
-class Field:
+@frozen(slots=False, unsafe_hash=True, cache_hash=True)
+class Field:  # noqa: PLW1641 - attrs makes the hash
     """One field of a model and the column that stores it.
 
     ``default`` is a value, a callable without arguments, or ``MISSING``.
@@ -109,6 +109,15 @@ class Field:
     comment: str | None = None
     personal: bool = False
     retain: str | None = None
+
+    def __eq__(self, other: object) -> bool:
+        # Shapes are compared on every call, and nearly always hold the very same fields.
+        if self is other:
+            return True
+        if not isinstance(other, Field):
+            return NotImplemented
+        names = (attribute.name for attribute in fields(Field))
+        return all(getattr(self, name) == getattr(other, name) for name in names)
 
     @property
     def has_default(self) -> bool:
