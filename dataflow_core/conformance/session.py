@@ -162,13 +162,6 @@ class Session:
         rest = [row[name] for row in oracle.all_rows() if row[name] not in meant]
         await self.expect_list(model, {"$nor": [document]}, rest)
 
-    async def check_filter(self, model: Model, rows: Iterable[Any], document: Any) -> None:
-        """The list node gives exactly the rows that the evaluator lets through."""
-        oracle = Oracle(model)
-        oracle.load(rows)
-        expected = oracle.matching(document)
-        self.equal(await self.rows(model, document), expected, f"filter {document!r}")
-
     async def check_pipeline(
         self,
         model: Model,

@@ -50,14 +50,6 @@ class Effect:
     databases: frozenset[str] = frozenset()
     everything: bool = False
 
-    def conflicts(self, other: Effect) -> bool:
-        """Whether running both at the same time could be told from running them in order."""
-        if self.everything or other.everything:
-            return True
-        return bool(
-            self.writes & (other.reads | other.writes) or other.writes & (self.reads | self.writes)
-        )
-
 
 NOTHING_TOUCHED = Effect()
 
