@@ -8,79 +8,22 @@ from typing import Any, Literal, cast
 
 from attrs import field, frozen
 
+from dataflow_core.environment import ENVIRONMENT, LOG_LEVELS, warn_of_unknown_variables
 from dataflow_core.errors import InvalidOption
 from dataflow_core.errors.base import DataFlowError
 from dataflow_core.errors.safe_json import HIDDEN, is_secret
 from dataflow_core.limits import LIMIT_NAMES, LIMITS, Limits, are_limits, as_limits
-from dataflow_core.naming_hints import nearest, quoted
+from dataflow_core.naming_hints import quoted
 from dataflow_core.url import parse_url
 
 ValidationMode = Literal["off", "warn", "strict"]
 DATABASE_SUFFIX = "_db"
 PRIMARY = "primary"
-ENVIRONMENT_PREFIX = "DATAFLOW_"
-# Read by the test suites, not by an instance.
-_TESTING_PREFIXES = ("DATAFLOW_TEST_", "DATAFLOW_BARS")
 _HIGHEST_INTEGER = 2**31 - 1
 _LONGEST_SECONDS = 1_000_000_000
 _TRUE = frozenset(("1", "true", "yes", "on"))
 _FALSE = frozenset(("0", "false", "no", "off"))
-_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _VALIDATION_MODES = ("off", "warn", "strict")
-
-_warned_variables: set[str] = set()
-
-
-@frozen
-class Variable:
-    """An environment variable that an instance reads.
-
-    Attributes:
-        name: the variable.
-        setting: the attribute of `Settings` (and the argument) that it sets.
-        values: what it may hold.
-        description: what it does.
-    """
-
-    name: str
-    setting: str
-    values: str
-    description: str
-
-
-ENVIRONMENT: tuple[Variable, ...] = (
-    Variable(
-        "DATAFLOW_DATABASE_URL", "database_url", "a database URL", "The database that is opened."
-    ),
-    Variable(
-        "DATAFLOW_REDIS_URL", "cache_url", "a URL", "Where results are cached, by a cache plugin."
-    ),
-    Variable(
-        "DATAFLOW_LOG_LEVEL",
-        "log_level",
-        ", ".join(_LOG_LEVELS),
-        "The level of the logger `dataflow`.",
-    ),
-    Variable(
-        "DATAFLOW_ENABLE_METRICS",
-        "enable_metrics",
-        "true or false",
-        "Whether metrics are collected, by a monitoring plugin.",
-    ),
-    Variable(
-        "DATAFLOW_DISABLED_PLUGINS",
-        "disabled_plugins",
-        "names, separated by commas",
-        "Plugins that are installed but not used.",
-    ),
-    Variable(
-        "DATAFLOW_TRACE_HOOKS",
-        "trace_hooks",
-        "true or false",
-        "Whether every call of a hook is printed.",
-    ),
-)
-"""Every environment variable that an instance reads; an empty one counts as not set."""
 
 
 def _read_only(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -126,6 +69,8 @@ class Settings:
         password: its password, exact, where it is not in the URL.
         read_replica: the URL for reads outside of transactions.
         replica_sticky_seconds: how long after a write reads go to the primary.
+        replica_wait: after a write, reads go to the primary until the replica has caught up,
+            however long that is.
         databases: the URLs of the others by name: `analytics_db=` is `analytics`.
         auto_migrate: whether missing tables are made.
         existing_schema_mode: whether the schema is never changed; wins over `auto_migrate`.
@@ -156,6 +101,7 @@ class Settings:
     password: str | None = field(default=None, repr=False)
     read_replica: str | None = field(default=None, repr=_shown_url)
     replica_sticky_seconds: float = 5
+    replica_wait: bool = False
     databases: Mapping[str, str] = field(
         factory=dict, converter=_read_only, repr=_shown_urls, hash=False
     )
@@ -214,7 +160,7 @@ class Settings:
             else:
                 options[name] = value
             given.add(name)
-        _warn_of_unknown_variables(environ)
+        warn_of_unknown_variables(environ)
         return cls(**values, databases=databases, dialect_options=options, given=frozenset(given))
 
 
@@ -272,6 +218,7 @@ _RULES: Mapping[str, _Rule] = {
         f"a number of seconds from 0 to {_LONGEST_SECONDS}",
         lambda value: _seconds(value) and value >= 0,
     ),
+    "replica_wait": _FLAG,
     "auto_migrate": _FLAG,
     "existing_schema_mode": _FLAG,
     "pool_size": _integer(1),
@@ -294,8 +241,8 @@ _RULES: Mapping[str, _Rule] = {
     "max_rows": _integer(1),
     "limits": _Rule(f"a dict of {', '.join(LIMIT_NAMES)}", are_limits, keep=as_limits),
     "log_level": _Rule(
-        f"one of {', '.join(_LOG_LEVELS)}",
-        lambda value: _is_text(value) and value.upper() in _LOG_LEVELS,
+        f"one of {', '.join(LOG_LEVELS)}",
+        lambda value: _is_text(value) and value.upper() in LOG_LEVELS,
         keep=str.upper,
         read_text=str.strip,
         optional=True,
@@ -356,44 +303,3 @@ def _database_name(option: str) -> str:
             suggestion="database_url",
         )
     return name
-
-
-def _warn_of_unknown_variables(environ: Mapping[str, str]) -> None:
-    known = [variable.name for variable in ENVIRONMENT]
-    for name in environ:
-        if (
-            name.startswith(ENVIRONMENT_PREFIX)
-            and name not in known
-            and name not in _warned_variables
-            and not name.startswith(_TESTING_PREFIXES)
-        ):
-            _warned_variables.add(name)
-            # Imported here: logging is slow to import and hardly ever needed.
-            import logging
-
-            # Without what all of them begin with, which would make any two of them alike.
-            endings = [other.removeprefix(ENVIRONMENT_PREFIX) for other in known]
-            close = nearest(name.removeprefix(ENVIRONMENT_PREFIX), endings)
-            logging.getLogger("dataflow").warning(
-                "unknown environment variable %s%s",
-                quoted(name),
-                "" if close is None else f"; did you mean {ENVIRONMENT_PREFIX}{close}?",
-            )
-
-
-def environment_reference() -> str:
-    """Return the page `docs/reference/environment.md` as Markdown."""
-    lines = [
-        "# Environment variables",
-        "",
-        "An instance reads these when it is made. An argument wins over its variable, an empty",
-        "variable counts as not set, and an unknown `DATAFLOW_...` variable is warned of once.",
-        "",
-        "| variable | argument | values | meaning |",
-        "| --- | --- | --- | --- |",
-    ]
-    lines.extend(
-        f"| `{variable.name}` | `{variable.setting}` | {variable.values} | {variable.description} |"
-        for variable in ENVIRONMENT
-    )
-    return "\n".join(lines) + "\n"

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from dataflow_core.contract import (
-    Compiler,
-    Connection,
-    ConnectOptions,
-    Dialect,
-    Driver,
-    ErrorSituation,
-    Server,
-)
+from dataflow_core.contract import Connection, ConnectOptions, Dialect, Driver, ErrorSituation
+from dataflow_core.dialect import BaseDialect
 from dataflow_core.errors import DataFlowError, PluginError
 from dataflow_core.features import Feature
 from dataflow_sqlite.compiler import SQLiteCompiler
@@ -27,7 +20,7 @@ from dataflow_sqlite.location import locate
 if TYPE_CHECKING:
     from dataflow_core.contract import DatabaseURL
 
-__all__ = ["SQLiteDialect", "load"]
+__all__ = ["FEATURES", "SQLiteDialect", "load"]
 
 OLDEST_VERSION: Final = (3, 35, 0)
 
@@ -97,43 +90,25 @@ _FULL: Final = (
     "limits",
     "connection.memory",
 )
-_FEATURES: Final[Mapping[str, Feature]] = {name: Feature("full") for name in _FULL} | _OFF
+FEATURES: Final[Mapping[str, Feature]] = {name: Feature("full") for name in _FULL} | _OFF
+"""The level of every feature id."""
 
 
-class SQLiteDialect:
-    """SQLite from 3.35."""
+class SQLiteDialect(BaseDialect):
+    """SQLite from 3.35. Relatives replace ``name``, ``features`` and the classes of the parts."""
 
     name = "sqlite"
-
-    def __init__(self) -> None:
-        self._compiler = SQLiteCompiler(_FEATURES)
-        self._ddl = SQLiteDDLCompiler(self._compiler)
-
-    @property
-    def features(self) -> Mapping[str, Feature]:
-        """The level of every feature id."""
-        return _FEATURES
-
-    @property
-    def compiler(self) -> Compiler:
-        """Compiles row operations."""
-        return self._compiler
-
-    @property
-    def ddl(self) -> SQLiteDDLCompiler:
-        """Compiles schema operations."""
-        return self._ddl
-
-    def adapt(self, server: Server) -> Dialect:
-        """The same for every version: the oldest one that loads has everything."""
-        return self
+    features = FEATURES
+    compiler_class = SQLiteCompiler
+    ddl_class = SQLiteDDLCompiler
+    driver_class: ClassVar[type[SQLiteDriver]] = SQLiteDriver
 
     def open(self, url: DatabaseURL, options: ConnectOptions) -> Driver:
         """Check URL and options and return a driver; looks at the file, opens nothing.
 
         Raises ``InvalidURL``, ``UnknownOption``, ``InvalidOption`` and ``ConnectionFailed``.
         """
-        return SQLiteDriver(locate(url, options))
+        return self.driver_class(locate(url, options))
 
     def translate_error(self, error: Exception, situation: ErrorSituation) -> DataFlowError | None:
         """The uniform error for what the driver raised, or ``None`` if it is not the driver's."""

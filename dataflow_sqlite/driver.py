@@ -7,20 +7,19 @@ import logging
 import os
 import sqlite3
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import aiosqlite
 
 from dataflow_core.contract import Connection, Isolation, Lane, Server
 from dataflow_core.errors import ConnectionFailed
+from dataflow_sqlite.functions.results import FunctionErrors
 from dataflow_sqlite.location import Location
 from dataflow_sqlite.opening import Opening, settings_script
-from dataflow_sqlite.results import FunctionErrors
 
 __all__ = ["SQLiteConnection", "SQLiteDriver"]
 
 _LOG = logging.getLogger("dataflow.sqlite")
-_SERVER: Final = Server("SQLite", sqlite3.sqlite_version_info)
 _FIRST_PAUSE: Final = 0.001
 _LONGEST_PAUSE: Final = 0.05
 _INTERRUPT_EVERY: Final = 0.01
@@ -51,7 +50,7 @@ class SQLiteConnection:
     @property
     def server(self) -> Server:
         """SQLite and its version."""
-        return _SERVER
+        return self._opening.server
 
     @property
     def in_transaction(self) -> bool:
@@ -268,6 +267,8 @@ async def _connected(driver: aiosqlite.Connection) -> None:
 class SQLiteDriver:
     """One database: a file with one writer and several readers, or one connection in memory."""
 
+    opening_class: ClassVar[type[Opening]] = Opening
+
     def __init__(self, location: Location) -> None:
         self._location = location
         self._kept: SQLiteConnection | None = None
@@ -287,7 +288,7 @@ class SQLiteDriver:
     @property
     def description(self) -> str:
         """What is opened, for the log."""
-        where = f"SQLite {sqlite3.sqlite_version}, {self._location}"
+        where = f"{self.opening_class.server}, {self._location}"
         return f"{where} (read-only)" if self._location.read_only else where
 
     async def connect(self, lane: Lane) -> Connection:
@@ -304,7 +305,7 @@ class SQLiteDriver:
         return self._kept
 
     async def _open(self, *, read_only: bool) -> SQLiteConnection:
-        opening = Opening(self._location, read_only)
+        opening = self.opening_class(self._location, read_only)
         driver = aiosqlite.Connection(opening.connect, iter_chunk_size=64)
         # A forgotten connection must not keep the process from ending. Threads are not offered
         # publicly; before 0.22 the connection is its thread.
@@ -323,6 +324,10 @@ class SQLiteDriver:
             await driver.close()
             raise opening.failure
         return SQLiteConnection(driver, opening)
+
+    async def caught_up(self, primary: Connection, replica: Connection) -> bool:
+        """Always: no lane is delayed."""
+        return True
 
     async def close(self) -> None:
         """Close what is in memory."""

@@ -33,7 +33,7 @@ from dataflow_core.errors import (
 )
 from dataflow_core.schema import Field, Model
 from dataflow_sqlite.ddl import LENGTH_CHECK, TYPE_CHECK
-from dataflow_sqlite.results import ResultOutOfRange
+from dataflow_sqlite.functions.results import ResultOutOfRange
 
 __all__ = ["translate_error"]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from typing import Final
+from typing import Any, ClassVar, Final
 
+from dataflow_core.contract import Server
 from dataflow_core.errors import ConnectionFailed, CorruptDatabase, DataFlowError, LockTimeout
-from dataflow_sqlite.aggregates import register_aggregates
-from dataflow_sqlite.functions import register_functions
+from dataflow_sqlite.functions.aggregates import register_aggregates
+from dataflow_sqlite.functions.results import FunctionErrors
+from dataflow_sqlite.functions.scalars import register_functions
 from dataflow_sqlite.location import Location
-from dataflow_sqlite.results import FunctionErrors
 
 __all__ = ["Opening", "settings_script"]
 
@@ -71,7 +72,12 @@ def settings_script(location: Location, *, read_only: bool) -> str:
 
 
 class Opening:
-    """How one connection is opened, and what is known of it since."""
+    """How one connection is opened, and what is known of it since.
+
+    A relative of SQLite replaces ``server`` and ``open_connection``.
+    """
+
+    server: ClassVar[Server] = Server("SQLite", sqlite3.sqlite_version_info)
 
     def __init__(self, location: Location, read_only: bool) -> None:
         self.location = location
@@ -106,12 +112,17 @@ class Opening:
             raise
         return connection
 
+    def open_connection(self, name: str, **settings: Any) -> sqlite3.Connection:
+        """Open what a URI of SQLite names, with the settings of ``sqlite3.connect``."""
+        connection: sqlite3.Connection = sqlite3.connect(name, **settings)
+        return connection
+
     def _connect(self) -> sqlite3.Connection:
         if self.location.path is None:
             name = "file::memory:"
         else:
             name = f"{self.location.path.as_uri()}?mode={self.location.mode}"
-        return sqlite3.connect(
+        return self.open_connection(
             name,
             uri=True,
             # Single statements commit by themselves; transactions are the core's.

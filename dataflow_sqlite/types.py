@@ -5,16 +5,23 @@ The text forms sort as their values do, so that comparisons and indexes work on 
 
 from __future__ import annotations
 
-import datetime as dt
-import decimal
 import json
 import re
-import uuid
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
 from dataflow_core.compile import PLAIN, Codec
+from dataflow_core.dialect import (
+    BOOLEAN_AS_INTEGER,
+    DATE_AS_TEXT,
+    JSON_AS_TEXT,
+    SCALED_PRECISION,
+    TIME_AS_TEXT,
+    TIMESTAMP_AS_TEXT,
+    UUID_AS_TEXT,
+    decimal_as_integer,
+)
 from dataflow_core.types import (
     Binary,
     Boolean,
@@ -33,110 +40,29 @@ from dataflow_core.types import (
 
 __all__ = [
     "AUTOMATIC_KEY",
-    "SCALED_PRECISION",
     "codec",
     "declared_type",
     "field_type",
-    "scaled_from_stored",
-    "stored_from_scaled",
 ]
 
 AUTOMATIC_KEY: Final = "INTEGER"
 """The declared type of a key that the database counts: exactly this word makes it the row's id."""
 
-SCALED_PRECISION: Final = 18
-"""Decimals of so many digits are stored as a scaled integer of 64 bits, longer ones as text."""
-
-# Wide enough for every Decimal; the context of the caller's thread could round.
-_EXACT: Final = decimal.Context(prec=100)
-_scaleb: Final = _EXACT.scaleb
-
-
-def stored_from_scaled(number: int, precision: int) -> int | str:
-    """The stored form of a Decimal of ``precision`` digits whose digits, unscaled, are ``number``.
-
-    Wide ones become text of a fixed width that sorts as the numbers do: the sign first, negative
-    ones with their digits complemented to nine.
-    """
-    if precision <= SCALED_PRECISION:
-        return number
-    if number >= 0:
-        return "1" + str(number).zfill(precision)
-    return "0" + str(_limit(precision) + number).zfill(precision)
-
-
-def scaled_from_stored(value: int | str, precision: int) -> int:
-    """The inverse of ``stored_from_scaled``."""
-    if not isinstance(value, str):
-        return value
-    if value[0] == "1":
-        return int(value[1:])
-    return int(value[1:]) - _limit(precision)
-
-
-def _limit(precision: int) -> int:
-    limit: int = 10**precision - 1
-    return limit
-
-
-@lru_cache(maxsize=1_024)
-def _decimal_codec(precision: int, scale: int) -> Codec:
-    if precision <= SCALED_PRECISION:
-
-        def encode_scaled(value: decimal.Decimal) -> int:
-            return int(_scaleb(value, scale))
-
-        def decode_scaled(value: int) -> decimal.Decimal:
-            return _scaleb(decimal.Decimal(value), -scale)
-
-        return Codec(encode_scaled, decode_scaled)
-
-    def encode_wide(value: decimal.Decimal) -> int | str:
-        return stored_from_scaled(int(_scaleb(value, scale)), precision)
-
-    def decode_wide(value: str) -> decimal.Decimal:
-        return _scaleb(decimal.Decimal(scaled_from_stored(value, precision)), -scale)
-
-    return Codec(encode_wide, decode_wide)
-
-
 # SQLite keeps 1.0 as an integer and, after an upsert, returns it as one.
 _FLOAT: Final = Codec(decode=float, decode_source="value + 0.0")
 
-
-def _encode_timestamp(value: dt.datetime) -> str:
-    return value.isoformat(" ", "microseconds")
-
-
-def _encode_time(value: dt.time) -> str:
-    return value.isoformat("microseconds")
-
-
-_TIMESTAMP: Final = Codec(
-    _encode_timestamp,
-    dt.datetime.fromisoformat,
-    encode_source='value.isoformat(" ", "microseconds")',
-)
-_DATE: Final = Codec(dt.date.isoformat, dt.date.fromisoformat)
-_TIME: Final = Codec(_encode_time, dt.time.fromisoformat)
-_UUID: Final = Codec(str, uuid.UUID)
-_BOOLEAN: Final = Codec(int, bool, "value == 1", "1 if value else 0")
-_JSON: Final = Codec(
-    json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode,
-    json.loads,
-)
 
 _CODECS: Final[dict[type[FieldType], Codec]] = {
     Integer: PLAIN,
     Float: _FLOAT,
     Text: PLAIN,
     Binary: PLAIN,
-    Boolean: _BOOLEAN,
-    Timestamp: _TIMESTAMP,
-    Date: _DATE,
-    Time: _TIME,
-    Uuid: _UUID,
-    Json: _JSON,
+    Boolean: BOOLEAN_AS_INTEGER,
+    Timestamp: TIMESTAMP_AS_TEXT,
+    Date: DATE_AS_TEXT,
+    Time: TIME_AS_TEXT,
+    Uuid: UUID_AS_TEXT,
+    Json: JSON_AS_TEXT,
 }
 
 
@@ -145,7 +71,7 @@ def codec(kind: FieldType) -> Codec:
     if isinstance(kind, Enumeration):
         return codec(kind.base)
     if isinstance(kind, Decimal):
-        return _decimal_codec(kind.precision, kind.scale)
+        return decimal_as_integer(kind)
     if isinstance(kind, Json) and kind.item is not None:
         return _list_codec(kind.item)
     return _CODECS[type(kind)]
@@ -156,12 +82,12 @@ def _list_codec(item: FieldType) -> Codec:
     """A list of typed elements; those that an aggregate collected are in their stored form."""
     decode = bytes.fromhex if isinstance(item, Binary) else codec(item).decode
     if decode is None or isinstance(item, Float):
-        return _JSON
+        return JSON_AS_TEXT
 
     def decode_list(text: str) -> list[Any]:
         return [None if value is None else decode(value) for value in json.loads(text)]
 
-    return Codec(_JSON.encode, decode_list)
+    return Codec(JSON_AS_TEXT.encode, decode_list)
 
 
 # One name for each type, both ways. SQLite derives a column's affinity from words inside the name:

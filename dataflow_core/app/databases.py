@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import define, field
 
-from dataflow_core.contract import ConnectOptions, DialectSpec, Option
+from dataflow_core.contract import ConnectOptions, Dialect, DialectSpec, Option
 from dataflow_core.contract.manager import Plugins
 from dataflow_core.errors import (
     InstanceClosed,
@@ -23,7 +23,7 @@ from dataflow_core.run.engine import Engine, EngineSettings
 from dataflow_core.run.pool import PoolLimits
 from dataflow_core.run.session import StatementEvent
 from dataflow_core.schema import Model
-from dataflow_core.settings import SETTING_NAMES, Settings
+from dataflow_core.settings import PRIMARY, SETTING_NAMES, Settings
 from dataflow_core.url import DatabaseURL, parse_url
 
 __all__ = ["Databases"]
@@ -51,7 +51,7 @@ class Databases:
         primary = settings.database_url
         if primary is None:
             primary = self.plugins.default_url()
-        self._add("primary", primary, settings.password)
+        self._add(PRIMARY, primary, settings.password)
         for name, text in settings.databases.items():
             self._add(name, text, None)
         self._check_options()
@@ -94,8 +94,24 @@ class Databases:
             raise InstanceClosed("this instance is closed", database=name)
         spec, settings = self.specs[name], self.settings
         dialect = spec.load()
-        if settings.read_replica is not None:
-            feature = dialect.features.get("connection.read_replica")
+        replica = self._replica(spec, dialect) if name == PRIMARY else None
+        engine = self._engines[name] = Engine(
+            name,
+            self.urls[name],
+            dialect,
+            self._engine_settings(spec, replica),
+            lambda: self.models(name),
+            observer=_echo() if settings.echo else None,
+        )
+        return engine
+
+    def _replica(self, spec: DialectSpec, dialect: Dialect) -> DatabaseURL | None:
+        """The copy of the primary database that takes reads."""
+        text = self.settings.read_replica
+        if text is None:
+            return None
+        feature = dialect.features.get("connection.read_replica")
+        if feature is None or feature.level != "full":
             reason = feature.reason if feature else "the dialect does not declare it"
             raise UnsupportedFeature(
                 f"{dialect.name} takes no read_replica: {reason}",
@@ -103,22 +119,25 @@ class Databases:
                 dialect=dialect.name,
                 reason=reason,
             )
-        engine = self._engines[name] = Engine(
-            name,
-            self.urls[name],
-            dialect,
-            self._engine_settings(spec),
-            lambda: self.models(name),
-            observer=_echo() if settings.echo else None,
-        )
-        return engine
+        url = parse_url(text)
+        if self.plugins.dialect_of(url.scheme, text).name != spec.name:
+            raise InvalidOption(
+                f"read_replica: a copy of the primary database has the same kind of URL as it,"
+                f" {' or '.join(f'{scheme}://' for scheme in spec.schemes)}",
+                option="read_replica",
+            )
+        return url
 
-    def _engine_settings(self, spec: DialectSpec) -> EngineSettings:
+    def _engine_settings(self, spec: DialectSpec, replica: DatabaseURL | None) -> EngineSettings:
         settings = self.settings
         own = {option.name for option in spec.options}
         options = {name: value for name, value in settings.dialect_options.items() if name in own}
         connect = ConnectOptions(
-            settings.pool_size, settings.connect_timeout, settings.command_timeout, options
+            settings.pool_size,
+            settings.connect_timeout,
+            settings.command_timeout,
+            options,
+            replica,
         )
         pool = PoolLimits(
             settings.pool_size,
@@ -128,7 +147,9 @@ class Databases:
             _PING_AFTER_SECONDS if settings.pool_pre_ping else None,
         )
         may_create = settings.auto_migrate and not settings.existing_schema_mode
-        return EngineSettings(connect, pool, may_create)
+        return EngineSettings(
+            connect, pool, may_create, settings.replica_sticky_seconds, settings.replica_wait
+        )
 
     async def close(self) -> None:
         """Close every engine, and refuse to open more."""

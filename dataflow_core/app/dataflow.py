@@ -15,6 +15,7 @@ from dataflow_core.app.handles import ModelHandle, NodesNamespace
 from dataflow_core.app.models import Registry, refuse_instances
 from dataflow_core.contract.driver import Isolation
 from dataflow_core.contract.manager import Plugins
+from dataflow_core.environment import ENVIRONMENT
 from dataflow_core.errors import InstanceClosed, InvalidOption, NoRowReturned
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, NodeType
@@ -22,7 +23,7 @@ from dataflow_core.nodes.generate import unknown_parameter
 from dataflow_core.nodes.registry import forget_owner, live_owners, register_owner
 from dataflow_core.run.sync_bridge import sync_bridge
 from dataflow_core.run.transactions import explaining
-from dataflow_core.settings import ENVIRONMENT, Settings
+from dataflow_core.settings import Settings
 
 if TYPE_CHECKING:
     from types import TracebackType

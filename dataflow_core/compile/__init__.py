@@ -1,18 +1,20 @@
 """From operations to statements: the base compiler and what a dialect extends."""
 
 from dataflow_core.compile.base import BaseCompiler
-from dataflow_core.compile.build import Build, Render
+from dataflow_core.compile.build import Build, LiteralBuild, Render
 from dataflow_core.compile.changes import CHANGES
-from dataflow_core.compile.compiled import Compiled, DDLCompiler, RowsStatement
+from dataflow_core.compile.compiled import INSERTED, Compiled, DDLCompiler, RowsStatement
 from dataflow_core.compile.expressions import CALL_TABLE, expression_sql
 from dataflow_core.compile.predicates import PREDICATES, SIGNS, escape_like, joined, listed
-from dataflow_core.compile.rows import OPERATIONS, result_columns, statement
+from dataflow_core.compile.rows import OPERATIONS
 from dataflow_core.compile.statement import PLAIN, Codec, Encode, Parameter, ResultColumn, Statement
+from dataflow_core.compile.statements import names_list, statement, values_list, where_clause
 from dataflow_core.compile.writer import RowWriter, WriterCache
 
 __all__ = [
     "CALL_TABLE",
     "CHANGES",
+    "INSERTED",
     "OPERATIONS",
     "PLAIN",
     "PREDICATES",
@@ -23,6 +25,7 @@ __all__ = [
     "Compiled",
     "DDLCompiler",
     "Encode",
+    "LiteralBuild",
     "Parameter",
     "Render",
     "ResultColumn",
@@ -34,6 +37,8 @@ __all__ = [
     "expression_sql",
     "joined",
     "listed",
-    "result_columns",
+    "names_list",
     "statement",
+    "values_list",
+    "where_clause",
 ]

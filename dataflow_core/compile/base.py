@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from dataflow_core.compile.build import Build, Render
-from dataflow_core.compile.changes import CHANGES
+from dataflow_core.compile.build import Build, LiteralBuild, Render
+from dataflow_core.compile.changes import CHANGES, assignments_sql
 from dataflow_core.compile.compiled import Compiled
 from dataflow_core.compile.expressions import CALL_TABLE, condition
 from dataflow_core.compile.predicates import PREDICATES, WIDEST, text_match
 from dataflow_core.compile.rows import OPERATIONS
 from dataflow_core.compile.statement import PLAIN, Codec
+from dataflow_core.compile.statements import names_list, values_list
 from dataflow_core.errors import UnsupportedFeature
 from dataflow_core.expressions.ast import Expression
 from dataflow_core.features import Feature
 from dataflow_core.filters.ast import Always, And, Pattern, Predicate
+from dataflow_core.filters.parse import parse_filter
+from dataflow_core.filters.scope import Bindings, Scope
 from dataflow_core.operations import Operation
+from dataflow_core.schema import Field, Model
 from dataflow_core.types import Decimal, Enumeration, FieldType, Integer
+from dataflow_core.updates.ast import Assignment
 
 __all__ = ["BaseCompiler"]
 
@@ -35,6 +42,14 @@ class BaseCompiler:
     rows_per_statement: ClassVar[int] = 500
     """The most rows of one multi-row statement."""
     parameters_per_statement: ClassVar[int] = 32_000
+    returning: ClassVar[frozenset[str]] = frozenset(("insert", "update", "delete"))
+    """What can give back the rows that it wrote; the rest is read by key, in a transaction."""
+    upserts: ClassVar[bool] = True
+    """Whether ``INSERT ... ON CONFLICT (columns) DO UPDATE`` is there. Without it, what is stored
+    is looked up and locked, and then changed by ``update_rows``."""
+    inserted_flag: ClassVar[str | None] = None
+    """SQL that says, in ``RETURNING`` of an upsert, whether the row was inserted. Without it, the
+    stored rows are looked up before, which is exact where writers exclude each other."""
 
     predicates: ClassVar[dict[type, Render]] = PREDICATES
     calls: ClassVar[dict[str, Render]] = CALL_TABLE
@@ -68,6 +83,13 @@ class BaseCompiler:
         """The mark of the parameter at a position, from 1."""
         return f"${position}"
 
+    def parameter(self, position: int, kind: FieldType | None) -> str:
+        """The parameter at a position, with its type where the database has to be told.
+
+        ``kind`` is ``None`` where the text around it says the type.
+        """
+        return self.placeholder(position)
+
     def typed(self, text: str, kind: FieldType) -> str:
         """A placeholder or NULL with its type, where the database has to be told."""
         return text
@@ -88,11 +110,86 @@ class BaseCompiler:
         """An expression that is different for every row."""
         return "RANDOM()"
 
+    def locking(self) -> str:
+        """The clause of a SELECT that keeps its rows from changing until the transaction ends."""
+        return "FOR UPDATE"
+
+    def insert(
+        self,
+        model: Model,
+        columns: Sequence[Field],
+        rows: int,
+        *,
+        tail: str = "",
+        back: Sequence[Field] = (),
+        flag: str | None = None,
+    ) -> str:
+        """An INSERT of so many rows of ``columns``.
+
+        ``tail`` stands behind the values, ``back`` are the fields that come back, and ``flag`` is
+        an expression that comes back behind them.
+        """
+        values = f" {self.default_row()}"
+        if columns:
+            values = f" ({names_list(self, columns)}) VALUES {values_list(self, columns, rows)}"
+        names = [self.quote(item.column) for item in back]
+        if flag is not None:
+            names.append(flag)
+        returning = f" RETURNING {', '.join(names)}" if names else ""
+        return f"INSERT INTO {self.quote(model.table)}{values}{tail}{returning}"
+
+    def default_row(self) -> str:
+        """What follows the table's name in an INSERT that gives no column."""
+        return "DEFAULT VALUES"
+
+    def last_key(self) -> str:
+        """The first key that the connection's last INSERT made."""
+        raise self.unspelt("write.generated_key")
+
+    def assignments(self, assignments: Sequence[Assignment], build: Build) -> str:
+        """The list after SET: every value is computed from the row as it was."""
+        return assignments_sql(self, assignments, build)
+
+    def one_of(self, columns: Sequence[Field], rows: int) -> str:
+        """A condition: the columns have one of so many combinations of values, bound in order."""
+        names = names_list(self, columns)
+        subject = f"({names})" if len(columns) > 1 else names
+        return f"{subject} IN (VALUES {values_list(self, columns, rows)})"
+
+    def update_rows(
+        self, model: Model, match: Sequence[Field], updates: Sequence[Field], rows: int
+    ) -> str:
+        """Set ``updates`` in the stored rows with the same ``match`` fields; for ``upserts``
+        False. A row of parameters has the ``match`` fields and then the ``updates``."""
+        raise self.unspelt("write.upsert")
+
     def zero(self, kind: FieldType) -> str:
         """0 as it is stored in a column of the type."""
         return "0"
 
+    def literal(self, value: Any, kind: FieldType | None) -> str:
+        """A value, as the driver would take it, as a literal of SQL."""
+        if isinstance(value, bytes):
+            return f"x'{value.hex()}'"
+        if isinstance(value, str):
+            return "'" + value.replace("'", "''") + "'"
+        if isinstance(value, dt.datetime):
+            return f"TIMESTAMP '{value.isoformat(' ', 'microseconds')}'"
+        if isinstance(value, dt.date):
+            return f"DATE '{value.isoformat()}'"
+        if isinstance(value, dt.time):
+            return f"TIME '{value.isoformat('microseconds')}'"
+        if isinstance(value, uuid.UUID):
+            return f"'{value}'"
+        return repr(value) if isinstance(value, bool | int | float) else str(value)
+
     # Predicates
+
+    def literal_predicate(self, model: Model, filter: Mapping[str, Any]) -> str:
+        """A filter as SQL without parameters, for a CHECK."""
+        bindings = Bindings()
+        predicate = parse_filter(filter, Scope.of(model), bindings)
+        return self.predicate(predicate, LiteralBuild(self, values=bindings.values))
 
     def predicate(self, node: Predicate, build: Build) -> str:
         """The SQL of a filter."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
@@ -12,11 +12,12 @@ from dataflow_core.compile.statement import Encode, Parameter
 from dataflow_core.errors import UnsupportedFeature
 from dataflow_core.filters.ast import Slot
 from dataflow_core.schema import Field
+from dataflow_core.types import FieldType
 
 if TYPE_CHECKING:
     from dataflow_core.compile.base import BaseCompiler
 
-__all__ = ["Build"]
+__all__ = ["Build", "LiteralBuild", "Render"]
 
 _MARK: Final = re.compile("\0([0-9]+)\0")
 
@@ -52,11 +53,13 @@ class Build:
         """The placeholder of a slot's value; ``encode`` defaults to the codec of its type."""
         if encode is None:
             encode = self.compiler.codec(slot.type).encode
-        return self.bind_index(slot.index, encode)
+        return self.bind_index(slot.index, encode, slot.type)
 
-    def bind_index(self, index: int, encode: Encode | None = None) -> str:
-        """The mark of the value at a position."""
-        parameter = Parameter(index, encode)
+    def bind_index(
+        self, index: int, encode: Encode | None = None, kind: FieldType | None = None
+    ) -> str:
+        """The mark of the value at a position; without a ``kind`` the text says what it is."""
+        parameter = Parameter(index, encode, kind)
         # NUL is in no name and no literal, so nothing else looks like a mark.
         return self.marks.setdefault(parameter, f"\0{len(self.marks)}\0")
 
@@ -69,11 +72,10 @@ class Build:
 
         def place(mark: re.Match[str]) -> str:
             at = int(mark[1])
-            if compiler.numbered and at in numbers:
-                return compiler.placeholder(numbers[at])
-            parameters.append(known[at])
-            numbers[at] = len(parameters)
-            return compiler.placeholder(len(parameters))
+            if not compiler.numbered or at not in numbers:
+                parameters.append(known[at])
+                numbers[at] = len(parameters)
+            return compiler.parameter(numbers[at], known[at].kind)
 
         return _MARK.sub(place, text), tuple(parameters)
 
@@ -94,6 +96,20 @@ class Build:
                 dialect=self.compiler.name,
                 reason=reason,
             )
+
+
+@define
+class LiteralBuild(Build):
+    """Writes values into the text instead of binding them: a CHECK takes no parameters."""
+
+    values: Sequence[Any] = ()
+
+    def bind_index(
+        self, index: int, encode: Encode | None = None, kind: FieldType | None = None
+    ) -> str:
+        """The stored form of a value as a literal."""
+        value = self.values[index]
+        return self.compiler.literal(value if encode is None else encode(value), kind)
 
 
 Render = Callable[["BaseCompiler", Any, Build], str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from dataflow_core.compile.build import Build, Render
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["CHANGES", "assignments_sql"]
 
 
-def assignments_sql(
-    compiler: BaseCompiler, assignments: tuple[Assignment, ...], build: Build
-) -> str:
+def assignments_sql(compiler: BaseCompiler, assignments: Sequence[Assignment], build: Build) -> str:
     """The list after SET."""
     return ", ".join(
         f"{compiler.quote(item.field.column)} = "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from attrs import define, field, frozen
 
@@ -11,7 +11,10 @@ from dataflow_core.compile.statement import Statement
 from dataflow_core.operations.ddl import CreateTable
 from dataflow_core.schema import Field
 
-__all__ = ["Compiled", "DDLCompiler", "RowsStatement"]
+__all__ = ["INSERTED", "Compiled", "DDLCompiler", "RowsStatement"]
+
+INSERTED: Final = "__inserted"
+"""The column of an upsert's result that says whether the row was inserted."""
 
 
 @define(eq=False)
@@ -45,19 +48,42 @@ _MOST_TEXTS = 64
 class Compiled:
     """The statements of an operation.
 
-    ``statement`` is what most operations are. ``rows`` writes rows given as parameters;
-    ``existing`` finds which of such rows are stored already. ``branches`` are the named results of
-    a facet.
+    Attributes:
+        statement: the only one of most operations.
+        branches: the named results of a facet.
+        rows: writes rows given as parameters.
+        skips: whether ``rows`` leaves out, by itself, what is to be skipped.
+        existing: finds, and locks, which of such rows are stored already; ``None`` if ``rows``
+            itself says which ones it inserted.
+        only_inserts: whether ``rows`` of an upsert leaves the rows that are stored to ``changes``.
+        changes: changes the rows that are stored already; ``None`` if there is nothing to change.
+        found: where ``statement`` gives no rows back: finds and locks at most two of the rows that
+            match. ``statement`` then takes, behind the operation's values, the key of the row.
+        stored: likewise: the changed row as it then is.
+        written: where ``rows`` gives nothing back: the rows with the given keys, as stored.
+        generated: likewise: the rows whose keys the connection's last insert made.
     """
 
     statement: Statement | None = None
-    rows: RowsStatement | None = None
-    existing: RowsStatement | None = None
     branches: tuple[tuple[str, Statement], ...] = ()
+    rows: RowsStatement | None = None
+    skips: bool = True
+    existing: RowsStatement | None = None
+    only_inserts: bool = False
+    changes: RowsStatement | None = None
+    found: Statement | None = None
+    stored: Statement | None = None
+    written: RowsStatement | None = None
+    generated: RowsStatement | None = None
 
 
 class DDLCompiler(Protocol):
     """Turns schema operations into statements."""
+
+    @property
+    def transactional(self) -> bool:
+        """Whether these statements take part in a transaction; if not, they commit it."""
+        ...
 
     def compile(self, operation: CreateTable) -> tuple[str, ...]:
         """The statements, in order."""

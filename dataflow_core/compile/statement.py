@@ -36,10 +36,14 @@ PLAIN = Codec()
 
 @frozen
 class Parameter:
-    """A bound value: its position in the operation's values and how it is encoded."""
+    """A bound value: its position in the operation's values and how it is encoded.
+
+    ``kind`` is the type that the text around it takes it for; ``None`` leaves that to the text.
+    """
 
     index: int
     encode: Encode | None = None
+    kind: FieldType | None = None
 
 
 @frozen

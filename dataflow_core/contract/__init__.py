@@ -3,6 +3,7 @@
 from dataflow_core.contract.dialect import (
     CONTRACT_VERSION,
     Compiler,
+    ControlledServer,
     Dialect,
     DialectSpec,
     ErrorSituation,
@@ -25,6 +26,7 @@ __all__ = [
     "Compiler",
     "ConnectOptions",
     "Connection",
+    "ControlledServer",
     "DatabaseURL",
     "Dialect",
     "DialectSpec",

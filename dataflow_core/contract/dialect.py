@@ -19,6 +19,7 @@ from dataflow_core.url import DatabaseURL
 __all__ = [
     "CONTRACT_VERSION",
     "Compiler",
+    "ControlledServer",
     "Dialect",
     "DialectSpec",
     "ErrorSituation",
@@ -131,14 +132,20 @@ class DialectSpec:
 
 
 class TestServer(Protocol):
-    """A throwaway server for tests: found or started, and stopped again."""
+    """A throwaway server for tests: found or started, and stopped again.
+
+    Attributes:
+        name: what options and reports call it.
+        description: after ``start``, product, version and where it comes from.
+        level: whether a run without it fails (``"gate"``) or only says so (``"report"``).
+    """
 
     name: str
     description: str
     level: Literal["gate", "report"]
 
     def start(self) -> None:
-        """Find or start the server; raises with the reason if neither works."""
+        """Find or start the server; raises with the reason if neither works. Nothing if it runs."""
         ...
 
     def new_database(self) -> str:
@@ -146,9 +153,38 @@ class TestServer(Protocol):
         ...
 
     def drop_database(self, url: str) -> None:
-        """Remove a database that ``new_database`` made."""
+        """Remove a database that ``new_database`` made, though clients are connected to it."""
         ...
 
     def stop(self) -> None:
         """Stop what was started, remove its files."""
+        ...
+
+
+class ControlledServer(TestServer, Protocol):
+    """A test server on which faults can be made. A dialect whose server has none leaves it out."""
+
+    def private(self, *, durable: bool = False) -> ControlledServer:
+        """A server of the same kind that nobody else uses; not started yet.
+
+        Parameters:
+            durable: it keeps what it acknowledged though it is killed or the machine stops; without
+                that it is quicker.
+        """
+        ...
+
+    def kill(self) -> None:
+        """Kill the server's processes at once; its files stay. Refused for one that is shared."""
+        ...
+
+    def restart(self) -> None:
+        """Start the server again, at the same URL; stops it first if it runs."""
+        ...
+
+    def connections(self, url: str) -> int:
+        """How many clients are connected to a database."""
+        ...
+
+    def kill_connections(self, url: str) -> int:
+        """End every connection to a database from the server's side; returns how many."""
         ...

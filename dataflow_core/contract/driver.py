@@ -10,6 +10,8 @@ from typing import Any, Literal, Protocol
 
 from attrs import field, frozen
 
+from dataflow_core.url import DatabaseURL
+
 __all__ = ["ConnectOptions", "Connection", "Driver", "Isolation", "Lane", "Server"]
 
 Isolation = Literal["read committed", "repeatable read", "serializable"]
@@ -17,10 +19,14 @@ Isolation = Literal["read committed", "repeatable read", "serializable"]
 
 @frozen
 class Server:
-    """The server at the other end: product name and version, as it tells itself."""
+    """The server at the other end: product name and version, as it tells itself.
+
+    ``details`` are what else the driver found out on connecting, for ``Dialect.adapt``.
+    """
 
     name: str
     version: tuple[int, ...]
+    details: Mapping[str, str] = field(factory=dict, hash=False)
 
     def __str__(self) -> str:
         return f"{self.name} {'.'.join(map(str, self.version))}"
@@ -31,13 +37,15 @@ class ConnectOptions:
     """The settings that a driver has to honour. Times in seconds; ``None`` means no limit.
 
     ``options`` are those that the dialect declared in its ``DialectSpec``, checked by type; only
-    the ones that the user gave.
+    the ones that the user gave. ``replica`` is a copy of the database that takes reads, for
+    dialects with the feature ``connection.read_replica``.
     """
 
     pool_size: int = 10
     connect_timeout: float | None = 10.0
     command_timeout: float | None = 60.0
     options: Mapping[str, Any] = field(factory=dict)
+    replica: DatabaseURL | None = None
 
 
 @frozen
@@ -47,7 +55,8 @@ class Lane:
     ``size`` ``None`` leaves it to ``pool_size`` and ``max_overflow``. The core takes a connection
     of the first lane that allows what it is about to do; a transaction that may write uses a lane
     that writes. ``shared`` says that the connections of all event loops are one and the same, so
-    that only one borrower at a time may have it.
+    that only one borrower at a time may have it. ``delayed`` says that what is read there may be
+    older than what was written: the lane of a replica.
     """
 
     name: str
@@ -55,6 +64,7 @@ class Lane:
     writes: bool = True
     size: int | None = None
     shared: bool = False
+    delayed: bool = False
 
 
 class Connection(Protocol):
@@ -157,6 +167,13 @@ class Driver(Protocol):
 
     async def connect(self, lane: Lane) -> Connection:
         """Open a connection of a lane, with every setting made."""
+        ...
+
+    async def caught_up(self, primary: Connection, replica: Connection) -> bool:
+        """Whether the replica has all that the primary holds now.
+
+        Asked of drivers with a ``delayed`` lane only, between statements of others.
+        """
         ...
 
     async def close(self) -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dataflow_core.contract.dialect import DialectSpec, TestServer
 
 __all__ = ["PROJECT", "hookimpl", "hookspec"]
@@ -30,9 +32,10 @@ def dataflow_dialect() -> DialectSpec:
 
 
 @hookspec
-def dataflow_test_server() -> TestServer:
-    """Offer a throwaway server on which tests and the conformance suite run.
+def dataflow_test_server() -> TestServer | Sequence[TestServer]:
+    """Offer a throwaway server on which tests and the conformance suite run, or several.
 
+    Several, where one dialect serves databases that differ; each has a name of its own.
     Called by test tools only. Must not start anything: ``TestServer.start`` does.
     """
     raise NotImplementedError

@@ -18,6 +18,10 @@ __all__ = ["DISTRIBUTION", "Plugins"]
 DISTRIBUTION = "dataflow-db"
 
 logger = logging.getLogger("dataflow")
+_SERVER_MEMBERS = (
+    *("name", "description", "level"),
+    *("start", "new_database", "drop_database", "stop"),
+)
 
 
 class Plugins:
@@ -72,7 +76,8 @@ class Plugins:
 
     def test_servers(self) -> list[Any]:
         """What test servers are offered."""
-        return self._answers("dataflow_test_server", _test_server)
+        answers = self._answers("dataflow_test_server", _test_servers)
+        return [server for several in answers for server in several]
 
     def dialect_of(self, scheme: str, text: str) -> DialectSpec:
         """The dialect that claims a URL scheme, or a whole text; refuses with what to install."""
@@ -162,16 +167,17 @@ class Plugins:
                 )
 
 
-def _test_server(answer: Any, origin: str) -> Any:
-    missing = [
-        name for name in ("name", "start", "new_database", "stop") if not hasattr(answer, name)
-    ]
-    if missing:
-        raise PluginError(
-            f"dataflow_test_server of {origin} returned {type(answer).__name__},"
-            f" expected TestServer: it has no {missing[0]!r}"
-        )
-    return answer
+def _test_servers(answer: Any, origin: str) -> list[Any]:
+    """The servers of one plugin, which may offer one or several."""
+    servers = list(answer) if isinstance(answer, list | tuple) else [answer]
+    for server in servers:
+        missing = [name for name in _SERVER_MEMBERS if not hasattr(server, name)]
+        if missing:
+            raise PluginError(
+                f"dataflow_test_server of {origin} returned {type(server).__name__},"
+                f" expected TestServer: it has no {missing[0]!r}"
+            )
+    return servers
 
 
 def _warn_of_unknown(disabled: Iterable[str]) -> None:

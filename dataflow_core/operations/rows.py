@@ -57,7 +57,10 @@ class CreateMany:
 
 @frozen(cache_hash=True)
 class Find:
-    """Rows that pass a filter, sorted, cut. ``columns`` are the fields that come back."""
+    """Rows that pass a filter, sorted, cut. ``columns`` are the fields that come back.
+
+    ``lock`` keeps the rows from changing until the transaction ends.
+    """
 
     model: Model
     columns: tuple[Field, ...]
@@ -66,6 +69,7 @@ class Find:
     limit: Slot | None = None
     offset: Slot | None = None
     distinct: bool = False
+    lock: bool = False
 
 
 @frozen(cache_hash=True)

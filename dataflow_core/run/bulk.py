@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from itertools import chain
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-from dataflow_core.compile import RowsStatement
+from attrs import define, field
+
 from dataflow_core.errors import (
     ConstraintViolation,
     DataFlowError,
@@ -16,6 +16,7 @@ from dataflow_core.errors import (
     InvalidUpdate,
     ManagedField,
     MissingParameter,
+    UniqueViolation,
 )
 from dataflow_core.operations import CreateMany, UpdateRows
 from dataflow_core.run.chunks import (
@@ -32,11 +33,12 @@ from dataflow_core.run.chunks import (
 )
 from dataflow_core.run.engine import Engine
 from dataflow_core.run.explain import Explanation
+from dataflow_core.run.inserts import Parameters, flat, insert, reads_back
 from dataflow_core.run.plans import Plan
 from dataflow_core.run.transactions import Transaction
 from dataflow_core.schema import Field, Model
 
-__all__ = ["create_many", "flat", "insert_chunk", "update_rows", "write_chunks"]
+__all__ = ["Written", "create_many", "insert_chunk", "keys_of", "update_rows", "write_chunks"]
 
 
 async def create_many(
@@ -51,11 +53,10 @@ async def create_many(
         transaction: Transaction | Explanation, chunk: Chunk, counts: BulkCounts
     ) -> None:
         plan = await engine.plan(operation(chunk.columns))
-        inserted = await insert_chunk(
-            transaction, plan, chunk, counts, count=write.conflict == "skip"
-        )
-        counts.inserted += inserted
-        counts.skipped += len(chunk.rows) - inserted
+        written = await insert_chunk(transaction, plan, chunk, count=write.conflict == "skip")
+        counts.keys += keys_of(plan.model, written.rows)
+        counts.inserted += written.count
+        counts.skipped += len(chunk.rows) - written.count
 
     return await write_chunks(engine, model, rows, write, now, store)
 
@@ -217,51 +218,77 @@ async def _progress(counts: BulkCounts, rows: int, write: BulkWrite) -> None:
             await told
 
 
+@define
+class Written:
+    """What a chunk did: how many rows were written, and what came back of each."""
+
+    count: int = 0
+    rows: list[dict[str, Any]] = field(factory=list)
+
+
 async def insert_chunk(
-    transaction: Transaction | Explanation,
-    plan: Plan,
-    chunk: Chunk,
-    counts: BulkCounts,
-    *,
-    count: bool,
-) -> int:
-    """Insert the rows of a chunk; the number of rows that the database wrote."""
+    transaction: Transaction | Explanation, plan: Plan, chunk: Chunk, *, count: bool
+) -> Written:
+    """Insert the rows of a chunk. ``count``: rows may be left out, so ask how many were written."""
     statement = plan.compiled.rows
     assert statement is not None
-    written = 0
+    written = Written()
     for at in range(0, len(chunk.rows), statement.most_rows):
         part = chunk.rows[at : at + statement.most_rows]
-        sql, parameters = statement.sql(len(part)), flat(part)
         mark = await transaction.mark()
         try:
-            if statement.returning is not None:
-                rows = await transaction.fetch(sql, parameters, plan.situation)
-                counts.keys += _keys(statement, rows)
-                written += len(rows)
-            elif count:
-                written += await transaction.execute(sql, parameters, plan.situation)
+            if statement.returning is not None or reads_back(plan):
+                rows = await insert(transaction, plan, part)
+                written.rows += rows
+                written.count += len(rows)
+            elif count and plan.compiled.skips:
+                written.count += await transaction.execute(
+                    statement.sql(len(part)), flat(part), plan.situation
+                )
             else:
-                await transaction.fetch(sql, parameters, plan.situation)
-                written += len(part)
+                await insert(transaction, plan, part)
+                written.count += len(part)
         except ConstraintViolation as error:
             await transaction.undo(mark)
-            raise await _with_index(transaction, plan, chunk, at, part, error) from None
+            if plan.compiled.skips or not isinstance(error, UniqueViolation):
+                raise await _with_index(transaction, plan, chunk, at, part, error) from None
+            await _insert_each(transaction, plan, chunk, at, part, written)
+            continue
         if mark is not None:
             await transaction.release(mark)
     return written
 
 
-def flat(rows: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """The parameters of several rows, one after the other."""
-    return list(chain.from_iterable(rows))
+async def _insert_each(
+    transaction: Transaction | Explanation,
+    plan: Plan,
+    chunk: Chunk,
+    at: int,
+    rows: Sequence[Parameters],
+    written: Written,
+) -> None:
+    """Insert rows one by one and leave out those whose unique key is stored already."""
+    for offset, row in enumerate(rows):
+        mark = await transaction.mark()
+        try:
+            written.rows += await insert(transaction, plan, [row])
+            written.count += 1
+        except UniqueViolation:
+            await transaction.undo(mark)
+            continue
+        except ConstraintViolation as error:
+            error.index = chunk.index(at + offset)
+            raise at_row(error, error.index) from None
+        if mark is not None:
+            await transaction.release(mark)
 
 
-def _keys(statement: RowsStatement, rows: Sequence[Sequence[Any]]) -> list[Any]:
-    assert statement.returning is not None
-    decoded = statement.returning.decode(rows)
-    if len(statement.returning.columns) == 1:
-        return [value for row in decoded for value in row.values()]
-    return list(decoded)
+def keys_of(model: Model, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """The keys of rows: plain values, or dicts where the key has several fields."""
+    names = model.key_names
+    if len(names) == 1:
+        return [row[names[0]] for row in rows]
+    return [{name: row[name] for name in names} for row in rows]
 
 
 async def _with_index(
@@ -269,7 +296,7 @@ async def _with_index(
     plan: Plan,
     chunk: Chunk,
     at: int,
-    rows: Sequence[tuple[Any, ...]],
+    rows: Sequence[Parameters],
     error: ConstraintViolation,
 ) -> DataFlowError:
     """The error of the first row that fails by itself: the rows are sent again, one by one."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -30,12 +28,13 @@ from dataflow_core.errors import (
 )
 from dataflow_core.operations import Aggregate, Count, Delete, DeleteMany, Find, Operation
 from dataflow_core.run.explain import Explanation
+from dataflow_core.run.loops import Pools
 from dataflow_core.run.plans import Plan, ShapeCache
 from dataflow_core.run.pool import Pool, PoolLimits, PoolStatistics
+from dataflow_core.run.replicas import Replica
 from dataflow_core.run.session import Rows, Session, StatementEvent
 from dataflow_core.run.tables import TABLE_ERRORS, Tables
 from dataflow_core.run.transactions import Transaction, TransactionScope, current_transaction
-from dataflow_core.run.watch import Watch
 from dataflow_core.schema import Model
 from dataflow_core.url import DatabaseURL
 
@@ -48,21 +47,17 @@ _READS = (Find, Count, Aggregate)
 
 @define(frozen=True)
 class EngineSettings:
-    """What an engine needs to know of the instance's settings."""
+    """What an engine needs to know of the instance's settings.
+
+    After a write, reads go to the primary for ``sticky_seconds`` or, with ``replica_wait``, until
+    the replica has caught up.
+    """
 
     connect: ConnectOptions
     pool: PoolLimits
     may_create_tables: bool = True
-
-
-@define(eq=False)
-class _LoopPools:
-    """The pools of one event loop, one for each lane."""
-
-    loop: asyncio.AbstractEventLoop
-    lanes: dict[Lane, Pool]
-    reading: Pool
-    writing: Pool | None
+    sticky_seconds: float = 5.0
+    replica_wait: bool = False
 
 
 @define(eq=False)
@@ -76,18 +71,18 @@ class Engine:
     models: Callable[[], Iterable[Model]]
     observer: StatementEvent | None = None
     cache: ShapeCache = field(factory=ShapeCache)
+    replica: Replica | None = None
     _driver: Driver | None = None
     _adapted: bool = False
-    _pools: dict[int, _LoopPools] = field(factory=dict)
-    _current: _LoopPools | None = None
+    _pools: Pools | None = None
+    _closed: bool = False
     _writers: dict[Model, WriterCache] = field(factory=dict)
     _tables: Tables | None = None
-    _closing: set[asyncio.Task[None]] = field(factory=set)
-    _exclusive: threading.Lock = field(factory=threading.Lock)
-    _process: int = field(factory=os.getpid)
-    _inherited: list[dict[int, _LoopPools]] = field(factory=list)
-    _announced: bool = False
-    _closed: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        if self.settings.connect.replica is not None:
+            settings = self.settings
+            self.replica = Replica(self._caught_up, settings.sticky_seconds, settings.replica_wait)
 
     # Plans
 
@@ -130,7 +125,7 @@ class Engine:
         transaction = current_transaction(self)
         if isinstance(transaction, Explanation):
             return
-        if transaction is not None:
+        if transaction is not None and self.dialect.ddl.transactional:
             await transaction.prepare(self.tables, model, self.dialect)
             return
         writable = self.writable
@@ -168,18 +163,57 @@ class Engine:
         """``async with``: a transaction, or a savepoint within the one in force."""
         return TransactionScope(self, isolation, read_only)
 
+    def snapshot(self) -> TransactionScope:
+        """``async with``: reads that see one state; within a transaction, that of its isolation."""
+        alone = current_transaction(self) is None
+        return TransactionScope(self, "repeatable read" if alone else None, read_only=True)
+
     async def fetch(self, plan: Plan, sql: str, parameters: Sequence[Any]) -> Rows:
         """Run one statement of a plan and return its rows."""
         transaction = current_transaction(self)
         if transaction is not None:
             return await transaction.fetch(sql, parameters, plan.situation)
-        pool = self._pool(plan.writes)
+        if self.replica is not None:
+            return await self._fetch_beside_replica(self.replica, plan, sql, parameters)
+        return await self._fetch(self._pool(plan.writes), plan, sql, parameters)
+
+    async def _fetch(self, pool: Pool, plan: Plan, sql: str, parameters: Sequence[Any]) -> Rows:
         connection = pool.take() or await pool.acquire()
         try:
             return await self._session(connection, pool).fetch(sql, parameters, plan.situation)
         finally:
             if not pool.take_back(connection):
                 await pool.discard(connection)
+
+    async def _fetch_beside_replica(
+        self, replica: Replica, plan: Plan, sql: str, parameters: Sequence[Any]
+    ) -> Rows:
+        """Run a statement where there is a replica: what reads may go there."""
+        pool = self._pool(plan.writes)
+        if plan.writes:
+            with replica.writing():
+                return await self._fetch(pool, plan, sql, parameters)
+        delayed = self.pools.of_this_loop().delayed
+        assert delayed is not None
+        return await replica.read(
+            lambda: self._fetch(delayed, plan, sql, parameters),
+            lambda: self._fetch(pool, plan, sql, parameters),
+        )
+
+    async def _caught_up(self) -> bool:
+        """Whether the replica has what the primary has."""
+        primary, delayed = self._pool(True), self.pools.of_this_loop().delayed
+        assert delayed is not None
+        ahead = await self._borrow(primary)
+        try:
+            behind = await self._borrow(delayed)
+            try:
+                asking = self.driver.caught_up(ahead.connection, behind.connection)
+                return await behind.guarded(asking, ErrorSituation())
+            finally:
+                await self.give_back(behind)
+        finally:
+            await self.give_back(ahead)
 
     async def execute(self, plan: Plan, sql: str, parameters: Sequence[Any]) -> int:
         """Run one statement of a plan and return the number of rows."""
@@ -213,12 +247,20 @@ class Engine:
 
     async def borrow(self, *, writes: bool) -> Session:
         """Take a connection out of the pool."""
-        pool = self._pool(writes)
+        session = await self._borrow(self._pool(writes))
+        if writes and self.replica is not None:
+            session.writing = self.replica.writing()
+            session.writing.__enter__()
+        return session
+
+    async def _borrow(self, pool: Pool) -> Session:
         return self._session(pool.take() or await pool.acquire(), pool)
 
     async def give_back(self, session: Session) -> None:
         """Put a connection back, or close it if it is not as it should be."""
         connection, pool = session.connection, session.pool
+        if session.writing is not None:
+            session.writing.__exit__(None, None, None)
         assert pool is not None
         if connection.in_transaction or not pool.take_back(connection):
             await pool.discard(connection)
@@ -236,9 +278,7 @@ class Engine:
         return self._driver
 
     def _pool(self, writes: bool) -> Pool:
-        pools = self._current
-        if pools is None or pools.loop is not asyncio.get_running_loop():
-            pools = self._loop_pools()
+        pools = (self._pools or self.pools).of_this_loop()
         if not writes:
             return pools.reading
         if pools.writing is None:
@@ -247,101 +287,43 @@ class Engine:
             )
         return pools.writing
 
-    def _loop_pools(self) -> _LoopPools:
-        """The pools of the running loop. Connections of another loop or process are left alone."""
-        if self._closed:
-            raise InstanceClosed("this instance is closed", database=self.name)
-        if self._process != os.getpid():
-            # Kept, because collecting would close them; the driver knows what survives a fork.
-            self._inherited.append(self._pools)
-            self._process, self._pools, self._exclusive = os.getpid(), {}, threading.Lock()
-        loop = asyncio.get_running_loop()
-        self._close_abandoned(loop)
-        found = self._pools.get(id(loop))
-        if found is None or found.loop is not loop:
-            found = self._pools[id(loop)] = self._open_pools(loop)
-        self._current = found
-        return found
-
-    def _close_abandoned(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Close the connections of loops that have ended, as that of an earlier asyncio.run."""
-        for key in [key for key, pools in self._pools.items() if pools.loop.is_closed()]:
-            for pool in self._pools.pop(key).lanes.values():
-                closing = loop.create_task(pool.close())
-                self._closing.add(closing)
-                closing.add_done_callback(self._closing.discard)
-
-    def _open_pools(self, loop: asyncio.AbstractEventLoop) -> _LoopPools:
-        limit = self.settings.connect.command_timeout
-        watch = None if limit is None else Watch(limit)
-        lanes = {
-            lane: Pool(
-                self._connector(lane),
-                self._limits(lane),
-                self._exclusive if lane.shared else None,
-                watch,
+    @property
+    def pools(self) -> Pools:
+        """The pools of every event loop that uses the database."""
+        if self._pools is None:
+            if self._closed:
+                raise InstanceClosed("this instance is closed", database=self.name)
+            settings = self.settings
+            self._pools = Pools(
+                self.name, self.driver, settings.connect, settings.pool, self._connect
             )
-            for lane in self.driver.lanes
-        }
-        if not self._announced:
-            self._announced = True
-            logger.info("opened %s", self.driver.description)
-        reading = next(pool for lane, pool in lanes.items() if lane.reads)
-        writing = next((pool for lane, pool in lanes.items() if lane.writes), None)
-        return _LoopPools(loop, lanes, reading, writing)
+        return self._pools
 
-    def _limits(self, lane: Lane) -> PoolLimits:
-        limits = self.settings.pool
-        if lane.size is None:
-            return limits
-        return PoolLimits(lane.size, 0, limits.timeout, limits.recycle, limits.ping_after)
-
-    def _connector(self, lane: Lane) -> Callable[[], Any]:
-        async def connect() -> Connection:
-            limit = self.settings.connect.connect_timeout
-            try:
-                async with asyncio.timeout(limit):
-                    connection = await self.driver.connect(lane)
-            except DataFlowError:
-                raise
-            except TimeoutError as error:
-                raise ConnectionFailed(
-                    f"{self.driver.description} did not answer within {limit} s", outcome="not done"
-                ) from error
-            except Exception as error:
-                raise (self.dialect.translate_error(error, ErrorSituation()) or error) from error
-            if not self._adapted:
-                self.dialect, self._adapted = self.dialect.adapt(connection.server), True
-            return connection
-
-        return connect
+    async def _connect(self, lane: Lane) -> Connection:
+        limit = self.settings.connect.connect_timeout
+        try:
+            async with asyncio.timeout(limit):
+                connection = await self.driver.connect(lane)
+        except DataFlowError:
+            raise
+        except TimeoutError as error:
+            raise ConnectionFailed(
+                f"{self.driver.description} did not answer within {limit} s", outcome="not done"
+            ) from error
+        except Exception as error:
+            raise (self.dialect.translate_error(error, ErrorSituation()) or error) from error
+        if not self._adapted:
+            self.dialect, self._adapted = self.dialect.adapt(connection.server), True
+        return connection
 
     def statistics(self) -> dict[str, PoolStatistics]:
         """The pools of the running loop by lane; of all loops together where none runs."""
-        result: dict[str, PoolStatistics] = {}
-        for pools in list(self._pools.values()):
-            for lane, pool in pools.lanes.items():
-                now, before = pool.statistics, result.get(lane.name)
-                if before is not None:
-                    now = PoolStatistics(
-                        before.used + now.used,
-                        before.idle + now.idle,
-                        before.waiting + now.waiting,
-                        before.max + now.max,
-                    )
-                result[lane.name] = now
-        return result
+        return {} if self._pools is None else self._pools.statistics()
 
     async def close(self) -> None:
         """Close every connection; borrowed ones are closed when they come back."""
         self._closed = True
-        self._current = None
-        for pools in list(self._pools.values()):
-            for pool in pools.lanes.values():
-                await pool.close()
-        self._pools.clear()
-        loop = asyncio.get_running_loop()
-        if closing := [task for task in self._closing if task.get_loop() is loop]:
-            await asyncio.wait(closing)
+        if self._pools is not None:
+            await self._pools.close()
         if self._driver is not None:
             await self._driver.close()

@@ -47,7 +47,7 @@ async def aggregate(engine: Engine, operation: Aggregate, values: Sequence[Any])
         return statement.decode(await engine.fetch(plan, statement.sql, statement.bind(values)))
     result: Row = {}
     # One transaction, so that every branch sees the same rows.
-    async with engine.transaction(read_only=True) as transaction:
+    async with engine.snapshot() as transaction:
         for name, statement in branches:
             rows = await transaction.fetch(statement.sql, statement.bind(values), plan.situation)
             result[name] = statement.decode(rows)

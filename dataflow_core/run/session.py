@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from attrs import define
@@ -29,7 +30,7 @@ class Session:
     """A connection in use by one operation or transaction.
 
     ``watch`` is the time limit and ``observer`` is told of every statement, if there is one.
-    ``pool`` is where the connection goes back to.
+    ``pool`` is where the connection goes back to; ``writing`` ends when it does.
     """
 
     connection: Connection
@@ -37,6 +38,7 @@ class Session:
     watch: Watch | None = None
     observer: StatementEvent | None = None
     pool: Pool | None = None
+    writing: AbstractContextManager[None] | None = None
 
     # Plain functions that give the coroutine of ``guarded``: one layer less for every statement.
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
-from dataflow_core.compile import RowWriter
-from dataflow_core.errors import MissingParameter
+from dataflow_core.compile import INSERTED, RowWriter
+from dataflow_core.errors import MissingParameter, UniqueViolation
 from dataflow_core.operations import Upsert
-from dataflow_core.run.bulk import flat, insert_chunk, write_chunks
+from dataflow_core.run.bulk import Written, insert_chunk, keys_of, write_chunks
 from dataflow_core.run.chunks import BulkCounts, BulkWrite, Chunk, Row, Rows, at_row
 from dataflow_core.run.engine import Engine
 from dataflow_core.run.explain import Explanation
+from dataflow_core.run.inserts import Parameters, by_key, flat, parameters_of, select
 from dataflow_core.run.plans import Plan
 from dataflow_core.run.reads import only_row
 from dataflow_core.run.transactions import Transaction
 from dataflow_core.schema import Field, Model
 
 __all__ = ["upsert_many", "upsert_one"]
+
+_ATTEMPTS: Final = 3
+"""How often a single upsert looks for its row; each time, another one may have been quicker."""
 
 
 async def upsert_many(
@@ -47,9 +51,10 @@ async def upsert_many(
             _check_given(model, chunk, match)
         plan = await _upsert_plan(engine, model, chunk.writer, match, updates, returning)
         for part in _without_repeats(chunk, match, last_wins=updates is None):
-            known = await _count_existing(transaction, plan, _match_keys(part, match))
-            await insert_chunk(transaction, plan, part, counts, count=False)
-            counts.inserted += len(part.rows) - known
+            written = await _write(transaction, plan, part, match)
+            counts.inserted += written.count
+            if write.returning_keys:
+                counts.keys += keys_of(model, written.rows)
         counts.updated = counts.processed + len(chunk.rows) - counts.inserted
 
     return await write_chunks(engine, model, rows, write, now, store, by_keys=updates is None)
@@ -79,13 +84,115 @@ async def upsert_one(
     writer = engine.writers(model).writer(row)
     chunk = Chunk(0, writer, [writer.write(row, now)])
     plan = await _upsert_plan(engine, model, writer, match, updates, model.fields)
-    statement = plan.compiled.rows
+    # Whoever comes second is refused its insert where a stored row is looked up before.
+    attempts = _ATTEMPTS if plan.compiled.only_inserts and not engine.current_transaction() else 1
+    while True:
+        attempts -= 1
+        try:
+            async with engine.transaction() as transaction:
+                written = await _write(transaction, plan, chunk, match, again=False)
+            return only_row(written.rows, model), written.count == 1
+        except UniqueViolation:
+            if not attempts:
+                raise
+
+
+async def _write(
+    transaction: Transaction | Explanation,
+    plan: Plan,
+    chunk: Chunk,
+    match: tuple[Field, ...],
+    *,
+    again: bool = True,
+) -> Written:
+    """Write rows of different keys: how many were inserted, and what came back of each."""
+    compiled = plan.compiled
+    if compiled.only_inserts:
+        return await _change_or_insert(transaction, plan, chunk, match, again=again)
+    if compiled.existing is None:
+        written = await insert_chunk(transaction, plan, chunk, count=False)
+        return Written(sum(row.pop(INSERTED) for row in written.rows), written.rows)
+    keys = [key for key in _match_keys(chunk, match) if key is not None]
+    known = await select(transaction, plan, compiled.existing, keys)
+    written = await insert_chunk(transaction, plan, chunk, count=False)
+    return Written(len(chunk.rows) - len(known), written.rows)
+
+
+async def _change_or_insert(
+    transaction: Transaction | Explanation,
+    plan: Plan,
+    chunk: Chunk,
+    match: tuple[Field, ...],
+    *,
+    again: bool,
+) -> Written:
+    """Insert the rows that are not stored, change the others: each by statements of its own.
+
+    ``again``: where another transaction stores a row between the look and the insert, look again.
+    """
+    keys = _match_keys(chunk, match)
+    known = await _stored(transaction, plan, keys)
+    while True:
+        new = [at for at, key in enumerate(keys) if key not in known]
+        part = Chunk(
+            chunk.start,
+            chunk.writer,
+            [chunk.rows[at] for at in new],
+            [chunk.index(at) for at in new],
+        )
+        savepoint = await transaction.savepoint() if again else None
+        try:
+            written = await insert_chunk(transaction, plan, part, count=False)
+        except UniqueViolation:
+            if savepoint is None:
+                raise
+            await transaction.roll_back_to(savepoint)
+            seen, known = known.keys(), await _stored(transaction, plan, keys)
+            if known.keys() == seen:
+                raise
+            continue
+        if savepoint is not None:
+            await transaction.release(savepoint)
+        break
+    if isinstance(transaction, Explanation):
+        await _change(transaction, plan, chunk, range(len(keys)))
+        return written
+    stored = [at for at, key in enumerate(keys) if key in known]
+    await _change(transaction, plan, chunk, stored)
+    if not written.rows and not _gives_rows(plan):
+        return Written(len(new))
+    after = await _stored(transaction, plan, [keys[at] for at in stored])
+    inserted = dict(zip(new, written.rows, strict=False))
+    rows = [inserted[at] if at in inserted else after[keys[at]] for at in range(len(keys))]
+    return Written(len(new), rows)
+
+
+def _gives_rows(plan: Plan) -> bool:
+    operation = plan.operation
+    return isinstance(operation, Upsert) and bool(operation.returning)
+
+
+async def _change(
+    transaction: Transaction | Explanation, plan: Plan, chunk: Chunk, positions: Sequence[int]
+) -> None:
+    """Change the stored rows."""
+    statement = plan.compiled.changes
+    if statement is None:
+        return
+    rows = parameters_of([chunk.rows[at] for at in positions], chunk.columns, statement.columns)
+    for at in range(0, len(rows), statement.most_rows):
+        part = rows[at : at + statement.most_rows]
+        await transaction.execute(statement.sql(len(part)), flat(part), plan.situation)
+
+
+async def _stored(
+    transaction: Transaction | Explanation, plan: Plan, keys: Sequence[Parameters | None]
+) -> dict[Parameters | None, dict[str, Any]]:
+    """The stored rows by the parameters of their ``match`` fields."""
+    statement = plan.compiled.existing
     assert statement is not None
-    assert statement.returning is not None
-    async with engine.transaction() as transaction:
-        known = await _count_existing(transaction, plan, _match_keys(chunk, match))
-        rows = await transaction.fetch(statement.sql(1), chunk.rows[0], plan.situation)
-    return only_row(statement.returning.decode(rows), model), not known
+    wanted = [key for key in keys if key is not None]
+    return dict(by_key(statement, await select(transaction, plan, statement, wanted)).items())
 
 
 async def _upsert_plan(
@@ -100,13 +207,16 @@ async def _upsert_plan(
     return await engine.plan(Upsert(model, writer.columns, match, changed, returning))
 
 
-def _match_keys(chunk: Chunk, match: tuple[Field, ...]) -> list[tuple[Any, ...]]:
-    """The stored values of the ``match`` fields of every row; a NULL equals no other."""
+def _match_keys(chunk: Chunk, match: tuple[Field, ...]) -> list[Parameters | None]:
+    """The parameters of the ``match`` fields of every row; ``None`` for one that is new.
+
+    A NULL equals no other.
+    """
     positions = _positions(chunk, match)
     if positions is None:
-        return []
+        return [None] * len(chunk.rows)
     keys = [tuple(row[at] for at in positions) for row in chunk.rows]
-    return [key for key in keys if None not in key]
+    return [None if None in key else key for key in keys]
 
 
 def _positions(chunk: Chunk, match: tuple[Field, ...]) -> list[int] | None:
@@ -164,17 +274,3 @@ def _updates(
             and not item.primary_key
         )
     return updates + tuple(item for item in model.fields if item.managed == "updated")
-
-
-async def _count_existing(
-    transaction: Transaction | Explanation, plan: Plan, keys: Sequence[tuple[Any, ...]]
-) -> int:
-    """How many of the keys are stored already."""
-    statement = plan.compiled.existing
-    assert statement is not None
-    known = 0
-    for at in range(0, len(keys), statement.most_rows):
-        part = keys[at : at + statement.most_rows]
-        rows = await transaction.fetch(statement.sql(len(part)), flat(part), plan.situation)
-        known += len(rows)
-    return known

@@ -16,12 +16,15 @@ from dataflow_core.operations import (
     Delete,
     DeleteMany,
     Find,
+    Operation,
     Update,
     UpdateMany,
     UpdateRows,
 )
 from dataflow_core.order import with_key
 from dataflow_core.run.engine import Engine
+from dataflow_core.run.explain import Explanation
+from dataflow_core.run.inserts import insert
 from dataflow_core.run.plans import Plan
 from dataflow_core.run.reads import only_row
 from dataflow_core.schema import Model
@@ -41,9 +44,11 @@ async def create(engine: Engine, model: Model, row: Mapping[str, Any], now: dt.d
     plan = await _create_plan(engine, model, writer)
     rows = plan.compiled.rows
     assert rows is not None
-    assert rows.returning is not None
-    stored = await engine.fetch(plan, rows.sql(1), parameters)
-    return only_row(rows.returning.decode(stored), model)
+    if rows.returning is not None:
+        stored = await engine.fetch(plan, rows.sql(1), parameters)
+        return only_row(rows.returning.decode(stored), model)
+    async with engine.transaction() as transaction:
+        return only_row(await insert(transaction, plan, [parameters]), model)
 
 
 async def _create_plan(engine: Engine, model: Model, writer: RowWriter) -> Plan:
@@ -74,6 +79,8 @@ async def _change_one(
 ) -> Row | None:
     plan = await engine.plan(operation)
     statement = plan.statement
+    if not statement.columns:
+        return await _change_found(engine, plan, values)
     if operation.unique:
         rows = await engine.fetch(plan, statement.sql, statement.bind(values))
     else:
@@ -82,6 +89,49 @@ async def _change_one(
             if len(rows) > 1:
                 raise _several(operation)
     return statement.decode(rows)[0] if rows else None
+
+
+async def _change_found(engine: Engine, plan: Plan, values: Sequence[Any]) -> Row | None:
+    """Change one row where the statement that does it gives nothing back."""
+    compiled, statement, situation = plan.compiled, plan.statement, plan.situation
+    before: Row | None = None
+    async with engine.transaction() as transaction:
+        if compiled.found is not None:
+            found = await transaction.fetch(
+                compiled.found.sql, compiled.found.bind(values), situation
+            )
+            if len(found) > 1:
+                raise _several(plan.operation)
+            before = next(iter(compiled.found.decode(found)), None)
+            if isinstance(transaction, Explanation):
+                await _explain_change(transaction, plan, values)
+            if before is None:
+                return None
+            values = [*values, *(before[name] for name in plan.model.key_names)]
+        matched = await transaction.execute(statement.sql, statement.bind(values), situation)
+        if compiled.stored is None:
+            return before
+        if not matched and not isinstance(transaction, Explanation):
+            return None
+        stored = await transaction.fetch(
+            compiled.stored.sql, compiled.stored.bind(values), situation
+        )
+        return next(iter(compiled.stored.decode(stored)), None)
+
+
+async def _explain_change(transaction: Explanation, plan: Plan, values: Sequence[Any]) -> None:
+    """Write down what would follow if a row had been found; its key is not known."""
+    for statement in (plan.compiled.statement, plan.compiled.stored):
+        if statement is not None:
+            parameters = [
+                None
+                if item.index < 0
+                else values[item.index]
+                if item.encode is None
+                else item.encode(values[item.index])
+                for item in statement.parameters
+            ]
+            await transaction.fetch(statement.sql, parameters, plan.situation)
 
 
 async def update_many(engine: Engine, operation: UpdateMany, values: Sequence[Any]) -> int:
@@ -111,7 +161,7 @@ async def _rewrite(
     The same on every database by construction, since it is the definition of the operators itself.
     """
     model = operation.model
-    find = Find(model, model.fields, operation.filter, order=with_key((), model))
+    find = Find(model, model.fields, operation.filter, order=with_key((), model), lock=True)
     values = list(values)
     if most is not None:
         find = evolve(find, limit=Slot(len(values), Integer()))
@@ -141,7 +191,7 @@ async def _rewrite(
     return result
 
 
-def _several(operation: Update | Delete | UpdateMany) -> MultipleRecordsMatched:
+def _several(operation: Operation) -> MultipleRecordsMatched:
     name = operation.model.name
     return MultipleRecordsMatched(
         f"{name}: more than one row matches the filter, and nothing was changed;"

@@ -11,20 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataflow_core.environment import ENVIRONMENT, environment_reference
 from dataflow_core.errors import InvalidOption
 from dataflow_core.limits import LIMITS
-from dataflow_core.settings import (
-    ENVIRONMENT,
-    SETTING_NAMES,
-    Settings,
-    environment_reference,
-)
+from dataflow_core.settings import SETTING_NAMES, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 URL = "scheme://user:hunter2@host/db"
 SECRETS = ("database_url", "read_replica", "registry_url", "migration_url", "cache_url", "password")
 COMMAND = (
-    'python -c "from dataflow_core.settings import environment_reference as page; '
+    'python -c "from dataflow_core.environment import environment_reference as page; '
     "print(page(), end='')\" > docs/reference/environment.md"
 )
 
@@ -44,6 +40,7 @@ def test_defaults() -> None:
         "existing_schema_mode": False,
         "read_replica": None,
         "replica_sticky_seconds": 5,
+        "replica_wait": False,
         "pool_size": 10,
         "max_overflow": 10,
         "pool_recycle": 3600,

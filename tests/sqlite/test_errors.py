@@ -59,7 +59,7 @@ WRITING = ErrorSituation(model=THING, writing=True)
 async def things(writer: SQLiteConnection) -> SQLiteConnection:
     """A connection, and a table with one row."""
     to_parent = ForeignKey(("parent_id",), Reference("things", ("id",)))
-    for statement in SQLiteDDLCompiler(PositiveOnly()).compile(CreateTable(THING, (to_parent,))):
+    for statement in SQLiteDDLCompiler(PositiveOnly({})).compile(CreateTable(THING, (to_parent,))):
         await writer.fetch(statement, ())
     await writer.fetch("INSERT INTO things (name, a, b) VALUES (?, 1, 2)", (SECRET,))
     return writer

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from dataflow_core.dialect import json_condition
 from dataflow_core.filters import Compare, IsNull, JsonPath, Slot
 from dataflow_core.schema import Field
 from dataflow_core.types import Decimal, Json
-from dataflow_sqlite.aggregates import register_aggregates
-from dataflow_sqlite.documents import render
-from dataflow_sqlite.functions import FUNCTIONS, register_functions
-from dataflow_sqlite.results import FunctionErrors, ResultOutOfRange
+from dataflow_sqlite.functions.aggregates import register_aggregates
+from dataflow_sqlite.functions.results import FunctionErrors, ResultOutOfRange
+from dataflow_sqlite.functions.scalars import FUNCTIONS, register_functions
 from dataflow_sqlite.types import codec
 
 
@@ -231,10 +231,10 @@ def test_text_functions(database: Database) -> None:
 def test_conditions_on_json_see_null(database: Database) -> None:
     """A condition on a place inside JSON takes a column that is NULL for an absent document."""
     place = JsonPath(Field("d", Json(), "d"), ("a",))
-    absent = render(IsNull(place))
+    absent = json_condition(IsNull(place))
     assert database.call("dataflow_json_matches", None, absent) == 1
     assert database.call("dataflow_json_matches", '{"a":1}', absent) == 0
-    greater = render(Compare(place, "gt", Slot(0, Json())))
+    greater = json_condition(Compare(place, "gt", Slot(0, Json())))
     assert database.call("dataflow_json_matches", '{"a":[1,3]}', greater, "2") == 1
 
 

@@ -14,6 +14,7 @@ OWN_FOLDERS = ("dataflow_*", "plugins", "tests", "examples", "benchmarks", "scri
 
 # A module of the core imports from its own layer and from lower ones.
 LAYERS = {
+    "environment": 0,
     "errors": 0,
     "features": 0,
     "limits": 0,
@@ -31,6 +32,7 @@ LAYERS = {
     "operations": 3,
     "compile": 4,
     "contract": 5,
+    "dialect": 5,
     "run": 6,
     "evolve": 7,
     "nodes": 8,
@@ -51,6 +53,7 @@ PUBLIC_MODULES = {
     "dataflow_core.compile",
     "dataflow_core.conformance",
     "dataflow_core.contract",
+    "dataflow_core.dialect",
     "dataflow_core.errors",
     "dataflow_core.features",
     "dataflow_core.filters",

@@ -83,7 +83,9 @@ def test_upsert() -> None:
     )
     compiled = TOY.compile(Upsert(ITEM, (ID, NAME), (ID, NAME), ()))
     assert compiled.rows is not None and compiled.existing is not None
-    assert compiled.rows.sql(1).endswith(' ON CONFLICT ("id", "name") DO NOTHING')
+    assert compiled.rows.sql(1).endswith(
+        ' ON CONFLICT ("id", "name") DO UPDATE SET "id" = excluded."id"'
+    )
     assert compiled.existing.sql(2) == (
         'SELECT "id", "name" FROM "items" WHERE ("id", "name") IN (VALUES ($1, $2), ($3, $4))'
     )
@@ -93,8 +95,11 @@ def test_update_and_delete_touch_at_most_two_rows() -> None:
     """Of a filter that fixes no unique key at most two rows: enough to refuse more than one."""
     update = parse_update({"name": "x"}, ITEM, Bindings(), now=NOW)
     changes = tuple(update.assignments)
-    narrowed = ' WHERE "id" IN (SELECT "id" FROM "items" WHERE "size" = $1 LIMIT 2)'
-    assert f'UPDATE "items" SET "name" = $1{narrowed} RETURNING {ALL}' == (
+    narrowed = (
+        ' WHERE "id" IN (SELECT "id" FROM "items" WHERE "size" = $1 LIMIT 2) AND "size" = $1'
+    )
+    second = narrowed.replace("$1", "$2")
+    assert f'UPDATE "items" SET "name" = $1{second} RETURNING {ALL}' == (
         statement(Update(ITEM, FITS, changes)).sql
     )
     assert f'DELETE FROM "items"{narrowed} RETURNING {ALL}' == statement(Delete(ITEM, FITS)).sql
@@ -104,7 +109,7 @@ def test_update_and_delete_touch_at_most_two_rows() -> None:
     assert statement(DeleteMany(ITEM, predicate({})[0])).sql == 'DELETE FROM "items"'
     assert (
         statement(UpdateMany(ITEM, FITS, changes)).sql
-    ) == 'UPDATE "items" SET "name" = $1 WHERE "size" = $1'
+    ) == 'UPDATE "items" SET "name" = $1 WHERE "size" = $2'
     assert (
         rows(UpdateRows(ITEM, (ID,), (NAME,)), 1)
     ) == 'UPDATE "items" SET "name" = $1 WHERE "id" = $2'

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
-from dataflow_core.errors import PatternRefused
-from dataflow_core.filters import exponential, fold, render_regex
+from dataflow_core.dialect import refuse_exponential
+from dataflow_core.filters import fold, render_regex
 
-__all__ = ["check_pattern", "compile_pattern", "refuse_exponential"]
+__all__ = ["check_pattern", "compile_pattern"]
 
 Match = Callable[[str], bool]
 
@@ -40,17 +40,9 @@ def compile_pattern(pattern: str, ignore_case: bool) -> Match:
 
 def check_pattern(pattern: str) -> str:
     """Return the pattern if the engine at hand can take it; ``PatternRefused`` otherwise."""
-    return pattern if _re2 is not None else refuse_exponential(pattern)
-
-
-def refuse_exponential(pattern: str) -> str:
-    """Return the pattern if an engine that backtracks can take it; ``PatternRefused`` otherwise."""
-    if exponential(pattern):
-        raise PatternRefused(
-            "the pattern repeats what can match in more than one way, so that Python's engine"
-            " could take exponential time; rewrite it, or install google-re2, which takes it"
-        )
-    return pattern
+    if _re2 is not None:
+        return pattern
+    return refuse_exponential(pattern, "rewrite it, or install google-re2, which takes it")
 
 
 def _with_re(pattern: str, ignore_case: bool) -> Match:

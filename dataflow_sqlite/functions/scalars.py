@@ -12,11 +12,11 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any, Final
 
+from dataflow_core.dialect import json_matches
 from dataflow_core.filters import fold, like_matches, upper
-from dataflow_sqlite.decimals import DECIMAL_FUNCTIONS
-from dataflow_sqlite.documents import json_matches
-from dataflow_sqlite.regex import compile_pattern
-from dataflow_sqlite.results import FunctionErrors, in_float, in_int64
+from dataflow_sqlite.functions.decimals import DECIMAL_FUNCTIONS
+from dataflow_sqlite.functions.regex import compile_pattern
+from dataflow_sqlite.functions.results import FunctionErrors, in_float, in_int64
 
 __all__ = ["FUNCTIONS", "NULL_FUNCTIONS", "register_functions"]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from dataflow_sqlite.results import ResultOutOfRange, in_float
-from dataflow_sqlite.types import scaled_from_stored, stored_from_scaled
+from dataflow_core.dialect import decimal_from_scaled, decimal_to_scaled
+from dataflow_sqlite.functions.results import ResultOutOfRange, in_float
 
 __all__ = ["DECIMAL_FUNCTIONS", "rescaled", "stored"]
 
@@ -34,19 +34,19 @@ def stored(number: int, scale: int, to_precision: int, to_scale: int) -> Stored:
     number = rescaled(number, scale, to_scale)
     if abs(number) >= 10**to_precision:
         raise ResultOutOfRange(f"the result exceeds a Decimal of {to_precision} digits")
-    return stored_from_scaled(number, to_precision)
+    return decimal_from_scaled(number, to_precision)
 
 
 def _recode(value: Stored, precision: int, scale: int, to_precision: int, to_scale: int) -> Stored:
-    return stored(scaled_from_stored(value, precision), scale, to_precision, to_scale)
+    return stored(decimal_to_scaled(value, precision), scale, to_precision, to_scale)
 
 
 def _aligned(
     a: Stored, a_precision: int, a_scale: int, b: Stored, b_precision: int, b_scale: int
 ) -> tuple[int, int, int]:
     scale = max(a_scale, b_scale)
-    left = rescaled(scaled_from_stored(a, a_precision), a_scale, scale)
-    right = rescaled(scaled_from_stored(b, b_precision), b_scale, scale)
+    left = rescaled(decimal_to_scaled(a, a_precision), a_scale, scale)
+    right = rescaled(decimal_to_scaled(b, b_precision), b_scale, scale)
     return left, right, scale
 
 
@@ -61,7 +61,7 @@ def _subtract(a: Stored, ap: int, az: int, b: Stored, bp: int, bz: int, rp: int,
 
 
 def _multiply(a: Stored, ap: int, az: int, b: Stored, bp: int, bz: int, rp: int, rz: int) -> Stored:
-    return stored(scaled_from_stored(a, ap) * scaled_from_stored(b, bp), az + bz, rp, rz)
+    return stored(decimal_to_scaled(a, ap) * decimal_to_scaled(b, bp), az + bz, rp, rz)
 
 
 def _mod(
@@ -80,20 +80,20 @@ def _compare(a: Stored, ap: int, az: int, b: Stored, bp: int, bz: int) -> int:
 
 
 def _absolute(value: Stored, precision: int, scale: int, rp: int, rz: int) -> Stored:
-    return stored(abs(scaled_from_stored(value, precision)), scale, rp, rz)
+    return stored(abs(decimal_to_scaled(value, precision)), scale, rp, rz)
 
 
 def _ceil(value: Stored, precision: int, scale: int, rp: int, rz: int) -> Stored:
-    return stored(-(-scaled_from_stored(value, precision) // 10**scale), 0, rp, rz)
+    return stored(-(-decimal_to_scaled(value, precision) // 10**scale), 0, rp, rz)
 
 
 def _floor(value: Stored, precision: int, scale: int, rp: int, rz: int) -> Stored:
-    return stored(scaled_from_stored(value, precision) // 10**scale, 0, rp, rz)
+    return stored(decimal_to_scaled(value, precision) // 10**scale, 0, rp, rz)
 
 
 def _to_float(value: Stored, precision: int, scale: int) -> float:
     # The division of two ints is rounded once, so this is the float nearest to the Decimal.
-    return in_float(scaled_from_stored(value, precision) / 10**scale)
+    return in_float(decimal_to_scaled(value, precision) / 10**scale)
 
 
 def _from_int(value: int, precision: int, scale: int) -> Stored:

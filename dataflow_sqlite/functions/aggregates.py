@@ -12,9 +12,9 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any, Final
 
-from dataflow_sqlite.decimals import stored
-from dataflow_sqlite.results import FunctionErrors, ResultOutOfRange, in_float, in_int64
-from dataflow_sqlite.types import scaled_from_stored
+from dataflow_core.dialect import decimal_to_scaled
+from dataflow_sqlite.functions.decimals import stored
+from dataflow_sqlite.functions.results import FunctionErrors, ResultOutOfRange, in_float, in_int64
 
 __all__ = ["AGGREGATES", "register_aggregates"]
 
@@ -45,7 +45,7 @@ class _DecimalSum:
     def step(self, value: int | str | None, precision: int, scale: int) -> None:
         self.scale = scale
         if value is not None:
-            self.total += scaled_from_stored(value, precision)
+            self.total += decimal_to_scaled(value, precision)
 
     def finalize(self) -> int | str:
         return stored(self.total, self.scale, _SUM_PRECISION, self.scale)
