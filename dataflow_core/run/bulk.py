@@ -233,9 +233,12 @@ async def insert_chunk(
     statement = plan.compiled.rows
     assert statement is not None
     written = Written()
-    for at in range(0, len(chunk.rows), statement.most_rows):
-        part = chunk.rows[at : at + statement.most_rows]
+    at, end = 0, 0
+    while end < len(chunk.rows):
         mark = await transaction.mark()
+        # Where nothing can be tried again, only a row on its own tells which one is wrong.
+        at, end = end, end + (statement.most_rows if transaction.recovers else 1)
+        part = chunk.rows[at:end]
         try:
             if statement.returning is not None or reads_back(plan):
                 rows = await insert(transaction, plan, part)

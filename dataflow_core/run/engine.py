@@ -163,6 +163,20 @@ class Engine:
         """``async with``: a transaction, or a savepoint within the one in force."""
         return TransactionScope(self, isolation, read_only)
 
+    @asynccontextmanager
+    async def together(self) -> AsyncIterator[Transaction | Explanation]:
+        """A transaction for the statements of one operation: that in force, or one of its own.
+
+        Unlike ``transaction`` without a savepoint: what fails inside fails the transaction in
+        force, as it does where one statement does it all.
+        """
+        transaction = current_transaction(self)
+        if transaction is not None:
+            yield transaction
+            return
+        async with self.transaction() as alone:
+            yield alone
+
     def snapshot(self) -> TransactionScope:
         """``async with``: reads that see one state; within a transaction, that of its isolation."""
         alone = current_transaction(self) is None

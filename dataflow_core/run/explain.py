@@ -31,6 +31,7 @@ class Explanation:
 
     statements: list[ExplainedStatement] = field(factory=list)
     made_tables: list[Model] = field(factory=list)
+    recovers: bool = True
 
     async def fetch(self, sql: str, parameters: Sequence[Any], situation: ErrorSituation) -> Rows:
         """Write a statement down; no rows."""

@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attrs import define, field
 
 from dataflow_core.contract import Dialect, ErrorSituation, Isolation
-from dataflow_core.errors import ConflictingParameters, DataFlowError, TransactionFailed
+from dataflow_core.errors import (
+    ConflictingParameters,
+    DataFlowError,
+    TransactionFailed,
+    UnsupportedFeature,
+)
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.session import Rows, Session
 from dataflow_core.run.sync_bridge import sync_bridge
@@ -62,6 +67,7 @@ class Transaction:
     failed: BaseException | None = None
     over: bool = False
     made_tables: list[Model] = field(factory=list)
+    recovers: bool = True
     _savepoints: int = 0
     _lock: asyncio.Lock = field(factory=asyncio.Lock)
 
@@ -108,11 +114,25 @@ class Transaction:
                 raise
 
     async def mark(self) -> str | None:
-        """Where ``undo`` goes back to if the next statement violates a constraint."""
-        return None if self.session.connection.survives_errors else await self.savepoint()
+        """Where ``undo`` goes back to if the next statement violates a constraint.
+
+        Without savepoints there may be no way back; ``recovers`` then is False.
+        """
+        if self.session.connection.survives_errors or not self.recovers:
+            return None
+        try:
+            return await self.savepoint()
+        except UnsupportedFeature:
+            self.recovers = False
+            return None
 
     async def undo(self, mark: str | None) -> None:
-        """Go on as if the statement that violated a constraint had not been sent."""
+        """Go on as if the statement that violated a constraint had not been sent.
+
+        Where that cannot be, the transaction stays failed.
+        """
+        if not self.recovers:
+            return
         if mark is None:
             self.failed = None
         else:

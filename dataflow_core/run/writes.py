@@ -27,6 +27,7 @@ from dataflow_core.run.explain import Explanation
 from dataflow_core.run.inserts import insert
 from dataflow_core.run.plans import Plan
 from dataflow_core.run.reads import only_row
+from dataflow_core.run.transactions import Transaction
 from dataflow_core.schema import Model
 from dataflow_core.types import Integer
 from dataflow_core.updates.ast import Assignment, JsonChange
@@ -47,7 +48,7 @@ async def create(engine: Engine, model: Model, row: Mapping[str, Any], now: dt.d
     if rows.returning is not None:
         stored = await engine.fetch(plan, rows.sql(1), parameters)
         return only_row(rows.returning.decode(stored), model)
-    async with engine.transaction() as transaction:
+    async with engine.together() as transaction:
         return only_row(await insert(transaction, plan, [parameters]), model)
 
 
@@ -80,7 +81,8 @@ async def _change_one(
     plan = await engine.plan(operation)
     statement = plan.statement
     if not statement.columns:
-        return await _change_found(engine, plan, values)
+        async with engine.together() if operation.unique else engine.transaction() as transaction:
+            return await _change_found(transaction, plan, values)
     if operation.unique:
         rows = await engine.fetch(plan, statement.sql, statement.bind(values))
     else:
@@ -91,32 +93,29 @@ async def _change_one(
     return statement.decode(rows)[0] if rows else None
 
 
-async def _change_found(engine: Engine, plan: Plan, values: Sequence[Any]) -> Row | None:
+async def _change_found(
+    transaction: Transaction | Explanation, plan: Plan, values: Sequence[Any]
+) -> Row | None:
     """Change one row where the statement that does it gives nothing back."""
     compiled, statement, situation = plan.compiled, plan.statement, plan.situation
     before: Row | None = None
-    async with engine.transaction() as transaction:
-        if compiled.found is not None:
-            found = await transaction.fetch(
-                compiled.found.sql, compiled.found.bind(values), situation
-            )
-            if len(found) > 1:
-                raise _several(plan.operation)
-            before = next(iter(compiled.found.decode(found)), None)
-            if isinstance(transaction, Explanation):
-                await _explain_change(transaction, plan, values)
-            if before is None:
-                return None
-            values = [*values, *(before[name] for name in plan.model.key_names)]
-        matched = await transaction.execute(statement.sql, statement.bind(values), situation)
-        if compiled.stored is None:
-            return before
-        if not matched and not isinstance(transaction, Explanation):
+    if compiled.found is not None:
+        found = await transaction.fetch(compiled.found.sql, compiled.found.bind(values), situation)
+        if len(found) > 1:
+            raise _several(plan.operation)
+        before = next(iter(compiled.found.decode(found)), None)
+        if isinstance(transaction, Explanation):
+            await _explain_change(transaction, plan, values)
+        if before is None:
             return None
-        stored = await transaction.fetch(
-            compiled.stored.sql, compiled.stored.bind(values), situation
-        )
-        return next(iter(compiled.stored.decode(stored)), None)
+        values = [*values, *(before[name] for name in plan.model.key_names)]
+    matched = await transaction.execute(statement.sql, statement.bind(values), situation)
+    if compiled.stored is None:
+        return before
+    if not matched and not isinstance(transaction, Explanation):
+        return None
+    stored = await transaction.fetch(compiled.stored.sql, compiled.stored.bind(values), situation)
+    return next(iter(compiled.stored.decode(stored)), None)
 
 
 async def _explain_change(transaction: Explanation, plan: Plan, values: Sequence[Any]) -> None:
