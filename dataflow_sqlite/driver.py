@@ -15,7 +15,7 @@ from dataflow_core.contract import Connection, Isolation, Lane, Server
 from dataflow_core.errors import ConnectionFailed
 from dataflow_sqlite.functions.results import FunctionErrors
 from dataflow_sqlite.location import Location
-from dataflow_sqlite.opening import Opening, settings_script
+from dataflow_sqlite.opening import Opening, cleaning_script
 
 __all__ = ["SQLiteConnection", "SQLiteDriver"]
 
@@ -24,6 +24,13 @@ _FIRST_PAUSE: Final = 0.001
 _LONGEST_PAUSE: Final = 0.05
 _INTERRUPT_EVERY: Final = 0.01
 _CANCEL_LIMIT: Final = 10.0
+# Triggers first, tables last: each is dropped before what it needs.
+_LEFT: Final = (
+    "SELECT type, name FROM (SELECT type, name FROM temp.sqlite_master"
+    " WHERE type IN ('trigger', 'view', 'table') AND name NOT LIKE 'sqlite|_%' ESCAPE '|'"
+    " ORDER BY type = 'table', type = 'view') UNION ALL"
+    " SELECT 'database', name FROM pragma_database_list WHERE name NOT IN ('main', 'temp')"
+)
 
 
 def _is_busy(error: sqlite3.Error) -> bool:
@@ -203,11 +210,18 @@ class SQLiteConnection:
         while not idle.done() and loop.time() < deadline:
             # Again and again: a statement still in the queue would not notice an earlier one. One
             # that comes too late hits nothing: SQLite forgets it when the next statement starts.
-            await self._driver.interrupt()
+            try:
+                await self._driver.interrupt()
+            except (sqlite3.Error, ValueError):
+                break  # closed meanwhile, with the whole instance
             await asyncio.wait({idle}, timeout=_INTERRUPT_EVERY)
+        await asyncio.wait({idle}, timeout=_INTERRUPT_EVERY)
         if not idle.done():
             return
-        idle.result()
+        failure = idle.exception()
+        if failure is not None:
+            _LOG.debug("cancelling on %s: %s", self._opening.location, failure)
+            return
         self._errors.take()
         self._usable = True
 
@@ -224,8 +238,9 @@ class SQLiteConnection:
         if not self._in_memory:
             self._usable = False
             return
-        # A database in memory is gone with its connection, so its settings are made again.
-        await self._driver.executescript(settings_script(self._opening.location, read_only=False))
+        # A database in memory is gone with its connection, so its state is made again.
+        left = [(str(kind), str(name)) for kind, name in await self.fetch(_LEFT, ())]
+        await self._driver.executescript(cleaning_script(self._opening.location, left))
         self._opening.state_changed = False
 
     async def ping(self) -> None:

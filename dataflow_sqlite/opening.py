@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
+from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
 from dataflow_core.contract import Server
@@ -14,7 +15,7 @@ from dataflow_sqlite.functions.results import FunctionErrors
 from dataflow_sqlite.functions.scalars import register_functions
 from dataflow_sqlite.location import Location
 
-__all__ = ["Opening", "settings_script"]
+__all__ = ["Opening", "cleaning_script", "settings_script"]
 
 _LOG = logging.getLogger("dataflow.sqlite")
 _STATEMENTS: Final = 512
@@ -69,6 +70,35 @@ def settings_script(location: Location, *, read_only: bool) -> str:
     if location.cache_size_mb is not None:
         settings["cache_size"] = -location.cache_size_mb * _KIBIBYTES_PER_MEGABYTE
     return "".join(f"PRAGMA {name} = {value};" for name, value in settings.items())
+
+
+_DEFAULTS: Final = {
+    "ignore_check_constraints": "OFF",
+    "defer_foreign_keys": "OFF",
+    "recursive_triggers": "OFF",
+    "reverse_unordered_selects": "OFF",
+    "legacy_alter_table": "OFF",
+    "read_uncommitted": "OFF",
+}
+"""What the user's own SQL may have switched on, and changes what a statement does."""
+
+
+def cleaning_script(location: Location, left: Iterable[tuple[str, str]]) -> str:
+    """What makes a connection as it was, where it cannot be opened anew.
+
+    ``left`` are temporary objects and attached databases: what kind of thing, and its name.
+    """
+    undone = [
+        f"DETACH {_quoted(name)};" if kind == "database" else f"DROP {kind} temp.{_quoted(name)};"
+        for kind, name in left
+    ]
+    defaults = [f"PRAGMA {name} = {value};" for name, value in _DEFAULTS.items()]
+    return "".join((*undone, *defaults, settings_script(location, read_only=False)))
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'
 
 
 class Opening:

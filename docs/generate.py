@@ -23,7 +23,9 @@ if __name__ == "__main__":
 from dataflow_core.aggregate.parse import STAGES  # noqa: E402 - run as a program, too
 from dataflow_core.aggregate.parse_group import ACCUMULATORS  # noqa: E402
 from dataflow_core.app.dataflow import _UNAVAILABLE as UNAVAILABLE  # noqa: E402
-from dataflow_core.contract import hookspecs  # noqa: E402
+from dataflow_core.conformance.parity import parity_tables  # noqa: E402
+from dataflow_core.conformance.saved_report import read_report  # noqa: E402
+from dataflow_core.contract import DialectSpec, hookspecs  # noqa: E402
 from dataflow_core.expressions.functions import FUNCTIONS, TRUNCATION_UNITS  # noqa: E402
 from dataflow_core.features import FEATURES  # noqa: E402
 from dataflow_core.filters.leaves import LEAVES, ONLY_WITH  # noqa: E402
@@ -36,8 +38,12 @@ from dataflow_core.schema.declare import CORE_OPTIONS, field  # noqa: E402
 from dataflow_core.schema.naming import PLURALS  # noqa: E402
 from dataflow_core.settings import Settings  # noqa: E402
 from dataflow_core.updates.parse import OPERATORS  # noqa: E402
-from dataflow_sqlite.dialect import load as load_sqlite  # noqa: E402
-from dataflow_sqlite.plugin import dataflow_dialect  # noqa: E402
+from dataflow_mysql.plugin import dataflow_dialect as mysql  # noqa: E402
+from dataflow_postgres.plugin import dataflow_dialect as postgres  # noqa: E402
+from dataflow_sqlite.plugin import dataflow_dialect as sqlite  # noqa: E402
+
+PARITY = DOCS / "reference" / "parity"
+"""Summaries of runs of the conformance suite, a file for each database."""
 
 DESCRIPTIONS: dict[str, dict[str, Any]] = tomllib.loads(
     (DOCS / "descriptions.toml").read_text(encoding="utf-8")
@@ -191,22 +197,32 @@ def hooks() -> str:
 
 
 def features() -> str:
-    """The features with their tier, and how SQLite declares each."""
-    declared = load_sqlite().features
+    """The features with their tier, and how each dialect declares them."""
+    dialects = {"PostgreSQL": postgres, "MySQL, MariaDB": mysql, "SQLite": sqlite}
+    declared = [declare().load().features for declare in dialects.values()]
     rows = []
     for feature in FEATURES.values():
-        level = declared[feature.id]
-        said = level.level.replace("_", " ") + (f": {level.reason}" if level.reason else "")
-        rows.append([code(feature.id), feature.tier, feature.description, said])
-    return table(("feature", "tier", "what it is", "SQLite"), rows)
+        said = [levels[feature.id] for levels in declared]
+        rows.append(
+            [code(feature.id), feature.tier, feature.description]
+            + [
+                level.level.replace("_", " ") + (f": {level.reason}" if level.reason else "")
+                for level in said
+            ]
+        )
+    return table(("feature", "tier", "what it is", *dialects), rows)
 
 
-def sqlite_options() -> str:
-    """The options of the SQLite dialect."""
-    options = dataflow_dialect().options
+def parity() -> str:
+    """The databases beside each other, from what was measured on each."""
+    return parity_tables([read_report(path) for path in sorted(PARITY.glob("*.json"))])
+
+
+def dialect_options(declare: Callable[[], DialectSpec]) -> str:
+    """The options of a dialect."""
     return table(
         ("option", "type", "meaning"),
-        ([code(o.name), code(_type_name(o.kind)), o.description] for o in options),
+        ([code(o.name), code(_type_name(o.kind)), o.description] for o in declare().options),
     )
 
 
@@ -233,9 +249,12 @@ GENERATED: dict[str, Callable[[], str]] = {
     "plurals": plural_rules,
     "hooks": hooks,
     "features": features,
+    "parity": parity,
     "limits": lambda: attributes_of(Limits, ("limit", "default", "meaning")),
     "settings": lambda: attributes_of(Settings, ("argument", "default", "meaning")),
-    "sqlite options": sqlite_options,
+    "postgres options": lambda: dialect_options(postgres),
+    "mysql options": lambda: dialect_options(mysql),
+    "sqlite options": lambda: dialect_options(sqlite),
 }
 """What can stand between two markers, by the name in the marker."""
 

@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import databases
+
 DEFAULT_SEED = 20130101
+ROOT = Path(__file__).resolve().parents[1]
 
 # A slice draws the same examples on every run; the long bars draw new ones and print what failed.
 settings.register_profile(
@@ -39,11 +42,6 @@ def bars_are_full() -> bool:
 settings.load_profile("full" if bars_are_full() else "slice")
 
 
-def databases() -> dict[str, str]:
-    """The databases of this run with their versions."""
-    return {"SQLite": sqlite3.sqlite_version}
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this repository."""
     group = parser.getgroup("dataflow")
@@ -59,6 +57,42 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="write the two numbers 'passed failed' to this file",
     )
+    group.addoption(
+        "--matrix-file",
+        type=Path,
+        default=None,
+        help="write the table of databases to this file",
+    )
+    group.addoption(
+        "--database",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="run only tests of this database, and those of none; can be repeated",
+    )
+    group.addoption(
+        "--allow-missing",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="leave the tests of this database out if there is no server; can be repeated",
+    )
+    group.addoption(
+        "--docker",
+        action="store_true",
+        help="take servers from containers (as DATAFLOW_TEST_DOCKER=1 does)",
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin to keep the books of the databases."""
+    # Fetched servers are kept in the checkout, where `git clean` and a reader find them.
+    os.environ.setdefault("DATAFLOW_TEST_CACHE", str(ROOT / ".cache" / "servers"))
+    if config.getoption("--docker"):
+        os.environ["DATAFLOW_TEST_DOCKER"] = "1"
+    config.pluginmanager.register(databases, "database fixtures")
+    config.pluginmanager.register(databases.Databases(config), "databases")
 
 
 @pytest.fixture
@@ -86,10 +120,9 @@ def pytest_runtest_makereport(
 
 
 def run_description() -> str:
-    """The interpreter and the databases in one line."""
-    names = ", ".join(f"{name} {version}" for name, version in databases().items())
+    """The interpreter and its SQLite in one line."""
     python = f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})"
-    return f"{python}, {names}"
+    return f"{python}, SQLite {sqlite3.sqlite_version}"
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -101,7 +134,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Say after the run what it ran on, with the counts."""
+    """Say after the run what it ran on, with the counts; last the databases one by one."""
     count = {word: len(reports) for word, reports in terminalreporter.stats.items()}
     passed = count.get("passed", 0) + count.get("xfailed", 0)
     failed = count.get("failed", 0) + count.get("error", 0)
@@ -109,6 +142,12 @@ def pytest_terminal_summary(
     terminalreporter.write_line(
         f"{run_description()}: {passed} passed, {failed} failed, {not_run} not run"
     )
+    matrix = databases.of(config).matrix(terminalreporter.stats)
+    for line in matrix:
+        terminalreporter.write_line(line)
+    if config.getoption("--matrix-file") is not None:
+        text = "".join(f"{line}\n" for line in matrix)
+        config.getoption("--matrix-file").write_text(text, encoding="utf-8")
     summary_file = config.getoption("--summary-file")
     if summary_file is not None:
         summary_file.write_text(f"{passed} {failed}\n", encoding="utf-8")

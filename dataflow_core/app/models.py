@@ -100,6 +100,26 @@ class Registry:
                     f"the model {model.name} has the {what} of another model of this instance",
                     model=model.name,
                 )
+        self._refuse_duplicate_indexes(model)
+
+    def _refuse_duplicate_indexes(self, model: Model) -> None:
+        """Many databases have one namespace for all indexes: the second one would not be made."""
+        taken = {
+            index.name.casefold(): other.name
+            for other in self.models_of(model.database)
+            for index in other.indexes
+            if index.name is not None
+        }
+        for index in model.indexes:
+            if index.name is None:
+                continue
+            owner = taken.get(index.name.casefold())
+            if owner is not None:
+                raise InvalidModel(
+                    f"{model.name}: {owner} has an index called {quoted(index.name)} already",
+                    model=model.name,
+                )
+            taken[index.name.casefold()] = model.name
 
     def add_function(self, name: Any, function: Callable[..., Any]) -> NodeType:
         """Register a user's function as a node."""

@@ -106,6 +106,10 @@ class BaseCompiler:
         parts = [f"LIMIT {limit}"] if limit is not None else []
         return [*parts, f"OFFSET {offset}"] if offset is not None else parts
 
+    def group_item(self, sql: str, position: int) -> str:
+        """An item of GROUP BY: the key, or its position, from 1, in the list of the SELECT."""
+        return sql
+
     def random(self) -> str:
         """An expression that is different for every row."""
         return "RANDOM()"

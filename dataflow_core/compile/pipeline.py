@@ -172,7 +172,11 @@ def _group(select: Select, stage: Group) -> Select:
     if not stage.accumulators:
         # HAVING without any aggregate beside it is not accepted everywhere.
         columns.append(f"COUNT(*) AS {quote(RANK)}")
-    real = [keys[key.field.name] for key in stage.keys if not isinstance(key.expression, Null)]
+    real = [
+        compiler.group_item(keys[key.field.name], position)
+        for position, key in enumerate(stage.keys, start=1)
+        if not isinstance(key.expression, Null)
+    ]
     select.extra = [f"GROUP BY {', '.join(real)}"] if real else ["HAVING COUNT(*) > 0"]
     inner = select.render(columns, ordered=False)
     names = [*keys, *(item.field.name for item in stage.accumulators)]

@@ -1,4 +1,4 @@
-"""``python -m dataflow_core.conformance URL``."""
+"""``python -m dataflow_core.conformance``: the command ``dataflow-conformance``."""
 
 import sys
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from attrs import define, field
 
+from dataflow_core.conformance.watched import Recording, WatchedDialect
 from dataflow_core.contract import Dialect, ErrorSituation, Server
 from dataflow_core.schema import Model
+from dataflow_core.schema.relations import referrers
 
 if TYPE_CHECKING:
     from dataflow_core import DataFlow
     from dataflow_core.run.engine import Engine
+    from dataflow_core.run.session import StatementEvent
 
 __all__ = ["Database"]
+
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 
 @define(eq=False)
@@ -23,20 +30,30 @@ class Database:
 
     Attributes:
         db: the handle.
+        ignore_claims: send even what the dialect declares off.
         statements: how many statements its nodes have sent so far.
+        recording: the statements of the latest call, with their values.
     """
 
     db: DataFlow
+    ignore_claims: bool = False
     statements: int = 0
+    recording: Recording = field(factory=Recording)
     _mark: int = 0
     _owned: list[Model] = field(factory=list)
+    _echo: StatementEvent | None = None
 
     def __attrs_post_init__(self) -> None:
-        self.engine.observer = self._count
+        self._echo, self.engine.observer = self.engine.observer, self._count
+        watched = WatchedDialect(
+            self.engine.dialect, self.recording, claim_everything=self.ignore_claims
+        )
+        self.engine.dialect = cast("Dialect", watched)
 
     def _count(self, sql: str, parameters: int) -> None:
-        del sql, parameters
         self.statements += 1
+        if self._echo is not None:
+            self._echo(sql, parameters)
 
     @property
     def engine(self) -> Engine:
@@ -46,15 +63,33 @@ class Database:
     @property
     def dialect(self) -> Dialect:
         """The dialect; after the first connection the one for this server."""
-        return self.engine.dialect
+        dialect = self.engine.dialect
+        return dialect.inner if isinstance(dialect, WatchedDialect) else dialect
 
     @property
     def dialect_version(self) -> str:
         """The dialect's name, and the version of the distribution that brings it."""
+        distribution = self._distribution()
+        if distribution is None:
+            return self.dialect.name
+        return f"{self.dialect.name} {metadata.version(distribution)}"
+
+    @property
+    def driver_version(self) -> str:
+        """What the dialect's distribution requires beside this project, with the versions."""
+        distribution = self._distribution()
+        found = []
+        for requirement in metadata.requires(distribution) or () if distribution else ():
+            name = _NAME.match(requirement)
+            if name is None or name[0].startswith("dataflow") or "extra" in requirement:
+                continue
+            with suppress(metadata.PackageNotFoundError):
+                found.append(f"{name[0]} {metadata.version(name[0])}")
+        return ", ".join(found) or "unknown"
+
+    def _distribution(self) -> str | None:
         package = type(self.dialect).__module__.partition(".")[0]
-        for distribution in metadata.packages_distributions().get(package, ()):
-            return f"{self.dialect.name} {metadata.version(distribution)}"
-        return self.dialect.name
+        return next(iter(metadata.packages_distributions().get(package, ())), None)
 
     @property
     def shown_url(self) -> str:
@@ -84,6 +119,11 @@ class Database:
         self._mark = self.statements
         await self.engine.prepare(model)
         self._mark = self.statements
+        self.recording.clear()
+
+    def after_call(self) -> None:
+        """What is refused from now on is not of a call that has ended."""
+        self._mark = self.statements
 
     @property
     def sent_in_last_call(self) -> bool:
@@ -94,8 +134,11 @@ class Database:
         """Remove the tables of the owned models, those that refer to others first."""
         made = [model for model in self._owned if model in self.engine.tables.ready]
         self._owned.clear()
-        for model in reversed(made):
-            await self.send(f"DROP TABLE {self.quote(model.table)}")
+        while made:
+            # The latest that no other one refers to; tables in a circle go as they come.
+            free = [model for model in made if not referrers(model, made)] or made
+            made.remove(free[-1])
+            await self.send(f"DROP TABLE {self.quote(free[-1].table)}")
 
     def quote(self, name: str) -> str:
         """A name as the dialect quotes it."""

@@ -11,7 +11,7 @@ from attrs import field, frozen
 from dataflow_core.conformance.registry import Case
 from dataflow_core.features import Feature, Level
 
-__all__ = ["CaseResult", "Claim", "Observation", "Outcome", "claim_of", "judged"]
+__all__ = ["CaseResult", "Claim", "Observation", "Outcome", "claim_about", "claim_of", "judged"]
 
 
 class Outcome(enum.StrEnum):
@@ -75,11 +75,15 @@ class CaseResult:
 
 def claim_of(features: Mapping[str, Feature], case: Case, version: tuple[int, ...] | None) -> Claim:
     """The claim that a case is judged by: its own feature's, or that of one it lacks."""
-    claims = [_claim(features.get(name), name, version) for name in case.features]
+    claims = [claim_about(name, features, version) for name in case.features]
     return next((claim for claim in claims if claim.level != "full"), claims[0])
 
 
-def _claim(declared: Feature | None, name: str, version: tuple[int, ...] | None) -> Claim:
+def claim_about(
+    name: str, features: Mapping[str, Feature], version: tuple[int, ...] | None
+) -> Claim:
+    """What a table says about one feature on this version of the server."""
+    declared = features.get(name)
     if declared is None:
         return Claim(name, None)
     if declared.level == "full" and not declared.holds(version):

@@ -15,6 +15,7 @@ from attrs import frozen
 
 from dataflow_core.conformance.equality import first_difference
 from dataflow_core.conformance.everything import Everything
+from dataflow_core.conformance.explanation import compiled_call
 from dataflow_core.conformance.oracle import Oracle
 from dataflow_core.conformance.random_calls import Call, RandomCalls
 from dataflow_core.errors import ConstraintViolation, DataFlowError, MultipleRecordsMatched
@@ -164,9 +165,11 @@ async def _pages(session: Session, operations: RandomCalls, seed: int, number: i
 def _explained(
     session: Session, model: Model, call: Call, seed: int, number: int, difference: Difference
 ) -> str:
-    return (
-        f"seed {seed}, operation {number}: {model.name}{call.node}Node\n"
-        f"parameters {call.parameters!r}\n"
-        f"{difference}\n"
-        f"statement: {session.explained(model, call.node, call.parameters)}"
-    )
+    node = f"{model.name}{call.node}Node"
+    lines = [
+        f"seed {seed}, operation {number}: {node}",
+        f"parameters {call.parameters!r}",
+        str(difference),
+        *compiled_call(session.db, node, call.parameters),
+    ]
+    return "\n".join(lines)

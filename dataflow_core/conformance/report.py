@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from attrs import frozen
+from attrs import asdict, frozen
 
-from dataflow_core.conformance.outcome import CaseResult, Outcome
+from dataflow_core.conformance.outcome import CaseResult, Outcome, claim_about
 from dataflow_core.features import FEATURES, Feature, Tier, features_of
 
-__all__ = ["FeatureLine", "Report", "Versions"]
+__all__ = ["SCHEMA", "FeatureLine", "Report", "Versions"]
+
+SCHEMA: Final = 1
+"""The version of the form of a report in JSON."""
 
 _TIERS: tuple[Tier, ...] = ("core", "standard", "extended")
 
 
 @frozen
 class Versions:
-    """What took part in a run."""
+    """What took part in a run.
+
+    Attributes:
+        suite: of the suite.
+        core: of the distribution that holds the core and the suite.
+        dialect: the dialect's name and the version of its distribution.
+        server: the server's name and version, as it tells them.
+        driver: what the dialect's distribution requires, with the versions.
+        python: of the interpreter.
+    """
 
     suite: str
     core: str
     dialect: str
     server: str
+    driver: str
+    python: str
 
 
 @frozen
@@ -40,6 +55,16 @@ class FeatureLine:
     counts: Mapping[str, int]
     outcome: Outcome | None
 
+    @property
+    def passed(self) -> int:
+        """How many cases passed."""
+        return self.counts.get(Outcome.PASS.value, 0)
+
+    @property
+    def total(self) -> int:
+        """How many cases ran."""
+        return sum(self.counts.values())
+
 
 @frozen
 class Report:
@@ -49,13 +74,15 @@ class Report:
         url: the database, without its password.
         results: one for each case, in the order of the suite.
         features: the dialect's table.
-        versions: of suite, core, dialect and server.
+        server: the version of the server, for claims that depend on it.
+        versions: of everything that took part.
         complete: whether every case of the suite ran.
     """
 
     url: str
     results: tuple[CaseResult, ...]
     features: Mapping[str, Feature]
+    server: tuple[int, ...] | None
     versions: Versions
     complete: bool
 
@@ -63,6 +90,11 @@ class Report:
     def counts(self) -> dict[str, int]:
         """How many cases have each outcome."""
         return _counts(self.results)
+
+    @property
+    def topics(self) -> dict[str, int]:
+        """How many cases of each topic ran."""
+        return dict(Counter(result.case.topic for result in self.results))
 
     @property
     def bad(self) -> tuple[CaseResult, ...]:
@@ -88,13 +120,13 @@ class Report:
 
     def _line(self, name: str) -> FeatureLine:
         results = [result for result in self.results if result.case.feature == name]
-        declared = self.features.get(name)
+        claim = claim_about(name, self.features, self.server)
         outcomes = [result.outcome for result in results]
         return FeatureLine(
             feature=name,
             tier=FEATURES[name].tier,
-            level="UNDECLARED" if declared is None else declared.level,
-            reason="" if declared is None else declared.reason,
+            level=claim.level or "UNDECLARED",
+            reason=claim.reason,
             counts=_counts(results),
             outcome=max(outcomes, key=list(Outcome).index, default=None),
         )
@@ -115,29 +147,23 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """The report as values that the json module accepts."""
         return {
+            **self.to_summary(),
             "url": self.url,
-            "versions": {
-                "suite": self.versions.suite,
-                "core": self.versions.core,
-                "dialect": self.versions.dialect,
-                "server": self.versions.server,
-            },
+            "topics": self.topics,
+            "cases": [_case(result) for result in self.results],
+        }
+
+    def to_summary(self) -> dict[str, Any]:
+        """The report without its cases: what a page about several databases needs."""
+        return {
+            "schema": SCHEMA,
+            "versions": asdict(self.versions),
             "complete": self.complete,
             "passed": self.passed,
             "tier": self.tier,
+            "total": len(self.results),
             "counts": self.counts,
-            "features": [
-                {
-                    "feature": line.feature,
-                    "tier": line.tier,
-                    "level": line.level,
-                    "reason": line.reason,
-                    "counts": dict(line.counts),
-                    "outcome": line.outcome and line.outcome.value,
-                }
-                for line in self.lines
-            ],
-            "cases": [_case(result) for result in self.results],
+            "features": [_feature(line) for line in self.lines],
         }
 
     def to_text(self) -> str:
@@ -148,31 +174,29 @@ class Report:
         return "\n\n".join(parts)
 
     def _explanation(self, result: CaseResult) -> str:
-        lines = [f"{result.outcome.value}  {result.case.id}", f"  rule: {result.case.rule}"]
+        case = result.case
+        lines = [
+            f"{result.outcome.value}  {case.id}  (since suite {case.since})",
+            f"  rule: {case.rule}",
+        ]
         lines += [f"  {note}" for note in result.notes]
         lines.append(f"  declared: {result.claim.feature} {result.claim.level or 'not at all'}")
         lines += [f"  {line}" for line in result.observation.explanation.splitlines()]
-        lines.append(
-            f"  alone: python -m dataflow_core.conformance {self.url} --case {result.case.id}"
-        )
+        lines.append(f"  alone: dataflow-conformance run {shlex.quote(self.url)} --case {case.id}")
         return "\n".join(lines)
 
     def _totals(self) -> str:
         counts = ", ".join(f"{count} {name}" for name, count in self.counts.items())
         lines = [f"{len(self.results)} cases: {counts or 'none'}"]
-        by_topic = Counter(result.case.topic for result in self.results)
-        lines.append(
-            "topics: " + ", ".join(f"{topic} {count}" for topic, count in by_topic.items())
-        )
+        topics = ", ".join(f"{topic} {count}" for topic, count in self.topics.items())
+        lines.append(f"topics: {topics}")
         if self.complete:
             lines.append(f"tier reached: {self.tier or 'none'}")
             if self.undeclared:
                 lines.append(f"undeclared: {', '.join(self.undeclared)}")
-        versions = self.versions
-        lines.append(
-            f"suite {versions.suite}, core {versions.core}, dialect {versions.dialect},"
-            f" server {versions.server}"
-        )
+        else:
+            lines.append("tier reached: not told, as only a part of the suite ran")
+        lines.append(", ".join(f"{name} {text}" for name, text in asdict(self.versions).items()))
         return "\n".join(lines)
 
 
@@ -181,12 +205,27 @@ def _counts(results: Iterable[CaseResult]) -> dict[str, int]:
     return {outcome.value: counted[outcome] for outcome in Outcome if counted[outcome]}
 
 
+def _feature(line: FeatureLine) -> dict[str, Any]:
+    return {
+        "feature": line.feature,
+        "tier": line.tier,
+        "level": line.level,
+        "reason": line.reason,
+        "outcome": line.outcome and line.outcome.value,
+        "passed": line.passed,
+        "total": line.total,
+        "counts": dict(line.counts),
+    }
+
+
 def _case(result: CaseResult) -> dict[str, Any]:
     return {
         "id": result.case.id,
+        "topic": result.case.topic,
         "feature": result.case.feature,
         "since": result.case.since,
         "rule": result.case.rule,
+        "level": result.claim.level,
         "outcome": result.outcome.value,
         "notes": list(result.notes),
         "seconds": round(result.observation.seconds, 4),

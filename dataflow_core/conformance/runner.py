@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import platform
+import random
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from attrs import frozen
+
 from dataflow_core import __version__ as core_version
+from dataflow_core.conformance.observing import observe
 from dataflow_core.conformance.outcome import CaseResult, Observation, claim_of, judged
 from dataflow_core.conformance.registry import Case, all_cases
 from dataflow_core.conformance.report import Report, Versions
-from dataflow_core.conformance.session import CaseFailed, Session
-from dataflow_core.errors import DataFlowError, InvalidValue, UnsupportedFeature
+from dataflow_core.conformance.session import Session
+from dataflow_core.conformance.workers import Job, run_in_workers
+from dataflow_core.contract import Dialect, Server
+from dataflow_core.errors import InvalidValue
 from dataflow_core.features import FEATURES
 from dataflow_core.naming_hints import nearest
 
-__all__ = ["SUITE", "observe", "run", "run_case", "selected"]
+__all__ = ["SUITE", "Probe", "observations", "observe", "probe", "run", "run_case", "selected"]
 
-SUITE: Final = "0.1"
+SUITE: Final = "0.2"
 """The version of the suite: that of its newest cases."""
-
-LIMIT: Final = 60.0
-"""Seconds that a case may take."""
-
-_SHOWN: Final = 1_500
 
 
 def selected(
@@ -56,6 +58,39 @@ def _known(names: Sequence[str], known: Iterable[str], what: str) -> None:
             raise InvalidValue(f"there is no {what} {name!r}", suggestion=nearest(name, known))
 
 
+@frozen
+class Probe:
+    """What a database says of itself before any case runs."""
+
+    url: str
+    dialect: Dialect
+    server: Server
+    versions: Versions
+
+
+async def probe(url: str, options: Mapping[str, Any] | None = None) -> Probe:
+    """Connect once, and say what answered.
+
+    Raises:
+        ConfigurationError, ConnectionFailed: the database cannot be opened.
+    """
+    session = Session(url, options or {})
+    try:
+        database = session.database
+        server = await database.server()
+        versions = Versions(
+            suite=SUITE,
+            core=core_version,
+            dialect=database.dialect_version,
+            server=str(server),
+            driver=database.driver_version,
+            python=platform.python_version(),
+        )
+        return Probe(database.shown_url, database.dialect, server, versions)
+    finally:
+        await session.close()
+
+
 async def run(
     url: str,
     *,
@@ -64,6 +99,9 @@ async def run(
     cases: Iterable[str] = (),
     on_result: Callable[[CaseResult], object] | None = None,
     options: Mapping[str, Any] | None = None,
+    workers: int = 1,
+    repeat: int = 1,
+    seed: int | None = None,
 ) -> Report:
     """Run the suite, or the chosen part of it, on a database and return the report.
 
@@ -72,102 +110,62 @@ async def run(
         topics, features, cases: what to run; nothing chosen means everything.
         on_result: called after every case.
         options: further arguments of every ``DataFlow`` that is made.
+        workers: how many processes share the cases; each opens the database by itself.
+        repeat: how often each case runs, as long as it passes.
+        seed: shuffles the order in which the cases run; the report has the usual one.
 
     Raises:
-        InvalidValue: a name that no case has.
+        InvalidValue: a name that no case has; ``options`` that no other process can be given.
         ConfigurationError, ConnectionFailed: the database cannot be opened.
     """
     chosen = selected(topics=topics, features=features, cases=cases)
-    options = options or {}
-    probe = Session(url, options)
-    try:
-        server = await probe.database.server()
-        dialect = probe.database.dialect
-        shown = probe.database.shown_url
-        versions = Versions(
-            suite=SUITE,
-            core=core_version,
-            dialect=probe.database.dialect_version,
-            server=str(server),
-        )
-    finally:
-        await probe.close()
-    results = []
-    for item in chosen:
-        result = judged(
-            item,
-            claim_of(dialect.features, item, server.version),
-            await observe(url, item, options),
-        )
-        results.append(result)
+    found = await probe(url, options)
+    results: dict[str, CaseResult] = {}
+
+    def judge(item: Case, seen: Observation) -> None:
+        claim = claim_of(found.dialect.features, item, found.server.version)
+        result = results[item.id] = judged(item, claim, seen)
         if on_result is not None:
             on_result(result)
-    complete = len(chosen) == len(all_cases())
-    return Report(shown, tuple(results), dict(dialect.features), versions, complete)
+
+    job = Job(url, dict(options or {}), repeat=repeat)
+    await observations(job, _ordered(chosen, seed), judge, workers=workers)
+    return Report(
+        url=found.url,
+        results=tuple(results[item.id] for item in chosen),
+        features=dict(found.dialect.features),
+        server=found.server.version,
+        versions=found.versions,
+        complete=len(chosen) == len(all_cases()),
+    )
+
+
+async def observations(
+    job: Job,
+    items: Sequence[Case],
+    on_seen: Callable[[Case, Observation], None],
+    *,
+    workers: int = 1,
+) -> None:
+    """Run cases, here or in several processes, and tell of each what happened."""
+    if workers > 1 and len(items) > 1:
+        stopped = threading.Event()
+        try:
+            number = min(workers, len(items))
+            await asyncio.to_thread(run_in_workers, job, items, on_seen, number, stopped)
+        finally:
+            stopped.set()
+        return
+    for item in items:
+        on_seen(item, await job.observe(item))
+
+
+def _ordered(items: Sequence[Case], seed: int | None) -> Sequence[Case]:
+    if seed is None:
+        return items
+    return random.Random(seed).sample(items, len(items))
 
 
 async def run_case(url: str, item: Case, options: Mapping[str, Any] | None = None) -> Report:
     """Run a single case; a report of one result."""
     return await run(url, cases=[item.id], options=options)
-
-
-async def observe(url: str, item: Case, options: Mapping[str, Any] | None = None) -> Observation:
-    """Run a case in a session of its own and say what happened."""
-    started = time.perf_counter()
-    session = Session(url, options or {})
-    try:
-        async with asyncio.timeout(LIMIT):
-            await item.check(session)
-        seen = Observation(passed=True)
-    except Exception as error:  # whatever a case raises is an outcome of it
-        seen = _observed(session, error)
-    try:
-        await session.close()
-    except Exception as error:  # tables that cannot be dropped: the case left something behind
-        if seen.passed:
-            seen = Observation(passed=False, explanation=f"afterwards: {_message(error)}")
-    return Observation(
-        seen.passed, seen.refused, seen.sent, seen.explanation, time.perf_counter() - started
-    )
-
-
-def _observed(session: Session, error: Exception) -> Observation:
-    refusal = _refusal(error)
-    lines = [_message(error)]
-    if session.last is not None:
-        node, parameters = session.last
-        lines.append(f"operation: {node}({_cut(parameters)})")
-        lines.append(f"statement: {session.last_statement()}")
-    if isinstance(error, CaseFailed) and error.expected is not None:
-        lines.append(f"expected: {_cut(error.expected)}")
-        lines.append(f"got:      {_cut(error.got)}")
-    return Observation(
-        passed=False,
-        refused=None if refusal is None else refusal.feature,
-        sent=refusal is not None and session.database.sent_in_last_call,
-        explanation="\n".join(lines),
-    )
-
-
-def _refusal(error: BaseException | None) -> UnsupportedFeature | None:
-    """The refusal that an error is, or was caused by."""
-    while error is not None:
-        if isinstance(error, UnsupportedFeature):
-            return error
-        error = error.__cause__
-    return None
-
-
-def _message(error: Exception) -> str:
-    if isinstance(error, CaseFailed):
-        return error.message
-    if isinstance(error, DataFlowError):
-        return f"{type(error).__name__} {error.code}: {error.message}"
-    if isinstance(error, TimeoutError):
-        return f"did not end within {LIMIT:g} s"
-    return f"{type(error).__name__}: {error}"
-
-
-def _cut(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..."

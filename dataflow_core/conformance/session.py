@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -15,14 +14,14 @@ from dataflow_core import DataFlow
 from dataflow_core.conformance.database import Database
 from dataflow_core.conformance.equality import first_difference
 from dataflow_core.conformance.oracle import Oracle
-from dataflow_core.errors import DataFlowError, UnsupportedFeature
+from dataflow_core.errors import DataFlowError, TableMissing, UnsupportedFeature
+from dataflow_core.run.transactions import TransactionScope
 from dataflow_core.schema import Model
 
 __all__ = ["CaseFailed", "Session"]
 
 _numbers: Final = itertools.count(1)
-_RUN: Final = secrets.token_hex(3)
-_SHOWN: Final = 2_000
+_RUN: Final = secrets.token_hex(4)
 
 
 class CaseFailed(AssertionError):
@@ -48,19 +47,23 @@ class Session:
         url: the database under test.
         options: further arguments of ``DataFlow``.
         db: the handle.
+        ignore_claims: send even what the dialect declares off.
         last: the node and parameters of the latest call, for the report.
+        classes: the models of the handle as they were registered, for the report.
     """
 
     url: str
     options: Mapping[str, Any] = field(factory=dict)
+    ignore_claims: bool = False
     db: Any = field(init=False)
     database: Database = field(init=False)
     last: tuple[str, dict[str, Any]] | None = None
+    classes: list[type] = field(factory=list)
     _others: dict[int, Database] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self.db = DataFlow(self.url, **self.options)
-        self.database = Database(self.db)
+        self.database = Database(self.db, self.ignore_claims)
 
     async def close(self) -> None:
         """Drop the tables of the case and close every handle."""
@@ -75,8 +78,31 @@ class Session:
     def another(self, **options: Any) -> Any:
         """A second handle on the same URL. A database in memory is another one then."""
         handle = DataFlow(self.url, **{**self.options, **options})
-        self._others[id(handle)] = Database(handle)
+        self._others[id(handle)] = Database(handle, self.ignore_claims)
         return handle
+
+    async def second_handle(self, model: Model, **options: Any) -> Any | None:
+        """Another handle that knows the table of a model; ``None`` if it is another database."""
+        await self.run(model, "Count", filter={})
+        handle = self.another(auto_migrate=False, **options)
+        handle.model(self.class_of(model), validation="off")
+        try:
+            await handle.run(f"{model.name}CountNode", filter={})
+        except TableMissing:
+            return None
+        return handle
+
+    async def expendable_handle(self, model: Model) -> Any:
+        """A handle that knows a model and that a case may close: no table is dropped over it."""
+        handle = await self.second_handle(model)
+        if handle is None:
+            handle = self.another()
+            handle.model(self.class_of(model), validation="off")
+        return handle
+
+    def class_of(self, model: Model) -> type:
+        """The class that a model was registered with, its table's name included."""
+        return next(cls for cls in self.classes if cls.__name__ == model.name)
 
     @property
     def token(self) -> str:
@@ -102,6 +128,8 @@ class Session:
         )
         database = self.database if on is None else self._others[id(on)]
         database.db.model(copy, validation="off")
+        if database is self.database:
+            self.classes.append(copy)
         return database.own(cls.__name__)
 
     async def load(self, model: Model, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -114,7 +142,13 @@ class Session:
         self.last = (node, parameters)
         await self.database.before_call(model)
         result: dict[str, Any] = await self.db.run(node, **parameters)
+        self.database.after_call()
         return result
+
+    def nested(self) -> TransactionScope:
+        """A transaction inside another; refusing it is judged as a call of its own."""
+        self.database.after_call()
+        return self.db.transaction()
 
     async def rows(
         self, model: Model, document: Any = None, **parameters: Any
@@ -140,9 +174,19 @@ class Session:
         self, model: Model, document: Any, ids: Sequence[Any], **parameters: Any
     ) -> None:
         """The list node gives the rows with these keys, in this order."""
+        await self._expect_keys(model, document, list(ids), None, **parameters)
+
+    async def _expect_keys(
+        self, model: Model, document: Any, ids: list[Any], meant: Any, **parameters: Any
+    ) -> None:
+        """Compare keys; the report shows the whole rows where the evaluator gives them."""
         [name] = model.key_names
         rows = await self.rows(model, document, **parameters)
-        self.equal([row[name] for row in rows], list(ids), f"filter {document!r}")
+        keys = [row[name] for row in rows]
+        found = first_difference(keys, ids)
+        if found is not None:
+            expected, got = (ids, keys) if meant is None else (meant, rows)
+            raise CaseFailed(f"filter {document!r}: keys {found}", expected=expected, got=got)
 
     async def expect_filter(
         self, model: Model, rows: Sequence[Any], document: Any, ids: Any
@@ -154,13 +198,14 @@ class Session:
         [name] = model.key_names
         oracle = Oracle(model)
         oracle.load(rows)
-        meant = [row[name] for row in oracle.matching(document)]
+        matching = oracle.matching(document)
+        meant = [row[name] for row in matching]
         self.equal(meant, list(ids), f"the evaluator, filter {document!r}")
-        await self.expect_list(model, document, ids)
+        await self._expect_keys(model, document, meant, matching)
         counted = await self.run(model, "Count", filter=document)
         self.equal(counted["count"], len(meant), f"count of {document!r}")
-        rest = [row[name] for row in oracle.all_rows() if row[name] not in meant]
-        await self.expect_list(model, {"$nor": [document]}, rest)
+        rest = [row for row in oracle.all_rows() if row[name] not in meant]
+        await self._expect_keys(model, {"$nor": [document]}, [row[name] for row in rest], rest)
 
     async def check_pipeline(
         self,
@@ -236,35 +281,9 @@ class Session:
             raise CaseFailed(f"expected {kind.__name__}, got {_error(error)}") from error
         raise CaseFailed(f"expected {kind.__name__}, but nothing was raised", got=got)
 
-    # For the report
-
-    def explained(self, model: Model, kind: str, parameters: Mapping[str, Any]) -> str:
-        """The statements of a call, as far as they can be had without running it."""
-        return self._statement(f"{model.name}{kind}Node", parameters)
-
-    def last_statement(self) -> str:
-        """The statements of the latest call."""
-        return "" if self.last is None else self._statement(*self.last)
-
-    def _statement(self, node: str, parameters: Mapping[str, Any]) -> str:
-        try:
-            explained = self.db.explain(node, **parameters)
-        except Exception as error:  # a report is never lost to its own decoration
-            return f"(none: {type(error).__name__}: {error})"
-        text = explained if isinstance(explained, str) else _as_text(explained)
-        return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..."
-
 
 def _error(error: DataFlowError) -> str:
     return f"{type(error).__name__}: {error.message}"
-
-
-def _as_text(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return "\n".join(_as_text(item) for item in value)
-    if isinstance(value, Mapping):
-        return json.dumps(value, default=repr, ensure_ascii=False)
-    return str(value)
 
 
 async def cancelled(work: Awaitable[Any], after: float) -> None:

@@ -188,7 +188,7 @@ class BulkNodes:
             raise InvalidType(f"{node}: ids is a list of keys, got {quoted(ids)}", parameter="ids")
         keys = [self._key(node, item) for item in ids]
         engine, matched = self.engine(), 0
-        async with engine.transaction():
+        async with engine.transaction(joins=True):
             for at in range(0, len(keys), _KEYS_AT_ONCE):
                 bindings = self.selector.bindings()
                 predicate = self._keys_filter(keys[at : at + _KEYS_AT_ONCE], bindings)

@@ -156,7 +156,7 @@ class SingleNodes:
         document = {item.name: row[item.name] for item in match}
         predicate = self.selector.filter(document, bindings)
         update = parse_update(parameters["fields"], self.model, bindings, now=now, upserting=True)
-        async with engine.transaction():
+        async with engine.transaction(joins=True):
             operation = Update(self.model, predicate, tuple(update.assignments), unique=True)
             stored = await writes.update(engine, operation, bindings.values)
             created = stored is None

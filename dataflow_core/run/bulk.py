@@ -66,7 +66,7 @@ async def update_rows(engine: Engine, model: Model, rows: Rows, now: dt.datetime
     await engine.prepare(model)
     matched = 0
     index = 0
-    async with engine.transaction() as transaction:
+    async with engine.transaction(joins=True) as transaction:
         async for row in each_row(rows):
             checked = checked_row(model, row, index)
             try:
@@ -146,7 +146,7 @@ async def write_chunks(
             await _progress(counts, len(batch), write)
         return counts
     arriving = chunks(engine.writers(model), model, rows, write, now, by_keys=by_keys)
-    async with engine.transaction() as transaction:
+    async with engine.transaction(joins=True) as transaction:
         writing: asyncio.Task[None] | None = None
         try:
             async for chunk in arriving:
@@ -195,7 +195,7 @@ async def _store_batch(
     """Write one batch, or note that it was undone. ``rows``: where it begins and ends."""
     tried = BulkCounts()
     try:
-        async with engine.transaction() as transaction:
+        async with engine.transaction(joins=True) as transaction:
             async for chunk in arriving:
                 await store(transaction, chunk, tried)
                 tried.processed += len(chunk.rows)
@@ -253,6 +253,9 @@ async def insert_chunk(
                 written.count += len(part)
         except ConstraintViolation as error:
             await transaction.undo(mark)
+            if not transaction.recovers:
+                error.index = chunk.index(at)
+                raise at_row(error, error.index) from None
             if plan.compiled.skips or not isinstance(error, UniqueViolation):
                 raise await _with_index(transaction, plan, chunk, at, part, error) from None
             await _insert_each(transaction, plan, chunk, at, part, written)

@@ -158,10 +158,18 @@ class Engine:
         return current_transaction(self)
 
     def transaction(
-        self, *, isolation: Isolation | None = None, read_only: bool = False
+        self,
+        *,
+        isolation: Isolation | None = None,
+        read_only: bool = False,
+        joins: bool = False,
     ) -> TransactionScope:
-        """``async with``: a transaction, or a savepoint within the one in force."""
-        return TransactionScope(self, isolation, read_only)
+        """``async with``: a transaction, or a savepoint within the one in force.
+
+        ``joins``: where there are no savepoints, be part of the one in force, and fail it as a
+        whole, instead of refusing.
+        """
+        return TransactionScope(self, isolation, read_only, joins)
 
     @asynccontextmanager
     async def together(self) -> AsyncIterator[Transaction | Explanation]:

@@ -243,7 +243,7 @@ class Pool:
 
     def _needs_check(self, connection: Connection) -> bool:
         limits = self.limits
-        if self.exclusive is not None and not connection.usable:
+        if not connection.usable:
             return True
         if limits.recycle is None and limits.ping_after is None:
             return False

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, field
 
 from dataflow_core.contract import ErrorSituation
-from dataflow_core.errors import InvalidModel, SchemaMismatch, TableMissing
+from dataflow_core.errors import InvalidModel, SchemaMismatch, TableMissing, UnsupportedFeature
 from dataflow_core.naming_hints import quoted
 from dataflow_core.operations import CreateTable
 from dataflow_core.run.session import Session
@@ -46,11 +46,15 @@ class Tables:
         """Make the table of a model and those it refers to, or check that they fit.
 
         Where no transaction is open, all is made in one, so that a failure leaves no table without
-        its indexes. Returns the models whose tables were made. Raises ``TableMissing`` or
+        its indexes; where statements of a schema commit, each makes a whole table. Returns the models whose tables were made. Raises ``TableMissing`` or
         ``SchemaMismatch``.
         """
         absent: list[Model] = []
-        for item in self._with_referred(model):
+        wanted = self._with_referred(model)
+        if self.may_create:
+            for item in wanted:
+                _refuse_undeclared(item, dialect)
+        for item in wanted:
             if item not in self.ready:
                 if await self._is_there(item, session, dialect):
                     self.ready.add(item)
@@ -65,7 +69,7 @@ class Tables:
                 model=absent[0].name,
                 table=absent[0].table,
             )
-        if session.connection.in_transaction:
+        if session.connection.in_transaction or not dialect.ddl.transactional:
             await self._make(absent, session, dialect)
         else:
             await self._make_at_once(absent, session, dialect)
@@ -129,3 +133,23 @@ class Tables:
             for sql in dialect.ddl.compile(operation):
                 await session.execute(sql, (), situation)
             logger.info("made the table %s of %s", model.table, model.name)
+
+
+def _refuse_undeclared(model: Model, dialect: Dialect) -> None:
+    """``UnsupportedFeature`` if the model has constraints that the dialect declares off."""
+    fields = model.fields
+    used = {
+        "constraints.foreign_key": bool(model.foreign_keys)
+        or any(item.references is not None for item in fields),
+        "constraints.check": bool(model.checks) or any(item.check is not None for item in fields),
+    }
+    for feature in (name for name, is_used in used.items() if is_used):
+        declared = dialect.features.get(feature)
+        if declared is None or declared.level != "full":
+            reason = "the dialect does not declare it" if declared is None else declared.reason
+            raise UnsupportedFeature(
+                f"{model.name}: {dialect.name} does not offer {feature}: {reason}",
+                feature=feature,
+                dialect=dialect.name,
+                reason=reason,
+            )

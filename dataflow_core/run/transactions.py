@@ -184,14 +184,16 @@ class TransactionScope:
     engine: Engine
     isolation: Isolation | None = None
     read_only: bool = False
+    joins: bool = False
     _transaction: Transaction | Explanation | None = None
     _savepoint: str | None = None
+    _joined: bool = False
     _tables_before: int = 0
     _token: Any = None
 
     def __enter__(self) -> Transaction | Explanation:
         transaction = sync_bridge().run(self.__aenter__())
-        if self._savepoint is None:
+        if self._savepoint is None and not self._joined:
             # What the other thread has set is not seen in this one.
             self._token = _current.set({**_current.get({}), self.engine: transaction})
         return transaction
@@ -215,7 +217,12 @@ class TransactionScope:
                     "a nested transaction has the isolation of the one around it; drop isolation"
                 )
             self._tables_before = len(outer.made_tables)
-            self._savepoint = await outer.savepoint()
+            try:
+                self._savepoint = await outer.savepoint()
+            except UnsupportedFeature:
+                if not self.joins:
+                    raise
+                self._joined = True
             self._transaction = outer
             return outer
         self._transaction = await self._begin()
@@ -241,6 +248,11 @@ class TransactionScope:
     ) -> None:
         transaction = self._transaction
         assert transaction is not None
+        if self._joined:
+            assert isinstance(transaction, Transaction)
+            if error is not None and transaction.failed is None:
+                transaction.failed = error
+            return
         if self._savepoint is not None or isinstance(transaction, Explanation):
             await self._leave_savepoint(transaction, error)
             return

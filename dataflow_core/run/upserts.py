@@ -89,7 +89,7 @@ async def upsert_one(
     while True:
         attempts -= 1
         try:
-            async with engine.transaction() as transaction:
+            async with engine.transaction(joins=True) as transaction:
                 written = await _write(transaction, plan, chunk, match, again=False)
             return only_row(written.rows, model), written.count == 1
         except UniqueViolation:

@@ -81,12 +81,13 @@ async def _change_one(
     plan = await engine.plan(operation)
     statement = plan.statement
     if not statement.columns:
-        async with engine.together() if operation.unique else engine.transaction() as transaction:
+        whole = engine.together() if operation.unique else engine.transaction(joins=True)
+        async with whole as transaction:
             return await _change_found(transaction, plan, values)
     if operation.unique:
         rows = await engine.fetch(plan, statement.sql, statement.bind(values))
     else:
-        async with engine.transaction() as transaction:
+        async with engine.transaction(joins=True) as transaction:
             rows = await transaction.fetch(statement.sql, statement.bind(values), plan.situation)
             if len(rows) > 1:
                 raise _several(operation)
@@ -171,7 +172,7 @@ async def _rewrite(
     rows_statement = writing.compiled.rows
     assert rows_statement is not None
     codecs = [engine.dialect.compiler.codec(item.type).encode for item in rows_statement.columns]
-    async with engine.transaction() as transaction:
+    async with engine.transaction(joins=True) as transaction:
         statement = reading.statement
         stored = statement.decode(
             await transaction.fetch(statement.sql, statement.bind(values), reading.situation)

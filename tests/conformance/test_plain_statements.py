@@ -39,7 +39,9 @@ class PlainCompiler(SQLiteCompiler):
             for item, name in zip(match, names, strict=False)
         )
         values = ", ".join(f"({marks})" for _ in range(rows))
-        return f"UPDATE {quote(model.table)} SET {changed} FROM (VALUES {values}) AS new WHERE {same}"
+        return (
+            f"UPDATE {quote(model.table)} SET {changed} FROM (VALUES {values}) AS new WHERE {same}"
+        )
 
 
 class PlainDialect(SQLiteDialect):
@@ -65,9 +67,7 @@ class PlainPlugin:
 
 async def run_plain(**chosen: Any) -> Report:
     """Run a part of the suite."""
-    return await run(
-        "plain://host/db", options={"plugins": [("plain", PlainPlugin())]}, **chosen
-    )
+    return await run("plain://host/db", options={"plugins": [("plain", PlainPlugin())]}, **chosen)
 
 
 async def test_the_suite_passes_without_returning_and_without_upserts() -> None:

@@ -1,16 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dataflow_core.conformance import Case, CaseFailed, Outcome, Report, Session, run
 from dataflow_core.conformance import registry as registry_module
-from dataflow_core.conformance.command import main
 from dataflow_core.conformance.equality import first_difference, same
 from dataflow_core.conformance.outcome import Claim, Observation, claim_of, judged
 from dataflow_core.conformance.registry import all_cases, register
@@ -29,12 +26,8 @@ class LyingDialect(SQLiteDialect):
 
     def __init__(self, changes: Mapping[str, Feature | None]) -> None:
         super().__init__()
-        table = {**super().features, **changes}
-        self._table = {name: feature for name, feature in table.items() if feature is not None}
-
-    @property
-    def features(self) -> Mapping[str, Feature]:
-        return self._table
+        table = {**SQLiteDialect.features, **changes}
+        self.features = {name: feature for name, feature in table.items() if feature is not None}
 
     def open(self, url: DatabaseURL, options: ConnectOptions) -> Driver:
         from dataflow_core.url import parse_url
@@ -116,6 +109,7 @@ async def test_wrong_results_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "SortedListNode" in text
     assert "ORDER BY" in text
     assert "expected:" in text
+    assert "as other dialects spell it:" in text
     assert f"--case {result.case.id}" in text
     assert "secret" not in text
 
@@ -214,7 +208,7 @@ async def test_a_crash_is_a_failure() -> None:
 
 async def test_a_case_that_hangs_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """A case has a time limit."""
-    monkeypatch.setattr("dataflow_core.conformance.runner.LIMIT", 0.05)
+    monkeypatch.setattr("dataflow_core.conformance.observing.LIMIT", 0.05)
 
     async def check(session: Session) -> None:
         await asyncio.sleep(60)
@@ -283,43 +277,3 @@ def test_case_failed_keeps_both_sides() -> None:
     """A failure carries what was expected and what came."""
     failure = CaseFailed("no", expected=1, got=2)
     assert (failure.expected, failure.got, str(failure)) == (1, 2, "no")
-
-
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command prints the table, writes the report, and its exit code is the verdict."""
-    path = tmp_path / "out.json"
-    assert main([":memory:", "--case", "order.ties", "--report", str(path)]) == 0
-    printed = capsys.readouterr().out
-    assert "order.null_first" in printed
-    assert "1 pass" in printed
-    written = json.loads(path.read_text(encoding="utf-8"))
-    assert (written["passed"], written["complete"], written["tier"]) == (True, False, None)
-    assert [one["outcome"] for one in written["cases"]] == ["pass"]
-    assert set(written["versions"]) == {"suite", "core", "dialect", "server"}
-
-
-def test_the_command_lists(capsys: pytest.CaptureFixture[str]) -> None:
-    """--list prints ids with their rules and runs nothing."""
-    assert main(["--list", "--topic", "paging"]) == 0
-    printed = capsys.readouterr().out
-    assert "paging.limit_offset  [paging]" in printed
-
-
-def test_the_command_refuses(capsys: pytest.CaptureFixture[str]) -> None:
-    """What cannot be run is exit code 2, with the reason."""
-    assert main(["nowhere://host/db", "--case", "order.ties"]) == 2
-    assert main([":memory:", "--case", "order.tie"]) == 2
-    assert "order.ties" in capsys.readouterr().err
-
-
-def test_a_bad_run_is_exit_code_1(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A claim that is not true makes the command fail."""
-    from dataflow_sqlite.compiler import SQLiteCompiler
-
-    monkeypatch.setattr(
-        SQLiteCompiler, "order_item", lambda self, sql, *, descending, nullable: f"{sql} DESC"
-    )
-    assert main([":memory:", "--case", "order.of_n"]) == 1
-    assert "FAIL" in capsys.readouterr().out

@@ -157,3 +157,5 @@ def test_quick_start_runs_from_the_wheels(wheels: dict[str, Path], tmp_path: Pat
     page.write_text(f"```python\n{quick_start.source}```\n", encoding="utf-8")
     output = run(python, "-I", "-W", "error", Path(snippets.__file__), page, folder=folder)
     assert output.strip(), "the quick start prints something"
+    command = environment / "bin" / "dataflow-conformance"
+    assert "16 pass" in run(command, ":memory:", "--topic", "paging", "-n", "2", folder=folder)

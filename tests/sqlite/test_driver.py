@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -130,6 +131,38 @@ async def test_reset_mends_a_database_in_memory(open_driver: Open) -> None:
         assert connection.usable
         assert await pragma(connection, "foreign_keys") == 1
     assert await count(connection) == 0
+
+
+async def test_reset_removes_what_is_temporary_in_memory(open_driver: Open, tmp_path: Path) -> None:
+    """Temporary objects and attached databases go, and checks hold again; rows stay."""
+    driver = open_driver(":memory:")
+    connection = await driver.connect(driver.lanes[0])
+    await make_table(connection)
+    for sql in (
+        "PRAGMA ignore_check_constraints = ON",
+        "CREATE TEMP TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT)",
+        'CREATE TEMP TABLE "od""d" (id)',
+        'CREATE TEMP VIEW v AS SELECT * FROM "od""d"',
+        "CREATE TEMP TRIGGER g AFTER INSERT ON main.t BEGIN SELECT 1; END",
+        f"ATTACH '{tmp_path / 'other.db'}' AS other",
+    ):
+        await connection.fetch(sql, ())
+    await connection.reset()
+    left = "SELECT name FROM temp.sqlite_master WHERE name NOT LIKE 'sqlite_%'"
+    assert not await connection.fetch(left, ())
+    databases = await connection.fetch("SELECT name FROM pragma_database_list", ())
+    assert {row[0] for row in databases} <= {"main", "temp"}
+    assert await pragma(connection, "ignore_check_constraints") == 0
+    assert await count(connection) == 0
+
+
+async def test_cancelling_a_closed_connection_says_so(open_driver: Open) -> None:
+    """A connection that was closed by somebody else is cancelled without an error, and unusable."""
+    driver = open_driver()
+    connection = await write_lane(driver)
+    await connection.really_close()
+    await connection.cancel()
+    assert not connection.usable
 
 
 async def test_closing_twice_is_harmless(writer: SQLiteConnection) -> None:

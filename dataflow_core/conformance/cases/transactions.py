@@ -235,7 +235,7 @@ async def savepoint_nested(session: Session) -> None:
     model = session.model(Entry)
 
     async def level(depth: int, fail_at: int) -> None:
-        async with session.db.transaction():
+        async with session.nested():
             await session.run(model, "Create", id=depth)
             if depth < 4:
                 try:
@@ -265,7 +265,7 @@ async def many_savepoints(session: Session) -> None:
     model = session.model(Entry)
 
     async def attempt(number: int) -> None:
-        async with session.db.transaction():
+        async with session.nested():
             await session.run(model, "Create", id=number)
             if number % 3 == 0:
                 raise Undo

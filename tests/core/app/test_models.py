@@ -154,6 +154,33 @@ def test_models_that_meet_are_refused(db, same):
     assert db.node_type("UserCreateNode").parameters["name"].required
 
 
+def test_two_indexes_with_one_name_are_refused(db):
+    """An index's own name (in any case) is taken once in a database: many have one namespace."""
+
+    @db.model
+    class User:
+        name: str
+        age: int
+        __dataflow__ = {"indexes": [{"fields": ["name"], "name": "by_name"}]}
+
+    class Person:
+        name: str
+        __dataflow__ = {"unique": [{"fields": ["name"], "name": "BY_NAME"}]}
+
+    class Twice:
+        a: int
+        b: int
+        __dataflow__ = {
+            "indexes": [{"fields": ["a"], "name": "one"}, {"fields": ["b"], "name": "one"}]
+        }
+
+    for cls, owner in ((Person, "User"), (Twice, "Twice")):
+        with pytest.raises(InvalidModel, match=f"{owner} has an index called"):
+            db.model(cls)
+    assert db.list_models() == ["User"]
+    db.model(User)
+
+
 def test_a_model_cannot_take_the_name_of_a_node(db):
     """A node of the user's own keeps its name."""
 

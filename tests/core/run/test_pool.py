@@ -180,6 +180,19 @@ async def test_a_cancelled_ping_loses_no_place(server):
     assert await pool.acquire() is server.opened[1]
 
 
+async def test_what_broke_while_it_was_idle_is_not_given_out(server):
+    """A connection that the server closed in the pool is replaced; the caller notices nothing."""
+    pool = server.pool(2)
+    first = await pool.acquire()
+    pool.release(first)
+    first.usable = False
+    assert pool.take() is None
+    second = await pool.acquire()
+    assert second is not first
+    assert second.usable
+    assert state(pool) == (1, 0, 0)
+
+
 async def test_what_is_not_usable_is_not_given_out_again(server):
     """A broken connection is closed when it comes back, and its place is free."""
     pool = server.pool(1)

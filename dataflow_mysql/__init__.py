@@ -1,0 +1,1 @@
+"""MySQL and MariaDB for DataFlow, declared in ``plugin``; importing this loads no driver."""

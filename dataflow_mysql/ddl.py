@@ -1,0 +1,368 @@
+"""CREATE TABLE: one statement with everything, since each one commits by itself.
+
+Unique keys and references hold whole values, so their texts stand in the row and have a greatest
+length; an index that only makes things faster holds as much of a long text as it can.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from attrs import define, evolve, field
+
+from dataflow_core.compile import BaseCompiler, Build
+from dataflow_core.dialect import BaseDDLCompiler
+from dataflow_core.errors import InvalidModel
+from dataflow_core.operations import CreateTable
+from dataflow_core.schema import Field, ForeignKey, Index, Model
+from dataflow_core.schema.naming import NAME_BYTES
+from dataflow_core.types import (
+    Binary,
+    Boolean,
+    Date,
+    Decimal,
+    Enumeration,
+    FieldType,
+    Json,
+    Text,
+    Time,
+    Uuid,
+)
+from dataflow_mysql.expressions import MySQLExpressions
+from dataflow_mysql.types import LONGEST_KEY, Variant, column_type, plain_type
+
+__all__ = [
+    "ENUM_CHECK",
+    "LENGTH_CHECK",
+    "PLAIN_INDEX",
+    "TYPE_CHECK",
+    "UNIQUE_INDEX",
+    "MySQLDDLCompiler",
+    "checked_column",
+    "constraint_name",
+    "declared_name",
+]
+
+TYPE_CHECK: Final = "dataflow_type"
+LENGTH_CHECK: Final = "dataflow_length"
+ENUM_CHECK: Final = "dataflow_enum"
+PLAIN_INDEX: Final = "dataflow_index"
+UNIQUE_INDEX: Final = "dataflow_unique"
+
+_DIGEST: Final = 10
+_CHARACTER: Final = 4
+"""The most bytes of a character."""
+LONGEST_TEXT: Final = LONGEST_KEY // _CHARACTER
+"""The most characters of a text of which an index holds the whole."""
+_ROW: Final = 60_000
+"""The bytes of the texts in a row; the server takes 65,535 for all of it."""
+_BYTES: Final[dict[type[FieldType], int]] = {Boolean: 1, Date: 3, Time: 6, Uuid: 36}
+_OTHER_BYTES: Final = 8
+
+
+def constraint_name(*parts: str) -> str:
+    """A name of the parts, with a digest instead of its end where it is too long."""
+    name = ":".join(parts)
+    encoded = name.encode()
+    if len(encoded) <= NAME_BYTES:
+        return name
+    digest = hashlib.sha256(encoded).hexdigest()[:_DIGEST]
+    return f"{encoded[: NAME_BYTES - _DIGEST - 1].decode(errors='ignore')}~{digest}"
+
+
+def declared_name(stored: str, model: Model) -> str:
+    """The name that a check or a reference was declared with, by the one that it is stored under."""
+    names = [check.name for check in model.checks]
+    names += [f"{model.table}_{item.column}_check" for item in model.fields]
+    names += [key.name for key in model.foreign_keys if key.name is not None]
+    return next((name for name in names if constraint_name(model.table, name) == stored), stored)
+
+
+def checked_column(stored: str, model: Model) -> tuple[str, str] | None:
+    """What a check of a column's type guards, and the column; ``None`` for other checks."""
+    for prefix in (TYPE_CHECK, LENGTH_CHECK, ENUM_CHECK):
+        for item in model.fields:
+            if constraint_name(prefix, model.table, item.column) == stored:
+                return prefix, item.column
+    return None
+
+
+def _renamed(key: ForeignKey, model: Model) -> ForeignKey:
+    """A reference whose name no other one of the database has."""
+    return key if key.name is None else evolve(key, name=constraint_name(model.table, key.name))
+
+
+@define
+class _Layout:
+    """How much of every text and of all bytes stands in the row; what is not here stands apart."""
+
+    model: Model
+    sizes: dict[str, int] = field(factory=dict)
+
+    def add_key(self, fields: Sequence[Field], what: str) -> None:
+        """Make room for whole values in an index; ``InvalidModel`` if there is too little."""
+        for item in fields:
+            if isinstance(item.type, Json):
+                raise InvalidModel(
+                    f"{self.model.name}.{item.name}: JSON cannot be part of {what}",
+                    model=self.model.name,
+                )
+        open_ended = [item for item in fields if _open_ended(item.type)]
+        used = sum(_key_bytes(item.type) for item in fields if item not in open_ended)
+        share = (LONGEST_KEY - used) // max(len(open_ended), 1)
+        if used > LONGEST_KEY or (open_ended and share < 2 * _CHARACTER):
+            names = ", ".join(item.name for item in fields)
+            raise InvalidModel(
+                f"{self.model.name}: {what} of {names} takes {used} bytes, and an index at most"
+                f" {LONGEST_KEY}; a text counts 4 bytes for every character of its max_length",
+                model=self.model.name,
+                limit=LONGEST_KEY,
+            )
+        for item in fields:
+            if item in open_ended:
+                unit = _CHARACTER if isinstance(plain_type(item.type), Text) else 1
+                known = self.sizes.get(item.column, LONGEST_KEY)
+                self.sizes[item.column] = min(known, share // unit)
+            elif _long(item.type):
+                self.sizes[item.column] = _key_bytes(item.type) // _CHARACTER
+
+    def add_texts(self) -> None:
+        """Put further texts of a greatest length into the row, the short ones first."""
+        used = sum(size * _CHARACTER for size in self.sizes.values())
+        texts = [(_length(item.type), item.column) for item in self.model.fields]
+        for length, column in sorted((n, c) for n, c in texts if n is not None):
+            used += (length + 1) * _CHARACTER
+            if column not in self.sizes and length < LONGEST_TEXT and used <= _ROW:
+                self.sizes[column] = length + 1
+
+
+def _long(kind: FieldType) -> bool:
+    return isinstance(plain_type(kind), Text | Binary)
+
+
+def _length(kind: FieldType) -> int | None:
+    """The greatest length of a text; that of an enumeration's values."""
+    plain = plain_type(kind)
+    if not isinstance(plain, Text):
+        return None
+    if isinstance(kind, Enumeration):
+        return max((len(value) for value in kind.values), default=0)
+    return plain.max_length
+
+
+def _open_ended(kind: FieldType) -> bool:
+    """Whether an index gives a text, or bytes, the room that it has left."""
+    length = _length(kind)
+    return _long(kind) and (length is None or length >= LONGEST_TEXT)
+
+
+def _key_bytes(kind: FieldType) -> int:
+    """What a value takes of an index; a text has one character to spare."""
+    length = _length(kind)
+    if length is not None:
+        return (length + 1) * _CHARACTER
+    if isinstance(kind, Decimal):
+        return kind.precision // 2 + 2
+    return _BYTES.get(type(kind), _OTHER_BYTES)
+
+
+class MySQLDDLCompiler(BaseDDLCompiler):
+    """Compiles schema operations."""
+
+    transactional = False
+
+    @property
+    def variant(self) -> Variant:
+        """What differs from one server to the next."""
+        compiler: BaseCompiler = self.compiler
+        assert isinstance(compiler, MySQLExpressions)
+        return compiler.variant
+
+    def compile(self, operation: CreateTable) -> tuple[str, ...]:
+        """One statement: a table is there with all that belongs to it, or not at all."""
+        return (self.create_table(operation.model, operation.foreign_keys),)
+
+    def create_table(self, model: Model, foreign_keys: Iterable[ForeignKey]) -> str:
+        """The statement that makes the table if it is not there."""
+        keys = list(foreign_keys)
+        if keys:
+            Build(self.compiler).need("constraints.foreign_key")
+        if model.checks or any(field.check is not None for field in model.fields):
+            Build(self.compiler).need("constraints.check")
+        sizes = _sizes(model, keys)
+        lines = [self._column(field, sizes.get(field.column)) for field in model.fields]
+        key = self.primary_key(model)
+        if key is not None:
+            lines.append(key)
+        lines += [
+            self._index(model, Index((field.name,), unique=True), sizes)
+            for field in model.fields
+            if field.unique and not (field.primary_key and len(model.primary_key) == 1)
+        ]
+        lines += [
+            self._index(model, index, sizes)
+            for index in self.indexes(model)
+            if index.unique or self._can_index(model, index)
+        ]
+        lines += [self.foreign_key(_renamed(key, model)) for key in keys]
+        lines += [
+            f"CONSTRAINT {self.compiler.quote(name)} CHECK ({condition})"
+            for name, condition in self._all_checks(model, sizes, keys)
+        ]
+        body = ",\n  ".join(lines)
+        return (
+            f"CREATE TABLE IF NOT EXISTS {self.compiler.quote(model.table)} (\n  {body}\n)"
+            f" ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE {self.variant.collation}"
+        )
+
+    # Columns
+
+    def column(self, field: Field, model: Model) -> str:
+        """The line of a column."""
+        return self._column(field, _sizes(model, ()).get(field.column))
+
+    def column_type(self, kind: FieldType) -> str:
+        """The type of a column that is in no index."""
+        return column_type(kind, self.variant)
+
+    def _column(self, field: Field, size: int | None) -> str:
+        kind = plain_type(field.type)
+        if isinstance(kind, Decimal) and kind.scale > self.variant.scale:
+            raise InvalidModel(
+                f"{field.name}: the server keeps at most {self.variant.scale} digits after the"
+                f" point, not {kind.scale}",
+                limit=self.variant.scale,
+            )
+        parts = [self.compiler.quote(field.column), column_type(kind, self.variant, size)]
+        parts.append("NULL" if field.nullable else "NOT NULL")
+        if field.generated == "database":
+            parts.append("AUTO_INCREMENT")
+        else:
+            default = self.default(field)
+            if default is not None:
+                # In brackets: a plain literal is not taken for every type.
+                parts.append(f"DEFAULT ({default})")
+        return " ".join(parts)
+
+    # Indexes
+
+    def index_name(self, model: Model, index: Index) -> str:
+        """The name of an index of the table."""
+        if index.name is not None:
+            return constraint_name(index.name)
+        signs = ["-" if name in index.descending else "" for name in index.columns]
+        columns = [item.column for item in _fields(model, index.columns)]
+        listed = ",".join(sign + column for sign, column in zip(signs, columns, strict=True))
+        prefix = UNIQUE_INDEX if index.unique else PLAIN_INDEX
+        return constraint_name(prefix, model.table, listed)
+
+    def _can_index(self, model: Model, index: Index) -> bool:
+        """Whether the server makes an index that only makes things faster: none of JSON."""
+        return not any(isinstance(item.type, Json) for item in _fields(model, index.columns))
+
+    def _index(self, model: Model, index: Index, sizes: dict[str, int]) -> str:
+        fields = _fields(model, index.columns)
+        prefix = None if index.unique else _prefix(fields, sizes)
+        parts = [
+            self.compiler.quote(item.column)
+            + (f"({prefix[item.column]})" if prefix and item.column in prefix else "")
+            + (" DESC" if name in index.descending else "")
+            for name, item in zip(index.columns, fields, strict=True)
+        ]
+        word = "UNIQUE KEY" if index.unique else "KEY"
+        return f"{word} {self.compiler.quote(self.index_name(model, index))} ({', '.join(parts)})"
+
+    # Checks
+
+    def _all_checks(
+        self, model: Model, sizes: dict[str, int], keys: Sequence[ForeignKey]
+    ) -> list[tuple[str, str]]:
+        """Names, which no other check of the database has, and conditions."""
+        compiler = self.compiler
+        checks = [
+            (constraint_name(model.table, check.name), check.filter) for check in model.checks
+        ]
+        checks += [
+            (constraint_name(model.table, f"{model.table}_{field.column}_check"), field.check)
+            for field in model.fields
+            if field.check is not None
+        ]
+        result = [(name, compiler.literal_predicate(model, filter)) for name, filter in checks]
+        # What a reference may set to NULL takes no check; the key that it leads to has them.
+        unchecked = {
+            item.column
+            for key in keys
+            if key.reference.on_delete == "set_null"
+            for item in _fields(model, key.columns)
+        }
+        return result + [
+            (constraint_name(prefix, model.table, item.column), condition)
+            for item in model.fields
+            if item.column not in unchecked
+            for prefix, condition in self._type_checks(item, sizes.get(item.column))
+        ]
+
+    def _type_checks(self, field: Field, size: int | None) -> list[tuple[str, str]]:
+        """What a column keeps beyond its type: the first part of the check's name, the rule.
+
+        The column of a text has one character to spare: a space too many is cut off without a
+        word, and the check has to see it.
+        """
+        kind, name = plain_type(field.type), self.compiler.quote(field.column)
+        checks = []
+        if isinstance(kind, Boolean):
+            checks.append((TYPE_CHECK, f"{name} IN (0, 1)"))
+        if isinstance(kind, Json) and self.variant.json_check is not None:
+            checks.append((TYPE_CHECK, self.variant.json_check.format(column=name)))
+        longest = _greatest_length(kind, size)
+        if longest is not None:
+            checks.append((LENGTH_CHECK, f"CHAR_LENGTH({name}) <= {longest}"))
+        return checks + [(ENUM_CHECK, rule) for _, rule in super().type_checks(field)]
+
+
+def _greatest_length(kind: FieldType, size: int | None) -> int | None:
+    """The most characters that a column of a size may hold; ``None`` if there is no limit."""
+    if not isinstance(kind, Text):
+        return None
+    if size is None or kind.max_length == size:
+        return kind.max_length
+    return size - 1 if kind.max_length is None else min(kind.max_length, size - 1)
+
+
+def _fields(model: Model, names: Iterable[str]) -> list[Field]:
+    """The fields of the names, which are those of fields or of columns."""
+    by_column = {field.column: field for field in model.fields}
+    return [model.by_name.get(name) or by_column[name] for name in names]
+
+
+def _sizes(model: Model, foreign_keys: Iterable[ForeignKey]) -> dict[str, int]:
+    """The characters or bytes of every column whose values stand in the row."""
+    layout = _Layout(model)
+    if model.primary_key:
+        layout.add_key(model.primary_key, "the primary key")
+    for key in model.unique_keys:
+        layout.add_key(_fields(model, key), "a unique key")
+    for reference in foreign_keys:
+        layout.add_key(_fields(model, reference.columns), "a reference")
+    layout.add_texts()
+    return layout.sizes
+
+
+def _prefix(fields: Sequence[Field], sizes: dict[str, int]) -> dict[str, int]:
+    """How many characters or bytes of long columns go into an index; nothing if all fits."""
+    long = [item for item in fields if _long(item.type)]
+    units = {
+        item.column: _CHARACTER if isinstance(plain_type(item.type), Text) else 1 for item in long
+    }
+    whole = {item.column: sizes.get(item.column, LONGEST_KEY) * units[item.column] for item in long}
+    rest = LONGEST_KEY - sum(_key_bytes(item.type) for item in fields if item not in long)
+    if sum(whole.values()) <= rest and all(item.column in sizes for item in long):
+        return {}
+    share = rest // max(len(long), 1)
+    return {
+        column: min(size, share) // units[column]
+        for column, size in whole.items()
+        if size > share or column not in sizes
+    }

@@ -1,0 +1,154 @@
+"""The MySQL dialect: what it offers, its parts put together, and which server needs which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from dataflow_core.contract import (
+    Connection,
+    ConnectOptions,
+    Dialect,
+    Driver,
+    ErrorSituation,
+    Server,
+)
+from dataflow_core.dialect import BaseDialect
+from dataflow_core.errors import DataFlowError
+from dataflow_core.features import Feature
+from dataflow_mysql.compiler import MariaDBCompiler, MySQLCompiler, OldMariaDBCompiler
+from dataflow_mysql.ddl import MySQLDDLCompiler
+from dataflow_mysql.driver import MySQLDriver
+from dataflow_mysql.errors import translate_error
+from dataflow_mysql.introspect import table_columns
+from dataflow_mysql.location import locate
+
+if TYPE_CHECKING:
+    from dataflow_core.contract import DatabaseURL
+
+__all__ = ["FEATURES", "MariaDBDialect", "MySQLDialect", "OldMariaDBDialect", "load"]
+
+_OFF: Final = {
+    "connection.memory": Feature("unsupported", "the server keeps no database in memory"),
+}
+_FULL: Final = (
+    "types.integer",
+    "types.float",
+    "types.decimal",
+    "types.decimal.wide",
+    "types.boolean",
+    "types.text",
+    "types.binary",
+    "types.timestamp",
+    "types.date",
+    "types.time",
+    "types.uuid",
+    "types.json",
+    "types.enum",
+    "filters.comparison",
+    "filters.membership",
+    "filters.logic",
+    "filters.null",
+    "filters.text",
+    "filters.regex",
+    "filters.modulo",
+    "filters.bits",
+    "filters.expression",
+    "filters.json.path",
+    "filters.json.array",
+    "order.null_first",
+    "paging",
+    "select.distinct",
+    "updates.arithmetic",
+    "updates.set",
+    "updates.bits",
+    "updates.expression",
+    "updates.json",
+    "aggregate.group",
+    "aggregate.first_last",
+    "aggregate.collect",
+    "aggregate.statistics",
+    "aggregate.stages",
+    "aggregate.more_stages",
+    "aggregate.facet",
+    "aggregate.union",
+    "expressions.arithmetic",
+    "expressions.text",
+    "expressions.logic",
+    "expressions.date",
+    "write.generated_key",
+    "write.bulk_create",
+    "write.bulk_conflict",
+    "write.bulk_update",
+    "write.bulk_delete",
+    "write.upsert",
+    "constraints.errors",
+    "constraints.foreign_key",
+    "constraints.check",
+    "transactions",
+    "transactions.savepoint",
+    "cancellation",
+    "concurrency",
+    "identifiers",
+    "limits",
+    "connection.read_replica",
+    "connection.tls",
+)
+FEATURES: Final[Mapping[str, Feature]] = {name: Feature("full") for name in _FULL} | _OFF
+"""The level of every feature id."""
+
+
+class MySQLDialect(BaseDialect):
+    """MySQL from 8.0.19. Relatives replace ``name``, ``features`` and the classes of the parts."""
+
+    name = "mysql"
+    features = FEATURES
+    compiler_class = MySQLCompiler
+    ddl_class = MySQLDDLCompiler
+    driver_class: ClassVar[type[MySQLDriver]] = MySQLDriver
+
+    def adapt(self, server: Server) -> Dialect:
+        """The dialect of the product and the version at the other end."""
+        for oldest, dialect in _BY_SERVER.get(server.name, ()):
+            if server.version >= oldest:
+                return dialect()
+        return self
+
+    def open(self, url: DatabaseURL, options: ConnectOptions) -> Driver:
+        """Check URL and options and return a driver; opens nothing.
+
+        Raises ``InvalidURL``, ``UnknownOption`` and ``InvalidOption``.
+        """
+        return self.driver_class(locate(url, options))
+
+    def translate_error(self, error: Exception, situation: ErrorSituation) -> DataFlowError | None:
+        """The uniform error for what the driver raised, or ``None`` if it is not the driver's."""
+        return translate_error(error, situation)
+
+    async def table_columns(self, connection: Connection, table: str) -> Sequence[str]:
+        """The column names of a table, in order; empty if there is no such table."""
+        return await table_columns(connection, table)
+
+
+class MariaDBDialect(MySQLDialect):
+    """MariaDB from 10.10."""
+
+    compiler_class = MariaDBCompiler
+
+
+class OldMariaDBDialect(MySQLDialect):
+    """MariaDB before 10.10."""
+
+    compiler_class = OldMariaDBCompiler
+
+
+_BY_SERVER: Final[Mapping[str, tuple[tuple[tuple[int, ...], type[MySQLDialect]], ...]]] = {
+    "MariaDB": (((10, 10), MariaDBDialect), ((0,), OldMariaDBDialect)),
+    "MySQL": (((0,), MySQLDialect),),
+}
+"""By the name of the product: from which version on which dialect, the newest first."""
+
+
+def load() -> Dialect:
+    """The dialect, before a server has said which one it is."""
+    return MySQLDialect()

@@ -1,0 +1,1 @@
+"""How statements and rows travel: values as literals, packets as tuples."""

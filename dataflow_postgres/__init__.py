@@ -1,0 +1,1 @@
+"""PostgreSQL for DataFlow, declared in ``plugin``; importing this loads no driver."""

@@ -1,0 +1,121 @@
+"""CREATE TABLE and CREATE INDEX as PostgreSQL needs them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Final
+
+from attrs import evolve
+
+from dataflow_core.dialect import BaseDDLCompiler
+from dataflow_core.operations import CreateTable
+from dataflow_core.schema import Field, ForeignKey, Index, Model
+from dataflow_core.schema.naming import NAME_BYTES
+from dataflow_core.types import Enumeration, FieldType, Text
+from dataflow_postgres.types import column_type
+
+__all__ = ["PostgresDDLCompiler", "constraint_name"]
+
+_DIGEST: Final = 10
+# Any number does that nothing else in the database locks.
+_LOCK: Final = int.from_bytes(b"dataflow")
+
+
+def constraint_name(name: str) -> str:
+    """The name of a constraint or an index; a digest ends it where PostgreSQL would cut it."""
+    encoded = name.encode()
+    if len(encoded) <= NAME_BYTES:
+        return name
+    digest = hashlib.sha256(encoded).hexdigest()[:_DIGEST]
+    return f"{encoded[: NAME_BYTES - _DIGEST - 1].decode(errors='ignore')}~{digest}"
+
+
+class PostgresDDLCompiler(BaseDDLCompiler):
+    """Compiles schema operations."""
+
+    def compile(self, operation: CreateTable) -> tuple[str, ...]:
+        """The statements, in order: a lock first.
+
+        ``IF NOT EXISTS`` fails where two processes make the same table at once. The lock ends with
+        the transaction, so it holds behind a pooler too.
+        """
+        lock = f"SELECT PG_ADVISORY_XACT_LOCK({_LOCK})"
+        return (lock, *super().compile(operation))
+
+    def create_table(self, model: Model, foreign_keys: Iterable[ForeignKey]) -> str:
+        """The statement that makes the table if it is not there."""
+        fields = [
+            evolve(field, unique=False) if _unique_by_index(field, model) else field
+            for field in model.fields
+        ]
+        return super().create_table(evolve(model, fields=tuple(fields)), foreign_keys)
+
+    def column_type(self, kind: FieldType) -> str:
+        """The type of a column."""
+        return column_type(kind)
+
+    def checks(self, model: Model) -> list[tuple[str, str]]:
+        """The checks of the table, under names that are not cut."""
+        return [(constraint_name(name), condition) for name, condition in super().checks(model)]
+
+    def type_checks(self, field: Field) -> list[tuple[str, str]]:
+        """What a column keeps beyond its type: a word for the name of the check, the condition."""
+        checks = super().type_checks(field)
+        kind = field.type.base if isinstance(field.type, Enumeration) else field.type
+        if isinstance(kind, Text) and kind.max_length is not None:
+            column = self.compiler.quote(field.column)
+            checks.append(("length", f"CHAR_LENGTH({column}) <= {kind.max_length}"))
+        return checks
+
+    # Indexes
+
+    def indexes(self, model: Model) -> list[Index]:
+        """The indexes of a model, each once."""
+        unique = [
+            Index((field.name,), unique=True)
+            for field in model.fields
+            if _unique_by_index(field, model)
+        ]
+        return list(dict.fromkeys((*unique, *super().indexes(model))))
+
+    def index_name(self, model: Model, index: Index) -> str:
+        """The name of an index, which no other index or table of the schema has."""
+        return constraint_name(super().index_name(model, index))
+
+    def create_index(self, model: Model, index: Index) -> str:
+        """The statement that makes an index, in the order that ORDER BY asks for."""
+        compiler = self.compiler
+        parts = [
+            _index_part(
+                compiler.quote(field.column),
+                descending=name in index.descending,
+                nullable=field.nullable,
+            )
+            for name, field in zip(index.columns, self._indexed(model, index), strict=True)
+        ]
+        word = "UNIQUE INDEX" if index.unique else "INDEX"
+        name = compiler.quote(self.index_name(model, index))
+        table = compiler.quote(model.table)
+        return f"CREATE {word} IF NOT EXISTS {name} ON {table} ({', '.join(parts)})"
+
+    def _indexed(self, model: Model, index: Index) -> list[Field]:
+        by_column = {field.column: field for field in model.fields}
+        return [model.by_name.get(name) or by_column[name] for name in index.columns]
+
+
+def _unique_by_index(field: Field, model: Model) -> bool:
+    """Whether an index makes a field unique: a constraint's own one cannot put NULL first.
+
+    A reference from the table to itself needs the constraint while the table is made.
+    """
+    own = {item.references.partition(".")[0] for item in model.fields if item.references}
+    own |= {key.reference.table for key in model.foreign_keys}
+    return field.unique and field.nullable and own.isdisjoint((model.name, model.table))
+
+
+def _index_part(column: str, *, descending: bool, nullable: bool) -> str:
+    way = " DESC" if descending else ""
+    if nullable:
+        way += f" NULLS {'LAST' if descending else 'FIRST'}"
+    return column + way

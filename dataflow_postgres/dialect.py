@@ -1,0 +1,154 @@
+"""The PostgreSQL dialect: what it offers, and its parts put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from dataflow_core.contract import (
+    Compiler,
+    Connection,
+    ConnectOptions,
+    DatabaseURL,
+    Dialect,
+    Driver,
+    ErrorSituation,
+    Server,
+)
+from dataflow_core.errors import DataFlowError
+from dataflow_core.features import Feature
+from dataflow_postgres.compiler import FOLDING_COLLATIONS, PostgresCompiler
+from dataflow_postgres.ddl import PostgresDDLCompiler
+from dataflow_postgres.driver import PostgresDriver
+from dataflow_postgres.errors import translate_error
+from dataflow_postgres.introspect import table_columns
+from dataflow_postgres.location import locate
+
+__all__ = ["PostgresDialect", "load"]
+
+_OFF: Final = {
+    "connection.memory": Feature("unsupported", "a server keeps its databases on disk"),
+}
+_FULL: Final = (
+    "types.integer",
+    "types.float",
+    "types.decimal",
+    "types.decimal.wide",
+    "types.boolean",
+    "types.text",
+    "types.binary",
+    "types.timestamp",
+    "types.date",
+    "types.time",
+    "types.uuid",
+    "types.json",
+    "types.enum",
+    "filters.comparison",
+    "filters.membership",
+    "filters.logic",
+    "filters.null",
+    "filters.text",
+    "filters.regex",
+    "filters.modulo",
+    "filters.bits",
+    "filters.expression",
+    "filters.json.path",
+    "filters.json.array",
+    "order.null_first",
+    "paging",
+    "select.distinct",
+    "updates.arithmetic",
+    "updates.set",
+    "updates.bits",
+    "updates.expression",
+    "updates.json",
+    "aggregate.group",
+    "aggregate.first_last",
+    "aggregate.collect",
+    "aggregate.statistics",
+    "aggregate.stages",
+    "aggregate.more_stages",
+    "aggregate.facet",
+    "aggregate.union",
+    "expressions.arithmetic",
+    "expressions.text",
+    "expressions.logic",
+    "expressions.date",
+    "write.generated_key",
+    "write.bulk_create",
+    "write.bulk_conflict",
+    "write.bulk_update",
+    "write.bulk_delete",
+    "write.upsert",
+    "constraints.errors",
+    "constraints.foreign_key",
+    "constraints.check",
+    "transactions",
+    "transactions.savepoint",
+    "cancellation",
+    "concurrency",
+    "identifiers",
+    "limits",
+    "connection.read_replica",
+    "connection.tls",
+)
+_FEATURES: Final[Mapping[str, Feature]] = {name: Feature("full") for name in _FULL} | _OFF
+
+
+class PostgresDialect:
+    """PostgreSQL from 14.
+
+    Parameters:
+        folding: the collation by which letters change their case; see ``PostgresCompiler``.
+    """
+
+    name = "postgres"
+
+    def __init__(self, folding: str | None = None) -> None:
+        self._folding = folding
+        self._compiler = PostgresCompiler(_FEATURES, folding)
+        self._ddl = PostgresDDLCompiler(self._compiler)
+
+    @property
+    def features(self) -> Mapping[str, Feature]:
+        """The level of every feature id."""
+        return _FEATURES
+
+    @property
+    def compiler(self) -> Compiler:
+        """Compiles row operations."""
+        return self._compiler
+
+    @property
+    def ddl(self) -> PostgresDDLCompiler:
+        """Compiles schema operations."""
+        return self._ddl
+
+    def adapt(self, server: Server) -> Dialect:
+        """The dialect for a server: it changes the case of letters by a collation that is there.
+
+        ``collations`` of the server's details are the names of those it has, with spaces between.
+        """
+        known = server.details.get("collations", "").split()
+        folding = next((name for name in FOLDING_COLLATIONS if name in known), None)
+        return self if folding == self._folding else type(self)(folding)
+
+    def open(self, url: DatabaseURL, options: ConnectOptions) -> Driver:
+        """Check URL and options and return a driver; touches no network.
+
+        Raises ``InvalidURL``, ``UnknownOption`` and ``InvalidOption``.
+        """
+        return PostgresDriver(locate(url, options))
+
+    def translate_error(self, error: Exception, situation: ErrorSituation) -> DataFlowError | None:
+        """The uniform error for what the driver raised, or ``None`` if it is not the driver's."""
+        return translate_error(error, situation)
+
+    async def table_columns(self, connection: Connection, table: str) -> Sequence[str]:
+        """The column names of a table, in order; empty if there is no such table."""
+        return await table_columns(connection, table)
+
+
+def load() -> Dialect:
+    """The dialect."""
+    return PostgresDialect()

@@ -1,0 +1,21 @@
+"""What DuckDB offers: every feature id, and the reason where something is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from dataflow_core.features import FEATURES as EVERY
+from dataflow_core.features import Feature
+
+__all__ = ["FEATURES"]
+
+_OFF: Final = {
+    "transactions.savepoint": Feature("unsupported", "DuckDB has no savepoints"),
+    "constraints.foreign_key": Feature(
+        "unsupported", "foreign keys of DuckDB have no ON DELETE CASCADE and no ON DELETE SET NULL"
+    ),
+    "connection.read_replica": Feature("unsupported", "a file has no replica"),
+    "connection.tls": Feature("unsupported", "a file is opened without any network"),
+}
+FEATURES: Final[Mapping[str, Feature]] = {name: Feature("full") for name in EVERY} | _OFF
