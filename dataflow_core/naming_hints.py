@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
+__all__ = ["nearest", "quoted"]
+
 QUOTED_LENGTH = 80
 COMPARED_LENGTH = 200
 COMPARED_CHOICES = 2_000

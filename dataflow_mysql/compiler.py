@@ -27,9 +27,9 @@ from dataflow_core.filters import Pattern, Predicate, Slot, render_regex
 from dataflow_core.operations import Delete, Update, UpdateMany
 from dataflow_core.schema import Field, Model
 from dataflow_core.types import FieldType, Text
-from dataflow_core.updates.ast import Assignment, BitChange, Compute, MoveFrom
+from dataflow_core.updates import Assignment, BitChange, Compute, MoveFrom
 from dataflow_mysql.documents import json_predicate
-from dataflow_mysql.expressions import MySQLExpressions, hexadecimal
+from dataflow_mysql.expressions import MySQLExpressions, text_literal
 from dataflow_mysql.types import MARIADB, MYSQL, OLD_MARIADB, plain_type
 
 __all__ = ["MariaDBCompiler", "MySQLCompiler", "OldMariaDBCompiler"]
@@ -183,9 +183,8 @@ class MySQLCompiler(MySQLExpressions):
             return format(value, "f")
         if isinstance(value, dt.datetime):
             value = value.astimezone(dt.UTC).replace(tzinfo=None)
-        plain = isinstance(value, str) and value.isascii() and value.isprintable()
-        if isinstance(value, str) and (not plain or "\\" in value):
-            return hexadecimal(value)
+        if isinstance(value, str):
+            return text_literal(value)
         return super().literal(value, kind)
 
     # Changes

@@ -16,8 +16,7 @@ from dataflow_core.compile import BaseCompiler, Build
 from dataflow_core.dialect import BaseDDLCompiler
 from dataflow_core.errors import InvalidModel
 from dataflow_core.operations import CreateTable
-from dataflow_core.schema import Field, ForeignKey, Index, Model
-from dataflow_core.schema.naming import NAME_BYTES
+from dataflow_core.schema import NAME_BYTES, Field, ForeignKey, Index, Model
 from dataflow_core.types import (
     Binary,
     Boolean,
@@ -40,9 +39,7 @@ __all__ = [
     "TYPE_CHECK",
     "UNIQUE_INDEX",
     "MySQLDDLCompiler",
-    "checked_column",
     "constraint_name",
-    "declared_name",
 ]
 
 TYPE_CHECK: Final = "dataflow_type"
@@ -70,23 +67,6 @@ def constraint_name(*parts: str) -> str:
         return name
     digest = hashlib.sha256(encoded).hexdigest()[:_DIGEST]
     return f"{encoded[: NAME_BYTES - _DIGEST - 1].decode(errors='ignore')}~{digest}"
-
-
-def declared_name(stored: str, model: Model) -> str:
-    """The name that a check or a reference was declared with, by the one that it is stored under."""
-    names = [check.name for check in model.checks]
-    names += [f"{model.table}_{item.column}_check" for item in model.fields]
-    names += [key.name for key in model.foreign_keys if key.name is not None]
-    return next((name for name in names if constraint_name(model.table, name) == stored), stored)
-
-
-def checked_column(stored: str, model: Model) -> tuple[str, str] | None:
-    """What a check of a column's type guards, and the column; ``None`` for other checks."""
-    for prefix in (TYPE_CHECK, LENGTH_CHECK, ENUM_CHECK):
-        for item in model.fields:
-            if constraint_name(prefix, model.table, item.column) == stored:
-                return prefix, item.column
-    return None
 
 
 def _renamed(key: ForeignKey, model: Model) -> ForeignKey:

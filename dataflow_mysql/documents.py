@@ -30,7 +30,7 @@ from dataflow_core.filters import (
     Slot,
 )
 from dataflow_core.types import Boolean, FieldType, Json, Text
-from dataflow_mysql.expressions import hexadecimal
+from dataflow_mysql.expressions import text_literal
 
 if TYPE_CHECKING:
     from dataflow_mysql.expressions import MySQLExpressions
@@ -71,9 +71,12 @@ def json_predicate(compiler: MySQLExpressions, node: Predicate, build: Build) ->
 
 
 def _some(value: str, condition: str) -> str:
-    """Some element of the array that a value is fits; what is no array has no element."""
+    """Some element of the array that a value is fits; what is no array has no element.
+
+    Counted, because one server joins what stands in EXISTS to the rows, and gets it wrong.
+    """
     table = f"JSON_TABLE({value}, '$[*]' COLUMNS (`__value` JSON PATH '$')) AS `__element`"
-    return f"EXISTS (SELECT 1 FROM {table} WHERE {condition})"
+    return f"((SELECT COUNT(*) FROM {table} WHERE {condition}) > 0)"
 
 
 def _of_element(compiler: MySQLExpressions, node: Predicate, build: Build) -> str:
@@ -108,7 +111,7 @@ def _path(steps: tuple[str | int, ...]) -> str:
         f"[{step}]" if isinstance(step, int) else f".{json.dumps(step, ensure_ascii=False)}"
         for step in steps
     ]
-    return hexadecimal(f"${''.join(parts)}")
+    return text_literal(f"${''.join(parts)}")
 
 
 def _word(compiler: MySQLExpressions, word: str) -> str:

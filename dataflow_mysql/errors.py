@@ -259,9 +259,10 @@ def _check(error: ServerError, situation: ErrorSituation) -> DataFlowError:
 
 
 def _given_name(name: str | None, model: Model | None) -> str | None:
-    """The name that the model gave to a check, where the table's is put before it."""
+    """The name that the model gave to a check or a reference, without the table's before it."""
     if model is not None:
         own = [check.name for check in model.checks]
+        own += [key.name for key in model.foreign_keys if key.name is not None]
         own += [f"{model.table}_{field.column}_check" for field in model.fields]
         return next((text for text in own if constraint_name(model.table, text) == name), name)
     return name
@@ -291,9 +292,13 @@ def _child(error: ServerError, situation: ErrorSituation) -> DataFlowError:
         f"{_place(situation)}: a reference{named} leads to no row",
         side="child",
         table=_table(situation),
-        constraint=found[1].replace("``", "`") if found is not None else None,
+        constraint=_reference_name(found, situation.model),
         columns=columns,
     )
+
+
+def _reference_name(found: re.Match[str] | None, model: Model | None) -> str | None:
+    return None if found is None else _given_name(found[1].replace("``", "`"), model)
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -306,7 +311,7 @@ def _parent(error: ServerError, situation: ErrorSituation) -> DataFlowError:
         f"{_place(situation)}: the row is still referred to",
         side="parent",
         table=_table(situation),
-        constraint=found[1].replace("``", "`") if found is not None else None,
+        constraint=_reference_name(found, situation.model),
     )
 
 

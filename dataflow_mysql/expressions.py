@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 
 from dataflow_core.compile import CALL_TABLE, BaseCompiler, Build, Codec, Render
 from dataflow_core.errors import UnsupportedFeature
-from dataflow_core.expressions.ast import Call
+from dataflow_core.expressions import Call
 from dataflow_core.types import (
     Binary,
     Boolean,
@@ -26,7 +26,7 @@ from dataflow_core.types import (
 )
 from dataflow_mysql.types import MYSQL, Variant, codec, plain_type
 
-__all__ = ["MySQLExpressions", "hexadecimal"]
+__all__ = ["MySQLExpressions", "text_literal"]
 
 _NULLS: Final[dict[type[FieldType], str]] = {
     Integer: "CAST(NULL AS SIGNED)",
@@ -37,6 +37,7 @@ _NULLS: Final[dict[type[FieldType], str]] = {
     Date: "CAST(NULL AS DATE)",
     Time: "CAST(NULL AS TIME(6))",
 }
+_BASIC: Final = "\uffff"
 _LARGEST: Final = 2**63 - 1
 _FARTHEST: Final = 2**32
 """Beyond the end of every text."""
@@ -55,9 +56,15 @@ _FIRST_DAY: Final = 366
 """``TO_DAYS`` of the first day of the calendar."""
 
 
-def hexadecimal(text: str) -> str:
-    """A text as a literal that every mode of the session reads alike."""
-    return f"_utf8mb4 X'{text.encode().hex()}'"
+def text_literal(text: str) -> str:
+    """A text as a literal that every mode of the session reads alike.
+
+    One server's catalogue keeps no character beyond the basic plane, another one's no quote in a
+    hexadecimal literal.
+    """
+    if "\\" in text or any(character > _BASIC for character in text):
+        return f"CONVERT(UNHEX('{text.encode().hex()}') USING utf8mb4)"
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _within(sql: str, kind: Decimal) -> str:
@@ -69,6 +76,11 @@ def _within(sql: str, kind: Decimal) -> str:
 def _overflow(sql: str) -> str:
     """An int that is out of range, whatever it is made of; unlike a constant, never too early."""
     return f"{_LARGEST} + CHAR_LENGTH({sql})"
+
+
+def _as_decimal(sql: str) -> str:
+    """An int whose sums and products do not overflow; ``DIV 1`` makes them ints that fit."""
+    return f"CAST({sql} AS DECIMAL(20,0))"
 
 
 def _exact(render: Render) -> Render:
@@ -108,8 +120,9 @@ class MySQLExpressions(BaseCompiler):
         null = text == "NULL"
         if isinstance(kind, Text):
             return self.collated(f"CONVERT({text} USING utf8mb4)" if null else text)
-        if null and isinstance(kind, Decimal):
-            return f"CAST(NULL AS DECIMAL({kind.precision},{kind.scale}))"
+        if isinstance(kind, Decimal) and (null or not kind.scale):
+            # Without a point in it, it would be an int.
+            return f"CAST({text} AS DECIMAL({kind.precision},{kind.scale}))"
         return _NULLS.get(type(kind), text) if null else text
 
     def zero(self, kind: FieldType) -> str:
@@ -149,6 +162,9 @@ class MySQLExpressions(BaseCompiler):
 
     def arithmetic(self, function: str, sides: Sequence[str], kind: FieldType) -> str:
         """The server's own: it refuses ints and floats that overflow."""
+        if function == "subtract" and isinstance(kind, Integer):
+            # One server takes 0 less the least int for the least int.
+            return f"(({sides[0]} - {_as_decimal(sides[1])}) DIV 1)"
         if function not in ("ceil", "floor"):
             return super().arithmetic(function, sides, kind)
         if isinstance(kind, Integer):
@@ -160,7 +176,13 @@ class MySQLExpressions(BaseCompiler):
         """Scales add up, as those of the types do."""
         if isinstance(kind, Decimal):
             self.representable(kind)
-        return super().multiply(sides, kind)
+        if not isinstance(kind, Integer) or len(sides) == 1:
+            return super().multiply(sides, kind)
+        result = sides[0][0]
+        for sql, _ in sides[1:]:
+            # One server refuses products that are the least int.
+            result = f"(({result} * {_as_decimal(sql)}) DIV 1)"
+        return result
 
     # Text
 

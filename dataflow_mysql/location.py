@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 
 from dataflow_core.contract import ConnectOptions
 from dataflow_core.errors import InvalidOption, InvalidURL, UnknownOption
-from dataflow_core.naming_hints import nearest, quoted
+from dataflow_core.naming_hints import nearest
 from dataflow_mysql.plugin import SSL_MODES
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _database(url: DatabaseURL) -> str:
         )
     if len(name) > _LONGEST_NAME or "/" in name or name.endswith(" "):
         raise InvalidURL(
-            f"{quoted(name)} is no name of a database: at most {_LONGEST_NAME} characters, no"
+            f"{name!r} is no name of a database: at most {_LONGEST_NAME} characters, no"
             " slash, no space at the end",
             part="database",
         )
@@ -155,7 +155,7 @@ def _options(query: Mapping[str, str], options: Mapping[str, Any]) -> dict[str, 
         check = _CHECKS.get(name)
         if check is None:
             raise UnknownOption(
-                f"the URL has the option {quoted(spelt)}, which is unknown; known are"
+                f"the URL has the option {spelt!r}, which is unknown; known are"
                 f" {', '.join(_CHECKS)}",
                 suggestion=nearest(name.lower(), _CHECKS),
             )
@@ -164,7 +164,7 @@ def _options(query: Mapping[str, str], options: Mapping[str, Any]) -> dict[str, 
         check = _CHECKS.get(name)
         if check is None:
             raise UnknownOption(
-                f"there is no option {quoted(name)}; known are {', '.join(_CHECKS)}",
+                f"there is no option {name!r}; known are {', '.join(_CHECKS)}",
                 suggestion=nearest(name, _CHECKS),
             )
         checked = check(name, value)
@@ -217,7 +217,7 @@ def _file(name: str, value: Any) -> str:
         reason = "a path is expected"
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no such path can be"
-    raise InvalidOption(f"{name}: {quoted(value)} cannot be read: {reason}", option=name)
+    raise InvalidOption(f"{name}: {value!r} cannot be read: {reason}", option=name)
 
 
 def _socket(name: str, value: Any) -> str:

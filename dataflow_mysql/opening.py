@@ -20,7 +20,7 @@ from dataflow_mysql.protocol.wire import CHARSET
 __all__ = ["Opened", "connect_error", "open_connection", "server_of", "settings"]
 
 _OLDEST: Final = {"MariaDB": (10, 6), "MySQL": (8, 0, 19)}
-_NUMBERS: Final = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+_NUMBERS: Final = re.compile(r"\d+(?:\.\d+){0,2}")
 _REPLICATION_PREFIX: Final = "5.5.5-"
 _REFUSED: Final = frozenset((1044, 1045, 1130, 1698, 1251, 2059, 3118, 3159, 4151))
 # What the server counts beside the statement itself.
@@ -81,9 +81,9 @@ class Opened:
 def server_of(version: str) -> Server:
     """Product and version in the text that a server greets with."""
     text = version.removeprefix(_REPLICATION_PREFIX)
-    numbers = _NUMBERS.search(text)
+    numbers = _NUMBERS.match(text)
     name = "MariaDB" if "mariadb" in version.lower() else "MySQL"
-    return Server(name, tuple(map(int, numbers.groups())) if numbers else (0,))
+    return Server(name, tuple(map(int, numbers[0].split("."))) if numbers else (0,))
 
 
 def settings(server: Server, location: MySQLLocation, *, read_only: bool = False) -> bytes:
@@ -141,7 +141,8 @@ async def open_connection(
 async def _set_up(login: Any, wire: Wire, location: MySQLLocation, *, read_only: bool) -> Opened:
     server = server_of(str(login.server_version))
     oldest = _OLDEST[server.name]
-    if server.version < oldest:
+    # Some services tell no more than the first two numbers.
+    if server.version < oldest[: len(server.version)]:
         raise ConnectionFailed(
             f"{location} is {server}; {server.name} is supported from {'.'.join(map(str, oldest))}"
         )

@@ -20,6 +20,7 @@ from dataflow_core.compile import PLAIN, Codec
 from dataflow_core.errors import InvalidValue
 from dataflow_core.filters import fold, upper
 from dataflow_core.types import (
+    JSON_DEPTH,
     Binary,
     Boolean,
     Date,
@@ -34,7 +35,6 @@ from dataflow_core.types import (
     Timestamp,
     Uuid,
 )
-from dataflow_core.types.documents import JSON_DEPTH
 
 __all__ = [
     "LONGEST_KEY",
@@ -87,7 +87,7 @@ class Casing:
     def spelt(self, sql: str, collation: str) -> str:
         """The SQL of a text in that case; ``collation`` is that of the text and the result."""
         pairs, kept = self._letters
-        marks = [f"_utf8mb4 X'00{_FIRST_SIGN + at:02x}'" for at in range(len(kept))]
+        marks = [f"CHAR(0,{_FIRST_SIGN + at} USING utf8mb4)" for at in range(len(kept))]
         for letter, changed in pairs:
             sql = f"REPLACE({sql},'{letter}','{changed}')"
         for letter, mark in zip(kept, marks, strict=True):

@@ -30,7 +30,7 @@ from dataflow_core.filters import (
 )
 from dataflow_core.schema import Field, Model
 from dataflow_core.types import FieldType
-from dataflow_core.updates.ast import Assignment, BitChange
+from dataflow_core.updates import Assignment, BitChange
 from dataflow_postgres.documents import json_condition
 from dataflow_postgres.expressions import PostgresExpressions, once
 from dataflow_postgres.types import bound_type, codec, element_type

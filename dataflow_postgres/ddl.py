@@ -11,12 +11,12 @@ from attrs import evolve
 from dataflow_core.dialect import BaseDDLCompiler
 from dataflow_core.operations import CreateTable
 from dataflow_core.schema import Field, ForeignKey, Index, Model
-from dataflow_core.schema.naming import NAME_BYTES
 from dataflow_core.types import Enumeration, FieldType, Text
 from dataflow_postgres.types import column_type
 
 __all__ = ["PostgresDDLCompiler", "constraint_name"]
 
+_NAME_BYTES: Final = 63
 _DIGEST: Final = 10
 # Any number does that nothing else in the database locks.
 _LOCK: Final = int.from_bytes(b"dataflow")
@@ -25,10 +25,10 @@ _LOCK: Final = int.from_bytes(b"dataflow")
 def constraint_name(name: str) -> str:
     """The name of a constraint or an index; a digest ends it where PostgreSQL would cut it."""
     encoded = name.encode()
-    if len(encoded) <= NAME_BYTES:
+    if len(encoded) <= _NAME_BYTES:
         return name
     digest = hashlib.sha256(encoded).hexdigest()[:_DIGEST]
-    return f"{encoded[: NAME_BYTES - _DIGEST - 1].decode(errors='ignore')}~{digest}"
+    return f"{encoded[: _NAME_BYTES - _DIGEST - 1].decode(errors='ignore')}~{digest}"
 
 
 class PostgresDDLCompiler(BaseDDLCompiler):

@@ -20,6 +20,7 @@ from dataflow_postgres.location import PostgresLocation
 from dataflow_postgres.opening import (
     ClosingWithLoop,
     Opening,
+    given_up,
     is_behind_pooler,
     leaves_no_trace,
     reset_script,
@@ -71,10 +72,8 @@ class PostgresConnection:
         self._loop = asyncio.get_running_loop()
         self._process = os.getpid()
         shortest, longest = _STOP_SECONDS
-        limit = location.command_timeout
-        self._stop_limit = (
-            longest if limit is None else min(max(limit * _STOP_SHARE, shortest), longest)
-        )
+        share = (location.command_timeout or longest / _STOP_SHARE) * _STOP_SHARE
+        self._stop_limit = min(max(share, shortest), longest)
         self._usable = True
         self._began = False
         self._stopping = False
@@ -112,11 +111,10 @@ class PostgresConnection:
             if statement is None:
                 statement = await self._prepare(sql)
             rows: Sequence[Sequence[Any]] = await statement.fetch(*parameters)
-            return rows
         except DRIVER_ERRORS as error:
             if not self._may_repeat(error, sql):
                 raise
-        _, rows = await self._repeat(sql, parameters)
+            _, rows = await self._run(sql, parameters)
         return rows
 
     async def fetch_named(
@@ -142,7 +140,8 @@ class PostgresConnection:
         except DRIVER_ERRORS as error:
             if not self._may_repeat(error, sql):
                 raise
-        return await self._repeat(sql, parameters)
+        statement = await self._noted(self._prepare(sql), sql)
+        return statement, await self._noted(statement.fetch(*parameters), sql)
 
     async def _prepare(self, sql: str) -> Any:
         found = _WORD.match(sql)
@@ -175,10 +174,6 @@ class PostgresConnection:
                 self._kept = 0
         self._statements.clear()
         return not self.in_transaction
-
-    async def _repeat(self, sql: str, parameters: Sequence[Any]) -> tuple[Any, Any]:
-        statement = await self._noted(self._prepare(sql), sql)
-        return statement, await self._noted(statement.fetch(*parameters), sql)
 
     async def _noted(self, work: Coroutine[Any, Any, Any], sql: str) -> Any:
         try:
@@ -362,7 +357,13 @@ class PostgresDriver:
         """Open a connection of a lane, with every setting made."""
         opening = self._openings[lane.name]
         await self._closing.begin()
-        connection = PostgresConnection(await opening.connect(), self, opening.location)
+        connecting = asyncio.get_running_loop().create_task(opening.connect())
+        try:
+            made = await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            self.abandon(given_up(connecting, _ABANDON_SECONDS))
+            raise
+        connection = PostgresConnection(made, self, opening.location)
         self._closing.add(connection)
         return connection
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from dataflow_core.compile import CALL_TABLE, SIGNS, BaseCompiler, Build, Render, expression_sql
-from dataflow_core.expressions.ast import Call, Expression
+from dataflow_core.expressions import Call, Expression
 from dataflow_core.types import (
     Binary,
     Boolean,

@@ -10,7 +10,7 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 from weakref import WeakKeyDictionary, WeakSet
@@ -25,6 +25,7 @@ from dataflow_postgres.location import SYSTEM_AUTHORITIES, PostgresLocation
 __all__ = [
     "ClosingWithLoop",
     "Opening",
+    "given_up",
     "is_behind_pooler",
     "leaves_no_trace",
     "reset_script",
@@ -35,6 +36,9 @@ OLDEST_VERSION: Final = (14,)
 # The highest process number of Linux; other systems have lower ones.
 _HIGHEST_PROCESS: Final = 2**22
 _NOT_ALLOWED: Final = "28000"
+_NOT_UNDERSTOOD: Final = "08P01"
+# While the server compiles a statement to machine code, which can take seconds, nothing stops it.
+_WITHOUT_POOLER: Final[Mapping[str, str]] = {"jit": "off"}
 _BY_CONNECT_CODE: Final[dict[str, tuple[str, ...]]] = {
     "28P01": ("the password of the user {user} is not accepted", "no password is given"),
     "28000": ("the user {user} may not log in to this database from here",),
@@ -53,6 +57,7 @@ class _ForkedConnection(asyncpg.Connection):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self.process = os.getpid()
         self.collations = ""
+        self.takes_all_settings = True
         super().__init__(*arguments, **options)
 
     def terminate(self) -> None:
@@ -72,6 +77,7 @@ class Opening:
         self.location = location
         self._context: ssl.SSLContext | None = None
         self._collations: str | None = None
+        self._more_settings = _WITHOUT_POOLER
 
     async def connect(self) -> Any:
         """Open a connection. Raises ``ConnectionFailed``, or ``InvalidOption`` for broken files."""
@@ -101,7 +107,27 @@ class Opening:
 
     async def _checked(self, context: ssl.SSLContext | None) -> Any:
         location = self.location
-        connection = await asyncpg.connect(
+        try:
+            connection = await self._connected(context)
+        except asyncpg.PostgresError as error:
+            if not self._more_settings or error.sqlstate != _NOT_UNDERSTOOD:
+                raise
+            self._more_settings = {}
+            connection = await self._connected(context)
+        try:
+            _check_server(connection, location)
+            if self._collations is None:
+                self._collations = await _folding_collation(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        connection.collations = self._collations
+        connection.takes_all_settings = bool(self._more_settings)
+        return connection
+
+    async def _connected(self, context: ssl.SSLContext | None) -> Any:
+        location = self.location
+        return await asyncpg.connect(
             host=location.host,
             port=location.port,
             user=location.user,
@@ -111,22 +137,13 @@ class Opening:
             ssl=False if context is None else context,
             direct_tls=False,
             target_session_attrs=location.target,
-            server_settings=dict(location.settings),
+            server_settings={**self._more_settings, **location.settings},
             # Its own cache names statements alike in all processes, which a pooler mixes up.
             statement_cache_size=0,
             # The core watches the time.
             timeout=None,
             connection_class=_ForkedConnection,
         )
-        try:
-            _check_server(connection, location)
-            if self._collations is None:
-                self._collations = await _folding_collation(connection)
-        except BaseException:
-            connection.terminate()
-            raise
-        connection.collations = self._collations
-        return connection
 
     def _tls(self) -> ssl.SSLContext:
         if self._context is None:
@@ -247,6 +264,19 @@ async def _end(connections: WeakSet[Connection]) -> AsyncGenerator[None, None]:
             await connection.close()
 
 
+async def given_up(connecting: asyncio.Task[Any], seconds: float) -> None:
+    """Let an attempt to connect end that nobody waits for, and undo it.
+
+    It is not cut off at once: halfway through a handshake the driver would log an error of its own.
+    """
+    await asyncio.wait({connecting}, timeout=seconds)
+    if not connecting.done():
+        connecting.cancel()
+        await asyncio.wait({connecting})
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().terminate()
+
+
 def server_of(connection: Any) -> Server:
     """Product and version, as the server told when it was connected to."""
     settings = connection.get_settings()
@@ -294,10 +324,12 @@ def _check_server(connection: Any, location: PostgresLocation) -> None:
 def is_behind_pooler(connection: Any) -> bool:
     """Whether something else than a server answers.
 
-    A pooler gives random numbers where a server gives the number of its process: about one in
-    2,000 of them could be mistaken.
+    A pooler refuses settings that it cannot keep apart for each client. One that is configured to
+    ignore them gives random numbers where a server gives the number of its process: about one in
+    1,000 of these could be mistaken.
     """
-    return not 0 < connection.get_server_pid() <= _HIGHEST_PROCESS
+    number: int = connection.get_server_pid()
+    return not connection.takes_all_settings or not 0 < number <= _HIGHEST_PROCESS
 
 
 _RESET: Final = (

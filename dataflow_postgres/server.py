@@ -86,7 +86,7 @@ class PostgresServer(DatabaseServer):
         return f"PostgreSQL {text.split()[0]}"
 
     def create(self, url: DatabaseURL, name: str) -> None:
-        """Make a database; from the template that nobody is connected to, which would be in the way."""
+        """Make a database, from the template that nobody can be connected to."""
         _run(_execute(url, f'CREATE DATABASE "{name}" TEMPLATE template0'))
 
     def drop(self, url: DatabaseURL, name: str) -> None:

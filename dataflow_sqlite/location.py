@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from attrs import frozen
 
 from dataflow_core.contract import ConnectOptions
 from dataflow_core.errors import ConnectionFailed, InvalidOption, InvalidURL, UnknownOption
+from dataflow_core.naming_hints import nearest
 from dataflow_sqlite.plugin import JOURNAL_MODES, MODES, SYNCHRONOUS
 
 if TYPE_CHECKING:
@@ -116,10 +116,9 @@ def _options(query: Mapping[str, str], options: Mapping[str, Any]) -> dict[str, 
     for name, text in query.items():
         check = _CHECKS.get(name)
         if check is None:
-            close = difflib.get_close_matches(name.lower(), _CHECKS, n=1)
             raise UnknownOption(
                 f"the URL has an option that SQLite does not know; known are {', '.join(_CHECKS)}",
-                suggestion=close[0] if close else None,
+                suggestion=nearest(name, _CHECKS),
             )
         given[name] = check(name, _converted(name, text))
     for name, value in options.items():
@@ -171,12 +170,8 @@ def _check_word(words: tuple[str, ...]) -> Callable[[str, Any], str]:
     def check(name: str, value: Any) -> str:
         found = folded.get(value.lower()) if isinstance(value, str) else None
         if found is None:
-            close = (
-                difflib.get_close_matches(value.lower(), folded, n=1)
-                if isinstance(value, str)
-                else []
-            )
-            raise _wrong(name, f"one of {', '.join(words)}", folded[close[0]] if close else None)
+            close = nearest(value, words) if isinstance(value, str) else None
+            raise _wrong(name, f"one of {', '.join(words)}", close)
         return found
 
     return check

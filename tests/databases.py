@@ -148,7 +148,7 @@ class Databases:
             self.desk.close()
 
     def matrix(self, stats: dict[str, list[Any]]) -> list[str]:
-        """Database, version, passed, failed, not run: the lines of a table."""
+        """Database, version, passed, failed, not run: the lines of a table, if there is any."""
         counts: dict[str, list[int]] = {name: [0, 0, 0] for name in EVERY_DATABASE}
         for word, column in OUTCOMES.items():
             for report in stats.get(word, ()):
@@ -157,6 +157,8 @@ class Databases:
                         counts.setdefault(name, [0, 0, 0])[column] += 1
         for name, number in self.not_run.items():
             counts.setdefault(name, [0, 0, 0])[2] += number
+        if not any(map(any, counts.values())):
+            return []
         rows: list[tuple[str, ...]] = [("database", "version", "passed", "failed", "not run")]
         for name, numbers in counts.items():
             rows.append((name, self.version(name, any(numbers)), *map(str, numbers)))

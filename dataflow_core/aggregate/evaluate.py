@@ -14,6 +14,7 @@ from attrs import frozen
 
 from dataflow_core.aggregate.accumulate import accumulate
 from dataflow_core.aggregate.ast import (
+    Accumulator,
     Computed,
     CountRows,
     Facet,
@@ -50,6 +51,8 @@ def run(
     values: Values,
     key_names: Sequence[str],
     source: Source | None = None,
+    *,
+    eager: bool = True,
 ) -> list[dict[str, Any]]:
     """The documents that a pipeline gives.
 
@@ -62,11 +65,13 @@ def run(
         values: the bound values, by the index of their slots.
         key_names: the fields of the primary key.
         source: gives the rows of the tables that ``UnionWith`` names.
+        eager: whether every field is computed; else a field that nothing reads is not, as a
+            database is free to do.
 
     Raises:
         OutOfRange: a computed number does not fit its type.
     """
-    flow = _Flow(values, source)
+    flow = _Flow(values, source, eager)
     return [
         assemble(row.values, pipeline.fields) if pipeline.fields else dict(row.values)
         for row in flow.through(pipeline, _keyed(rows, key_names))
@@ -98,10 +103,24 @@ class _Keyed:
     key: tuple[Any, ...]
 
 
+def _itself(value: Any) -> Any:
+    return value
+
+
+class _Unread(dict[str, Any]):
+    """A row whose fields are computed when they are read."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a field."""
+        compute = super().get(name)
+        return default if compute is None else compute()
+
+
 @frozen
 class _Flow:
     values: Values
     source: Source | None
+    eager: bool
 
     def through(self, pipeline: Pipeline, rows: list[_Keyed]) -> list[_Keyed]:
         for stage in pipeline.stages:
@@ -131,8 +150,17 @@ class _Flow:
     def value(self, expression: Expression | None, row: _Keyed) -> Any:
         return None if expression is None else evaluate(expression, row.values, self.values)
 
-    def computed(self, columns: Sequence[Computed], row: _Keyed) -> dict[str, Any]:
-        return {column.field.name: self.value(column.expression, row) for column in columns}
+    def made(self, makers: Mapping[str, Callable[[], Any]]) -> Row:
+        return {name: make() for name, make in makers.items()} if self.eager else _Unread(makers)
+
+    def computed(self, columns: Sequence[Computed], row: _Keyed) -> Row:
+        return self.made(
+            {column.field.name: partial(self.value, column.expression, row) for column in columns}
+        )
+
+    def accumulated(self, item: Accumulator, group: list[_Keyed]) -> Any:
+        inputs = [self.value(item.expression, row) for row in group]
+        return accumulate(item.function, inputs, item.field.type, item.field.name)
 
     def groups(self, stage: Group, rows: list[_Keyed]) -> list[_Keyed]:
         members: dict[tuple[Any, ...], list[_Keyed]] = {}
@@ -142,12 +170,10 @@ class _Flow:
         names = [column.field.name for column in stage.keys]
         result = []
         for key, group in members.items():
-            made = dict(zip(names, key, strict=True))
+            makers = {name: partial(_itself, part) for name, part in zip(names, key, strict=True)}
             for item in stage.accumulators:
-                inputs = [self.value(item.expression, row) for row in group]
-                name, kind = item.field.name, item.field.type
-                made[name] = accumulate(item.function, inputs, kind, name)
-            result.append(_Keyed(made, tuple(map(_rank, key))))
+                makers[item.field.name] = partial(self.accumulated, item, group)
+            result.append(_Keyed(self.made(makers), tuple(map(_rank, key))))
         return sorted(result, key=lambda row: row.key)
 
     def union(self, stage: UnionWith, rows: list[_Keyed]) -> list[_Keyed]:

@@ -14,7 +14,12 @@ from attrs import define, field
 
 from dataflow_core.aggregate.evaluate import run
 from dataflow_core.aggregate.parse import parse_pipeline
-from dataflow_core.errors import MissingParameter, MultipleRecordsMatched, UniqueViolation
+from dataflow_core.errors import (
+    DataFlowError,
+    MissingParameter,
+    MultipleRecordsMatched,
+    UniqueViolation,
+)
 from dataflow_core.expressions.parse import parse_test
 from dataflow_core.filters.evaluate import matches
 from dataflow_core.filters.parse import parse_filter
@@ -58,12 +63,14 @@ class Oracle:
     """The rows of a model by key, and what each operation answers.
 
     Every writing method checks everything before it changes anything. ``others`` are the oracles of
-    other models by name, for ``$unionWith``.
+    other models by name, for ``$unionWith``. ``errors`` are the kinds of what was wrong in the
+    latest update that failed: which row comes first is not promised.
     """
 
     model: Model
     rows: dict[tuple[Any, ...], Row] = field(factory=dict)
     others: dict[str, Oracle] = field(factory=dict)
+    errors: tuple[type[DataFlowError], ...] = ()
 
     def key(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
         """The primary key of a row."""
@@ -113,8 +120,11 @@ class Oracle:
             rows = _distinct(rows)
         return rows[offset:] if limit is None else rows[offset : offset + limit]
 
-    def aggregate(self, pipeline: Any, document: Any = None) -> list[Row]:
-        """What a pipeline gives over the rows that a filter lets through."""
+    def aggregate(self, pipeline: Any, document: Any = None, *, eager: bool = True) -> list[Row]:
+        """What a pipeline gives over the rows that a filter lets through.
+
+        ``eager`` False: without the errors of computed fields that nothing reads.
+        """
         bindings = Bindings()
         tables = {self.model.table: self.all_rows()}
 
@@ -125,7 +135,14 @@ class Oracle:
 
         parsed = parse_pipeline(pipeline, self.model, bindings, lookup=lookup)
         rows = self.matching(document or {})
-        return run(parsed, rows, bindings.values, self.model.key_names, lambda table: tables[table])
+        return run(
+            parsed,
+            rows,
+            bindings.values,
+            self.model.key_names,
+            lambda table: tables[table],
+            eager=eager,
+        )
 
     # Writing
 
@@ -159,8 +176,20 @@ class Oracle:
         found = self.matching(document)
         if one and len(found) > 1:
             raise MultipleRecordsMatched(f"{self.model.name}: more than one row matches")
-        changed = {self.key(row): apply(update.assignments, row, bindings.values) for row in found}
-        self._replace(changed)
+        changed, errors = {}, []
+        for row in found:
+            try:
+                changed[self.key(row)] = apply(update.assignments, row, bindings.values)
+            except DataFlowError as error:
+                errors.append(error)
+        before = self.rows
+        try:
+            self._replace(changed)
+        except DataFlowError as error:
+            errors.append(error)
+        if errors:
+            self.rows, self.errors = before, tuple(map(type, errors))
+            raise errors[0]
         return list(changed.values())
 
     def update_rows(self, data: Iterable[Mapping[str, Any]]) -> int:

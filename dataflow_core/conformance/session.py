@@ -148,7 +148,8 @@ class Session:
     def nested(self) -> TransactionScope:
         """A transaction inside another; refusing it is judged as a call of its own."""
         self.database.after_call()
-        return self.db.transaction()
+        scope: TransactionScope = self.db.transaction()
+        return scope
 
     async def rows(
         self, model: Model, document: Any = None, **parameters: Any

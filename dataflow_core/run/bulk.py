@@ -233,12 +233,9 @@ async def insert_chunk(
     statement = plan.compiled.rows
     assert statement is not None
     written = Written()
-    at, end = 0, 0
-    while end < len(chunk.rows):
+    for at in range(0, len(chunk.rows), statement.most_rows):
+        part = chunk.rows[at : at + statement.most_rows]
         mark = await transaction.mark()
-        # Where nothing can be tried again, only a row on its own tells which one is wrong.
-        at, end = end, end + (statement.most_rows if transaction.recovers else 1)
-        part = chunk.rows[at:end]
         try:
             if statement.returning is not None or reads_back(plan):
                 rows = await insert(transaction, plan, part)
@@ -254,8 +251,9 @@ async def insert_chunk(
         except ConstraintViolation as error:
             await transaction.undo(mark)
             if not transaction.recovers:
-                error.index = chunk.index(at)
-                raise at_row(error, error.index) from None
+                if await transaction.again():
+                    raise await _with_index(transaction, plan, chunk, at, part, error) from None
+                raise
             if plan.compiled.skips or not isinstance(error, UniqueViolation):
                 raise await _with_index(transaction, plan, chunk, at, part, error) from None
             await _insert_each(transaction, plan, chunk, at, part, written)

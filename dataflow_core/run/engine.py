@@ -252,13 +252,14 @@ class Engine:
         """
         transaction = current_transaction(self)
         if transaction is not None:
+            if reset and isinstance(transaction, Transaction):
+                transaction.session.must_reset = True
             yield transaction
             return
         session = await self.borrow(writes=writes)
+        session.must_reset = reset
         try:
             yield session
-            if reset:
-                await session.connection.reset()
         finally:
             await self.give_back(session)
 
@@ -284,6 +285,17 @@ class Engine:
         if session.writing is not None:
             session.writing.__exit__(None, None, None)
         assert pool is not None
+        if session.must_reset and connection.usable:
+            try:
+                await session.guarded(connection.reset(), ErrorSituation())
+            except DataFlowError as error:
+                # What was asked for is done; nobody gets what could not be cleaned.
+                logger.debug("a session could not be reset: %s", error.message)
+                await pool.discard(connection)
+                return
+            except BaseException:
+                await pool.discard(connection)
+                raise
         if connection.in_transaction or not pool.take_back(connection):
             await pool.discard(connection)
 
@@ -333,7 +345,10 @@ class Engine:
                 f"{self.driver.description} did not answer within {limit} s", outcome="not done"
             ) from error
         except Exception as error:
-            raise (self.dialect.translate_error(error, ErrorSituation()) or error) from error
+            translated = self.dialect.translate_error(error, ErrorSituation())
+            if translated is None:
+                raise
+            raise translated from error
         if not self._adapted:
             self.dialect, self._adapted = self.dialect.adapt(connection.server), True
         return connection

@@ -56,6 +56,10 @@ class Explanation:
     async def undo(self, mark: str | None) -> None:
         """Nothing is sent."""
 
+    async def again(self) -> bool:
+        """Nothing is sent."""
+        return True
+
     async def savepoint(self) -> str:
         """Nothing is sent."""
         return ""

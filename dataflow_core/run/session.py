@@ -30,7 +30,8 @@ class Session:
     """A connection in use by one operation or transaction.
 
     ``watch`` is the time limit and ``observer`` is told of every statement, if there is one.
-    ``pool`` is where the connection goes back to; ``writing`` ends when it does.
+    ``pool`` is where the connection goes back to; ``writing`` ends when it does. ``must_reset``:
+    before, what a user's own statements may have left in the session is undone.
     """
 
     connection: Connection
@@ -39,6 +40,7 @@ class Session:
     observer: StatementEvent | None = None
     pool: Pool | None = None
     writing: AbstractContextManager[None] | None = None
+    must_reset: bool = False
 
     # Plain functions that give the coroutine of ``guarded``: one layer less for every statement.
 
@@ -78,7 +80,10 @@ class Session:
                 raise self._timed_out(situation) from None
             raise
         except Exception as error:
-            raise self.translated(error, situation) from error
+            translated = self.translated(error, situation)
+            if translated is error:
+                raise
+            raise translated from error
         finally:
             if task is not None and self.watch is not None:
                 self.watch.end(task)

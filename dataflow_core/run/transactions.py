@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import define, field
 
@@ -38,6 +38,10 @@ __all__ = ["Transaction", "TransactionScope", "current_transaction", "explaining
 T = TypeVar("T")
 
 _OF_TRANSACTION = ErrorSituation(writing=True)
+_MOST_KEPT: Final = 1_000_000
+"""The most values of statements that are kept to be sent again."""
+
+_Sent = tuple[str, Sequence[Any], ErrorSituation]
 
 _current: ContextVar[Mapping[Any, Transaction | Explanation]] = ContextVar("dataflow_transactions")
 
@@ -61,13 +65,21 @@ def explaining(engines: Iterable[Engine]) -> Iterator[Explanation]:
 
 @define(eq=False)
 class Transaction:
-    """An open transaction. Its statements run one at a time, whichever task sends them."""
+    """An open transaction. Its statements run one at a time, whichever task sends them.
+
+    ``recovers`` tells whether it can go on after a statement that violated a constraint. Where it
+    cannot, what it wrote is kept, so that it can be done again to find the row that was wrong.
+    """
 
     session: Session
+    isolation: Isolation | None = None
     failed: BaseException | None = None
     over: bool = False
     made_tables: list[Model] = field(factory=list)
     recovers: bool = True
+    _wrote: bool = False
+    _written: list[_Sent] | None = None
+    _kept: int = 0
     _savepoints: int = 0
     _lock: asyncio.Lock = field(factory=asyncio.Lock)
 
@@ -96,10 +108,47 @@ class Transaction:
         async with self._lock:
             self._check()
             try:
-                return await send(sql, parameters, situation)
+                result = await send(sql, parameters, situation)
             except BaseException as error:
                 self.failed = error
                 raise
+            if situation.writing:
+                self._wrote = True
+                if self._written is not None:
+                    self._keep(self._written, (sql, parameters, situation))
+            return result
+
+    def __attrs_post_init__(self) -> None:
+        declared = self.session.dialect.features.get("transactions.savepoint")
+        lacking = declared is None or declared.level != "full"
+        if lacking and not self.session.connection.survives_errors:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """There is no way back: keep what is written from now on, if nothing was before."""
+        self.recovers = False
+        self._written = None if self._wrote else []
+
+    def _keep(self, written: list[_Sent], sent: _Sent) -> None:
+        self._kept += len(sent[1])
+        if self._kept > _MOST_KEPT:
+            self._written = None
+        else:
+            written.append(sent)
+
+    async def again(self) -> bool:
+        """Undo everything and do it again but for what failed; False if that cannot be."""
+        async with self._lock:
+            written, session = self._written, self.session
+            if written is None or self.made_tables or not session.connection.usable:
+                return False
+            await session.guarded(session.connection.rollback(), _OF_TRANSACTION)
+            begin = session.connection.begin(isolation=self.isolation)
+            await session.guarded(begin, _OF_TRANSACTION)
+            for sql, parameters, situation in written:
+                await session.fetch(sql, parameters, situation)
+            self.failed = None
+            return True
 
     async def prepare(self, tables: Tables, model: Model, dialect: Dialect) -> None:
         """See to the table of a model within the transaction."""
@@ -123,7 +172,7 @@ class Transaction:
         try:
             return await self.savepoint()
         except UnsupportedFeature:
-            self.recovers = False
+            self._give_up()
             return None
 
     async def undo(self, mark: str | None) -> None:
@@ -238,7 +287,7 @@ class TransactionScope:
         except BaseException:
             await self.engine.give_back(session)
             raise
-        return Transaction(session)
+        return Transaction(session, self.isolation)
 
     async def __aexit__(
         self,

@@ -11,6 +11,7 @@ from dataflow_core.schema.model import (
     Model,
     Reference,
 )
+from dataflow_core.schema.naming import NAME_BYTES
 
 __all__ = [
     "MISSING",
@@ -21,5 +22,6 @@ __all__ = [
     "Index",
     "Managed",
     "Model",
+    "NAME_BYTES",
     "Reference",
 ]

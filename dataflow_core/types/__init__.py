@@ -6,13 +6,14 @@ enum member to its value; a naive datetime means UTC. Nothing else is ever rewri
 """
 
 from dataflow_core.types.base import NEVER, FieldType
-from dataflow_core.types.documents import Json
+from dataflow_core.types.documents import JSON_DEPTH, Json
 from dataflow_core.types.fitting import fits, type_of
 from dataflow_core.types.numbers import MAX_PRECISION, Decimal, Float, Integer
 from dataflow_core.types.plain import Binary, Boolean, Enumeration, Text, Uuid, check_text
 from dataflow_core.types.times import Date, Time, Timestamp
 
 __all__ = [
+    "JSON_DEPTH",
     "MAX_PRECISION",
     "NEVER",
     "Binary",

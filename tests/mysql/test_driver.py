@@ -32,6 +32,7 @@ BOTH_WAYS = pytest.mark.parametrize("fast", [True, False])
         ("9.7.4-2", "MySQL 9.7.4"),
         ("8.0.36-28", "MySQL 8.0.36"),
         ("8.4.0", "MySQL 8.4.0"),
+        ("8.0.mysql_aurora.3.05.2", "MySQL 8.0"),
         ("?", "MySQL 0"),
     ],
 )

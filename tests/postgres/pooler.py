@@ -56,7 +56,7 @@ class PooledPostgresServer:
         """Start the server and the pooler."""
         if self._process is not None:
             return
-        program = _program()
+        program = pooler_program()
         self.server.start()
         database = self.server.new_database()
         url = parse_url(database)
@@ -127,7 +127,7 @@ class PooledPostgresServer:
         return evolve(parse_url(url), host="127.0.0.1", port=self.port)
 
 
-def _program() -> Program:
+def pooler_program() -> Program:
     """pgbouncer, of the machine or unpacked."""
     found = find_program("pgbouncer")
     if found is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
 import socket
 import struct
@@ -11,14 +10,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from dataflow_core.conformance.servers import (
+    Program,
     ServerProcess,
     ServerUnavailable,
-    find_program,
     free_port,
     unprivileged_account,
 )
+from dataflow_postgres.server import server_program
+from tests.postgres.pooler import pooler_program
 
-_FOLDERS: Final = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
 PASSWORD: Final = "p@ss:w/ord#1"
 KEY_PASSWORD: Final = "opens the key"
 
@@ -51,20 +51,18 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _process(name: str, stop_signal: signal.Signals) -> ServerProcess:
+def _process(name: str, program: Program) -> ServerProcess:
     account = unprivileged_account("postgres")
-    return ServerProcess(name, account=account, stop_signal=stop_signal)
+    environment = program.environment
+    return ServerProcess(name, account=account, environment=environment, stop_signal=signal.SIGINT)
 
 
 class PrivateServer:
     """A PostgreSQL server of this test run's own."""
 
     def __init__(self) -> None:
-        program = find_program("postgres", folders=_FOLDERS)
-        if program is None:
-            raise ServerUnavailable("no `postgres` found")
-        self.program = program
-        self.process = _process("own-postgres", signal.SIGINT)
+        self.program = server_program()
+        self.process = _process("own-postgres", self.program)
         self.port = free_port()
 
     @property
@@ -96,7 +94,7 @@ class PrivateServer:
             "ssl_ca_file": folder / "authority.crt",
             "timezone": "Asia/Kathmandu",
             "datestyle": "SQL, DMY",
-            "jit": "off",
+            "jit": "on",
             "deadlock_timeout": "100ms",
         }
         self._start(folder / "data", settings)
@@ -177,11 +175,8 @@ class Pooler:
     """A pgbouncer in transaction mode, as it is configured by default otherwise."""
 
     def __init__(self, server: PrivateServer, **settings: Any) -> None:
-        # Debian keeps it where only root looks.
-        program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
-        if program is None:
-            raise ServerUnavailable("no `pgbouncer` found")
-        self.process = _process("pgbouncer", signal.SIGINT)
+        program = pooler_program()
+        self.process = _process("pgbouncer", program)
         self.port = free_port()
         lines = {
             "listen_addr": "127.0.0.1",
@@ -197,7 +192,7 @@ class Pooler:
         config = self.process.write(
             "pooler.ini", f"[databases]\n{target}\n[pgbouncer]\n{written}\n"
         )
-        self.process.start((program, config), ready=lambda: _listens(self.port))
+        self.process.start(program.command(config), ready=lambda: _listens(self.port))
 
     def url(self, database: str) -> str:
         """The URL of a database behind it."""

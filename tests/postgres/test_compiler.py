@@ -288,13 +288,17 @@ async def test_a_row_is_claimed_once(db: DataFlow) -> None:
             ),
             return_exceptions=True,
         )
-        owners = [claim["result"]["owner"] for claim in claims if _got(claim)]
+        owners = [_result(claim)["owner"] for claim in claims if _got(claim)]
         stored = await db.run("TicketReadNode", id=made["result"]["id"])
         assert owners == [stored["result"]["owner"]]
 
 
 def _taken(owner: int) -> dict[str, Any]:
     return {"status": "taken", "owner": owner}
+
+
+def _result(claim: Any) -> Any:
+    return claim["result"]
 
 
 def _got(claim: Any) -> bool:

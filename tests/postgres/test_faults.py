@@ -144,9 +144,9 @@ async def test_a_server_that_does_not_answer(
         await connection.cancel()
         assert not connection.usable
         await connection.close()
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 1
         await driver.close()
-        assert time.monotonic() - started < 2.5
+        assert time.monotonic() - started < 4
 
 
 async def test_an_idle_connection_to_a_silent_server_is_closed_in_time(
@@ -171,7 +171,7 @@ async def test_connecting_to_a_silent_server_can_be_given_up(
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await connect(f"postgresql://postgres@127.0.0.1:{network.port}/postgres")
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 1.5
 
 
 async def test_a_late_server_still_hears_of_the_cancellation(

@@ -25,6 +25,9 @@ async def test_the_session_is_set_up_with_the_first_message(
     assert await setting(connection, "client_encoding") == "UTF8"
     assert await setting(connection, "standard_conforming_strings") == "on"
     assert await setting(connection, "application_name") == "dataflow"
+    assert await setting(connection, "jit") == "off"
+    connection = await connect(server.url(), server_settings={"jit": "on"})
+    assert await setting(connection, "jit") == "on"
 
 
 async def test_options_that_reach_the_server(connect: Connect, server: PrivateServer) -> None:

@@ -43,6 +43,20 @@ async def test_a_pooler_is_found_out(
     assert not is_pooled(await connect(pooled_url + "?pooler=no"))
 
 
+async def test_a_pooler_that_takes_every_setting(connect: Connect, server: PrivateServer) -> None:
+    """A pooler that ignores what it does not know is recognised as well."""
+    pooler = Pooler(server, ignore_startup_parameters="jit,search_path")
+    try:
+        found = [await connect(pooler.url("postgres")) for _ in range(8)]
+        assert [connection._connection.takes_all_settings for connection in found] == [True] * 8
+        assert sum(map(is_pooled, found)) >= 7
+        for connection in found:
+            assert await value(connection, "SELECT $1::bigint", 1) == 1
+            await connection.close()
+    finally:
+        pooler.process.close()
+
+
 async def test_statements_on_changing_connections(connect: Connect, pooled_url: str) -> None:
     """Statements give right answers though each may run on another connection of the pooler."""
     connection = await connect(pooled_url)

@@ -31,6 +31,7 @@ def main() -> None:
 
 
 def stopped(folder: Path) -> None:
+    """End in good order."""
     os.kill(int((folder / "child").read_text()), signal.SIGKILL)
     (folder / "stopped").touch()
     os._exit(0)

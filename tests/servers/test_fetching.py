@@ -41,7 +41,7 @@ Signed-By:
 ONE_LINE = """\
 # deb http://comment.example/debian bookworm main
 deb-src http://sources.example/debian bookworm main
-deb [arch=amd64 signed-by=/usr/share/keyrings/key.gpg] http://mirror.example/debian bookworm main non-free # mine
+deb [arch=amd64 signed-by=/usr/share/key.gpg] http://mirror.example/debian bookworm main # mine
 """
 
 
@@ -69,7 +69,7 @@ def test_the_older_format_is_read_too(apt: Path) -> None:
     source = debian._source_of("unstable", DEBIAN, apt)
     assert source == (
         "Types: deb\nURIs: http://mirror.example/debian\nSuites: unstable\n"
-        "Components: main non-free\nSigned-By: /usr/share/keyrings/key.gpg\n"
+        "Components: main\nSigned-By: /usr/share/key.gpg\n"
     )
 
 
@@ -162,7 +162,7 @@ def test_it_runs_as_a_program(tools: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert Path(done.stdout.strip()).is_dir()
     (tools / "fail").touch()
-    done = subprocess.run([*command, "other"], capture_output=True, text=True)
+    done = subprocess.run([*command, "other"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "no network" in done.stderr
 

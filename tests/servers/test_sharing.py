@@ -56,6 +56,7 @@ class Counted:
 
 @pytest.fixture
 def servers() -> dict[str, Counted]:
+    """One that starts and one that does not."""
     return {"acme": Counted("acme"), "broken": Counted("broken", broken=True)}
 
 
@@ -122,7 +123,11 @@ def test_a_stranger_is_not_served(desk: ServerDesk) -> None:
         "ServerDeskClient(sys.argv[1], b'wrong')"
     )
     stranger = subprocess.run(
-        [sys.executable, "-c", program, address], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-c", program, address],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert "AuthenticationError" in stranger.stderr
     assert ServerDeskClient(address, key).ask("start", "acme") == "Acme 7"

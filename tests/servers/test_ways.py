@@ -91,7 +91,7 @@ def test_the_variable_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_given_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No other way is tried then: the run would not be on what was asked for. No password is told."""
+    """No other way is tried then, and the password is not told."""
     monkeypatch.setenv("DATAFLOW_TEST_ACME_URL", "acme://me:geheim@nowhere/mine")
     server = AcmeServer()
     with pytest.raises(ServerUnavailable, match="does not answer: OSError: no route") as caught:

@@ -268,3 +268,21 @@ async def test_a_transaction_is_one_begin_and_one_commit(db):
         await db.nodes.User.read(id=1)
     assert [text.split()[0] for text in sent] == ["INSERT", "SELECT"]
     assert User is not None
+
+
+async def test_no_session_state_leaves_a_transaction(tmp_path):
+    """What a user's own statement leaves in the session is gone after the transaction too, and
+    after a statement that failed."""
+    async with DataFlow(f"sqlite:///{tmp_path}/state.db") as db:
+        state = "SELECT count(*) AS n FROM sqlite_temp_master"
+        async with db.transaction():
+            await db.run("SQLNode", sql="CREATE TEMP TABLE left_over (x)", fetch="none")
+            assert (await db.run("SQLNode", sql=state))["result"] == [{"n": 1}]
+        assert (await db.run("SQLNode", sql=state))["result"] == [{"n": 0}]
+        with pytest.raises(TransactionFailed):
+            async with db.transaction():
+                await db.run("SQLNode", sql="CREATE TEMP TABLE left_over (x)", fetch="none")
+                await db.run("SQLNode", sql="PRAGMA cache_size = 1", fetch="none")
+                with pytest.raises(Exception, match="nothing"):
+                    await db.run("SQLNode", sql="SELECT * FROM nothing")
+        assert (await db.run("SQLNode", sql="PRAGMA cache_size"))["result"] != [{"cache_size": 1}]

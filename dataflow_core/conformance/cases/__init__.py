@@ -32,4 +32,5 @@ MODULES: Final = (
     "identifiers",
     "limits",
     "concurrency",
+    "corners",
 )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from dataflow_core.compile import BaseCompiler, Build, Codec
+from dataflow_core.compile import BaseCompiler, Build, Codec, Compiled
 from dataflow_core.dialect import (
     JSON_AS_TEXT,
     TIMESTAMP_WITHOUT_ZONE,
@@ -15,6 +15,7 @@ from dataflow_core.dialect import (
     json_operands,
 )
 from dataflow_core.filters import Pattern, Predicate, render_regex
+from dataflow_core.operations import CreateMany, Operation, Upsert
 from dataflow_core.schema import Field, Model
 from dataflow_core.types import (
     Binary,
@@ -83,6 +84,17 @@ class DuckDBCompiler(BaseCompiler):
 
     name = "duckdb"
     codecs = {Timestamp: TIMESTAMP_WITHOUT_ZONE, Json: _list_codec}
+
+    def compile(self, operation: Operation) -> Compiled:
+        """ON CONFLICT takes two NULLs of one statement for the same; so it gets one row only."""
+        compiled = super().compile(operation)
+        skips = isinstance(operation, CreateMany) and operation.conflict == "skip"
+        if compiled.rows is not None and (skips or isinstance(operation, Upsert)):
+            model = operation.model
+            unique = {model.by_name[name] for names in model.unique_keys for name in names}
+            if any(item.nullable for item in unique):
+                compiled.rows.most_rows = 1
+        return compiled
 
     def parameter(self, position: int, kind: FieldType | None) -> str:
         """With its type: DuckDB would take a small int for one of 32 bits."""

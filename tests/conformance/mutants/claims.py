@@ -58,9 +58,9 @@ CLAIMS: Final = (
     ),
     Mutant(
         "says that it has not built what works",
-        ("aggregates.group.sum", "aggregates.group.count"),
+        ("select.distinct", "select.distinct.text"),
         Outcome.STALE_CLAIM,
-        claims={"aggregate.group": Feature("not_implemented", "some day")},
+        claims={"select.distinct": Feature("not_implemented", "some day")},
     ),
     Mutant(
         "says that only a newer server can do what works",
@@ -84,7 +84,9 @@ CLAIMS: Final = (
         "says full and refuses filters",
         ("filters.regex.dot", "filters.like.percent"),
         Outcome.BROKEN_CLAIM,
-        compiler=spelling(predicates={**SQLiteCompiler.predicates, Pattern: refuse("filters.text")}),
+        compiler=spelling(
+            predicates={**SQLiteCompiler.predicates, Pattern: refuse("filters.text")}
+        ),
     ),
     Mutant(
         "says full and has no spelling",

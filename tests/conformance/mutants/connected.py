@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -99,24 +100,23 @@ class BeginsNothing(MutantConnection):
     rollback_to = release = savepoint
 
 
-class GoesOnWhenCancelled(MutantConnection):
-    """Waits for the end of a statement, whoever cancels it."""
+class SwallowsCancellation(MutantConnection):
+    """Makes an error of its own of a cancellation."""
 
     async def fetch(self, sql: str, parameters: Any) -> Any:
-        work = asyncio.ensure_future(self.inner.fetch(sql, parameters))
-        while not work.done():
-            try:
-                await asyncio.wait({work})
-            except asyncio.CancelledError:
-                continue
-        return work.result()
+        try:
+            return await self.inner.fetch(sql, parameters)
+        except asyncio.CancelledError:
+            await self.inner.cancel()
+            raise sqlite3.OperationalError("lost connection during query") from None
 
 
-class CancelsNothing(MutantConnection):
-    """Leaves what was cancelled running."""
+class CancelsLate(MutantConnection):
+    """Leaves what was cancelled running for a while."""
 
     async def cancel(self) -> None:
-        return None
+        later = asyncio.get_running_loop()
+        later.call_later(3, lambda: later.create_task(self.inner.cancel()))
 
 
 class ResetsNothing(MutantConnection):
@@ -150,29 +150,125 @@ def errors_changed(
 _OTHER_SIDE: Final = {"child": "parent", "parent": "child"}
 
 CONNECTED: Final = (
-    Mutant("generated keys come back in another order", ("bulk.key.generated",), connection=rows_changed(_reversed("INSERT"))),
-    Mutant("rows come back in another order", ("order.of_n", "paging.default_order"), connection=rows_changed(_reversed("SELECT"))),
+    Mutant(
+        "generated keys come back in another order",
+        ("bulk.key.generated",),
+        connection=rows_changed(_reversed("INSERT")),
+    ),
+    Mutant(
+        "rows come back in another order",
+        ("order.of_n", "paging.default_order"),
+        connection=rows_changed(_reversed("SELECT")),
+    ),
     Mutant("the last row comes twice", ("paging.default_order",), connection=rows_changed(_twice)),
-    Mutant("only fifty rows come back", ("bulk.create",), connection=rows_changed(_at_most_fifty)),
-    Mutant("a delete counts one more", ("bulk.delete.filter",), connection=counts_changed("DELETE", lambda count: count + 1)),
-    Mutant("an update counts only whether there was any", ("bulk.update.filter",), connection=counts_changed("UPDATE", lambda count: min(count, 1))),
-    Mutant("an update that found nothing says that it did", ("bulk.update.filter",), connection=counts_changed("UPDATE", lambda count: count or 1)),
-    Mutant("a rollback keeps the rows", ("transactions.rollback", "bulk.create.all_or_nothing"), connection=KeepsAtRollback),
+    Mutant(
+        "only fifty rows come back", ("paging.many_rows",), connection=rows_changed(_at_most_fifty)
+    ),
+    Mutant(
+        "a delete counts one more",
+        ("bulk.delete.filter",),
+        connection=counts_changed("DELETE", lambda count: count + 1),
+    ),
+    Mutant(
+        "an update counts only whether there was any",
+        ("bulk.update.filter",),
+        connection=counts_changed("UPDATE", lambda count: min(count, 1)),
+    ),
+    Mutant(
+        "an update that found nothing says that it did",
+        ("bulk.update.filter",),
+        connection=counts_changed("UPDATE", lambda count: count or 1),
+    ),
+    Mutant(
+        "a rollback keeps the rows",
+        ("transactions.rollback", "bulk.create.all_or_nothing"),
+        connection=KeepsAtRollback,
+    ),
     Mutant("a commit loses the rows", ("transactions.commit",), connection=LosesAtCommit),
-    Mutant("a savepoint is ignored", ("transactions.savepoint.rollback",), connection=IgnoresSavepoints),
-    Mutant("a transaction that only reads writes", ("transactions.read_only",), connection=ForgetsReadOnly),
-    Mutant("every statement commits by itself", ("transactions.rollback", "faults.bad_row"), connection=BeginsNothing),
-    Mutant("others see what is not committed", ("isolation.undone",), connection=BeginsNothing, file=True),
-    Mutant("a cancellation is swallowed", ("cancellation.query",), connection=GoesOnWhenCancelled),
-    Mutant("what was cancelled goes on", ("cancellation.next_call",), connection=CancelsNothing),
-    Mutant("a session is not reset", ("faults.dirty.settings", "faults.dirty.temporary"), connection=ResetsNothing),
-    Mutant("a unique violation names no columns", ("constraints.unique.field",), translate=errors_changed(UniqueViolation, lambda error: _remade(UniqueViolation, error, columns=()))),
-    Mutant("a unique violation names no table", ("constraints.unique.field",), translate=errors_changed(UniqueViolation, lambda error: _remade(UniqueViolation, error, table=None))),
-    Mutant("a unique violation is any error", ("constraints.unique.key",), translate=errors_changed(UniqueViolation, lambda error: DatabaseError(error.message, outcome="not done"))),
-    Mutant("a unique violation is a check", ("constraints.unique.several",), translate=errors_changed(UniqueViolation, lambda error: _remade(CheckViolation, error))),
-    Mutant("a violation does not say that nothing was done", ("constraints.unique.key",), translate=errors_changed(ConstraintViolation, lambda error: _remade(type(error), error, outcome=None))),
-    Mutant("a broken reference names the other side", ("constraints.foreign_key.child", "constraints.foreign_key.parent"), translate=errors_changed(ForeignKeyViolation, lambda error: _remade(ForeignKeyViolation, error, side=_OTHER_SIDE[error.side]))),
-    Mutant("a missing value names no column", ("constraints.not_null",), translate=errors_changed(NotNullViolation, lambda error: _remade(NotNullViolation, error, columns=()))),
-    Mutant("a check names no constraint", ("constraints.check.model",), translate=errors_changed(CheckViolation, lambda error: _remade(CheckViolation, error, constraint=None))),
-    Mutant("the driver's errors come out", ("constraints.unique.key", "constraints.not_null"), translate=errors_changed(ConstraintViolation, lambda error: None)),
+    Mutant(
+        "a savepoint is ignored", ("transactions.savepoint.rollback",), connection=IgnoresSavepoints
+    ),
+    Mutant(
+        "a transaction that only reads writes",
+        ("transactions.read_only",),
+        connection=ForgetsReadOnly,
+    ),
+    Mutant(
+        "every statement commits by itself",
+        ("transactions.rollback", "faults.bad_row"),
+        connection=BeginsNothing,
+    ),
+    Mutant(
+        "others see what is not committed",
+        ("isolation.undone",),
+        connection=BeginsNothing,
+        file=True,
+    ),
+    Mutant("a cancellation is swallowed", ("cancellation.query",), connection=SwallowsCancellation),
+    Mutant("what was cancelled goes on", ("cancellation.next_call",), connection=CancelsLate),
+    Mutant(
+        "a session is not reset",
+        ("faults.dirty.settings", "faults.dirty.temporary"),
+        connection=ResetsNothing,
+    ),
+    Mutant(
+        "a unique violation names no columns",
+        ("constraints.unique.field",),
+        translate=errors_changed(
+            UniqueViolation, lambda error: _remade(UniqueViolation, error, columns=())
+        ),
+    ),
+    Mutant(
+        "a unique violation names no table",
+        ("ddl.index.names", "bulk.update.unique_afterwards"),
+        translate=errors_changed(
+            UniqueViolation, lambda error: _remade(UniqueViolation, error, table=None)
+        ),
+    ),
+    Mutant(
+        "a unique violation is any error",
+        ("constraints.unique.key",),
+        translate=errors_changed(
+            UniqueViolation, lambda error: DatabaseError(error.message, outcome="not done")
+        ),
+    ),
+    Mutant(
+        "a unique violation is a check",
+        ("constraints.unique.several",),
+        translate=errors_changed(UniqueViolation, lambda error: _remade(CheckViolation, error)),
+    ),
+    Mutant(
+        "a violation does not say that nothing was done",
+        ("constraints.unique.key",),
+        translate=errors_changed(
+            ConstraintViolation, lambda error: _remade(type(error), error, outcome=None)
+        ),
+    ),
+    Mutant(
+        "a broken reference names the other side",
+        ("constraints.foreign_key.child", "constraints.foreign_key.parent"),
+        translate=errors_changed(
+            ForeignKeyViolation,
+            lambda error: _remade(ForeignKeyViolation, error, side=_OTHER_SIDE[error.side]),
+        ),
+    ),
+    Mutant(
+        "a missing value names no column",
+        ("constraints.not_null",),
+        translate=errors_changed(
+            NotNullViolation, lambda error: _remade(NotNullViolation, error, columns=())
+        ),
+    ),
+    Mutant(
+        "a check names no constraint",
+        ("constraints.check.model",),
+        translate=errors_changed(
+            CheckViolation, lambda error: _remade(CheckViolation, error, constraint=None)
+        ),
+    ),
+    Mutant(
+        "the driver's errors come out",
+        ("constraints.unique.key", "constraints.not_null"),
+        translate=errors_changed(ConstraintViolation, lambda error: None),
+    ),
 )

@@ -111,7 +111,7 @@ def _dialect(mutant: Mutant, place: str) -> SQLiteDialect:
 
     class MutantDialect(SQLiteDialect):
         name = "mutant"
-        features = {
+        features: Mapping[str, Feature] = {
             name: feature
             for name, feature in {**FEATURES, **mutant.claims}.items()
             if feature is not None
