@@ -29,8 +29,6 @@ from dataflow_mysql.types import MYSQL, Variant, codec, plain_type
 __all__ = ["MySQLExpressions", "text_literal"]
 
 _NULLS: Final[dict[type[FieldType], str]] = {
-    Integer: "CAST(NULL AS SIGNED)",
-    Boolean: "CAST(NULL AS SIGNED)",
     Float: "CAST(NULL AS DOUBLE)",
     Binary: "CAST(NULL AS BINARY)",
     Timestamp: "CAST(NULL AS DATETIME(6))",
@@ -39,6 +37,8 @@ _NULLS: Final[dict[type[FieldType], str]] = {
 }
 _BASIC: Final = "\uffff"
 _LARGEST: Final = 2**63 - 1
+_SHRUNK: Final = "18446744073709551616e0"
+"""A power of 2, by which floats are divided exactly."""
 _FARTHEST: Final = 2**32
 """Beyond the end of every text."""
 _SHORT: Final = 80
@@ -78,9 +78,11 @@ def _overflow(sql: str) -> str:
     return f"{_LARGEST} + CHAR_LENGTH({sql})"
 
 
-def _as_decimal(sql: str) -> str:
-    """An int whose sums and products do not overflow; ``DIV 1`` makes them ints that fit."""
-    return f"CAST({sql} AS DECIMAL(20,0))"
+def _of_floats(function: str, sql: str) -> str:
+    """``SUM`` or ``AVG``; the large ones made small first, so that only the result has to fit."""
+    small = f"{function}({sql} / {_SHRUNK}) * {_SHRUNK}"
+    # The servers' own answer to what overflows is 0; a sum with it is an error.
+    return f"CASE WHEN MAX(ABS({sql})) >= 1e290 THEN {small} ELSE {function}({sql}) + 0e0 END"
 
 
 def _exact(render: Render) -> Render:
@@ -120,6 +122,9 @@ class MySQLExpressions(BaseCompiler):
         null = text == "NULL"
         if isinstance(kind, Text):
             return self.collated(f"CONVERT({text} USING utf8mb4)" if null else text)
+        if isinstance(kind, Integer | Boolean):
+            # A bare int would be a position in some clauses.
+            return f"CAST({text} AS SIGNED)"
         if isinstance(kind, Decimal) and (null or not kind.scale):
             # Without a point in it, it would be an int.
             return f"CAST({text} AS DECIMAL({kind.precision},{kind.scale}))"
@@ -163,8 +168,7 @@ class MySQLExpressions(BaseCompiler):
     def arithmetic(self, function: str, sides: Sequence[str], kind: FieldType) -> str:
         """The server's own: it refuses ints and floats that overflow."""
         if function == "subtract" and isinstance(kind, Integer):
-            # One server takes 0 less the least int for the least int.
-            return f"(({sides[0]} - {_as_decimal(sides[1])}) DIV 1)"
+            return self.variant.difference.format(left=sides[0], right=sides[1])
         if function not in ("ceil", "floor"):
             return super().arithmetic(function, sides, kind)
         if isinstance(kind, Integer):
@@ -176,13 +180,7 @@ class MySQLExpressions(BaseCompiler):
         """Scales add up, as those of the types do."""
         if isinstance(kind, Decimal):
             self.representable(kind)
-        if not isinstance(kind, Integer) or len(sides) == 1:
-            return super().multiply(sides, kind)
-        result = sides[0][0]
-        for sql, _ in sides[1:]:
-            # One server refuses products that are the least int.
-            result = f"(({result} * {_as_decimal(sql)}) DIV 1)"
-        return result
+        return super().multiply(sides, kind)
 
     # Text
 
@@ -245,15 +243,15 @@ class MySQLExpressions(BaseCompiler):
     def total(self, sql: str, source: FieldType, target: FieldType) -> str:
         """Exact for ints and Decimals; what does not fit is an error."""
         if isinstance(target, Float):
-            return f"COALESCE(SUM({sql}) + 0e0, 0e0)"
+            return f"COALESCE({_of_floats('SUM', sql)}, 0e0)"
         if isinstance(target, Decimal):
             return f"COALESCE({_within(f'SUM({sql})', target)}, {self.zero(target)})"
         # The sum of ints is a Decimal; the division gives an int, or an error if it is too large.
         return f"COALESCE(SUM({sql}) DIV 1, 0)"
 
     def average(self, sql: str) -> str:
-        """The mean of floats; the sum refuses what overflows."""
-        return f"(AVG({sql}) + 0e0)"
+        """The mean of floats."""
+        return _of_floats("AVG", sql)
 
     def statistic(self, function: str, sql: str) -> str:
         """The deviations are the server's; it has no median within a group."""
@@ -276,7 +274,9 @@ class MySQLExpressions(BaseCompiler):
         """A JSON list. The server's own function for it knows no order, or cuts."""
         order = sql if distinct else self.quote("__rank")
         word = "DISTINCT " if distinct else ""
-        element = self.collated(f"CONVERT({_element(sql, kind)} USING utf8mb4)")
+        element = _element(sql, kind)
+        if element != sql:
+            element = self.collated(f"CONVERT({element} USING utf8mb4)")
         listed = f"GROUP_CONCAT({word}{element} ORDER BY {order} SEPARATOR ',')"
         return self._whole(listed, f"COALESCE(CONCAT('[', {listed}, ']'), '[]')")
 
@@ -287,7 +287,8 @@ def _element(sql: str, kind: FieldType) -> str:
     if isinstance(kind, Boolean):
         return f"CASE WHEN {sql} THEN 'true' WHEN NOT {sql} THEN 'false' END"
     if isinstance(kind, Integer | Float):
-        return f"CAST({sql} AS CHAR)"
+        # Any function that makes a text of a float cuts long ones.
+        return sql
     if isinstance(kind, Text):
         return f"JSON_QUOTE({sql})"
     text = f"HEX({sql})" if isinstance(kind, Binary) else f"CAST({sql} AS CHAR)"

@@ -141,6 +141,7 @@ class Variant:
         json_equal: a condition over two JSON values, ``{left}`` and ``{right}``.
         json_document: a text ``{text}`` as JSON.
         integers: what ``JSON_TYPE`` calls ints, and a further condition over the JSON ``{value}``.
+        difference: of two ints, ``{left}`` and ``{right}``; an error if it does not fit.
         scale: the most digits after the point of a Decimal.
     """
 
@@ -154,6 +155,7 @@ class Variant:
     json_equal: str
     json_document: str
     integers: tuple[tuple[str, ...], str]
+    difference: str
     scale: int
 
 
@@ -170,6 +172,8 @@ def _mariadb(collation: str, lower: str, upper: str) -> Variant:
         json_document="{text}",
         # It takes 1e16 for an int.
         integers=(("INTEGER",), " AND LOCATE('e', LOWER({value})) = 0"),
+        # 0 less the least int would be the least int. A Decimal divided so is an int that fits.
+        difference="(({left} - CAST({right} AS DECIMAL(20,0))) DIV 1)",
         scale=38,
     )
 
@@ -193,6 +197,7 @@ MYSQL: Final = Variant(
     json_equal="{left} = {right}",
     json_document="CAST({text} AS JSON)",
     integers=(("INTEGER", "UNSIGNED INTEGER"), ""),
+    difference="({left} - {right})",
     scale=30,
 )
 """MySQL from 8.0.19."""

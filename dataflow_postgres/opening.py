@@ -106,14 +106,14 @@ class Opening:
             yield None
 
     async def _checked(self, context: ssl.SSLContext | None) -> Any:
-        location = self.location
+        location, more = self.location, self._more_settings
         try:
-            connection = await self._connected(context)
+            connection = await self._connected(context, more)
         except asyncpg.PostgresError as error:
-            if not self._more_settings or error.sqlstate != _NOT_UNDERSTOOD:
+            if not more or error.sqlstate != _NOT_UNDERSTOOD:
                 raise
-            self._more_settings = {}
-            connection = await self._connected(context)
+            self._more_settings = more = {}
+            connection = await self._connected(context, more)
         try:
             _check_server(connection, location)
             if self._collations is None:
@@ -122,10 +122,10 @@ class Opening:
             connection.terminate()
             raise
         connection.collations = self._collations
-        connection.takes_all_settings = bool(self._more_settings)
+        connection.takes_all_settings = bool(more)
         return connection
 
-    async def _connected(self, context: ssl.SSLContext | None) -> Any:
+    async def _connected(self, context: ssl.SSLContext | None, more: Mapping[str, str]) -> Any:
         location = self.location
         return await asyncpg.connect(
             host=location.host,
@@ -137,7 +137,7 @@ class Opening:
             ssl=False if context is None else context,
             direct_tls=False,
             target_session_attrs=location.target,
-            server_settings={**self._more_settings, **location.settings},
+            server_settings={**more, **location.settings},
             # Its own cache names statements alike in all processes, which a pooler mixes up.
             statement_cache_size=0,
             # The core watches the time.

@@ -72,7 +72,8 @@ async def test_statements_on_changing_connections(connect: Connect, pooled_url: 
 async def test_many_at_once(open_driver: Open, pooled_url: str) -> None:
     """Many clients of few connections get their own answers."""
     driver = open_driver(pooled_url)
-    connections = [await driver.connect(driver.lanes[0]) for _ in range(12)]
+    connections = await asyncio.gather(*(driver.connect(driver.lanes[0]) for _ in range(12)))
+    assert all(map(is_pooled, connections))
 
     async def work(connection: Any, base: int) -> None:
         for number in range(15):

@@ -95,9 +95,7 @@ def test_update_and_delete_touch_at_most_two_rows() -> None:
     """Of a filter that fixes no unique key at most two rows: enough to refuse more than one."""
     update = parse_update({"name": "x"}, ITEM, Bindings(), now=NOW)
     changes = tuple(update.assignments)
-    narrowed = (
-        ' WHERE "id" IN (SELECT "id" FROM "items" WHERE "size" = $1 LIMIT 2) AND "size" = $1'
-    )
+    narrowed = ' WHERE "id" IN (SELECT "id" FROM "items" WHERE "size" = $1 LIMIT 2) AND "size" = $1'
     second = narrowed.replace("$1", "$2")
     assert f'UPDATE "items" SET "name" = $1{second} RETURNING {ALL}' == (
         statement(Update(ITEM, FITS, changes)).sql
