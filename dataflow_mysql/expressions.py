@@ -78,11 +78,21 @@ def _overflow(sql: str) -> str:
     return f"{_LARGEST} + CHAR_LENGTH({sql})"
 
 
-def _of_floats(function: str, sql: str) -> str:
-    """``SUM`` or ``AVG``; the large ones made small first, so that only the result has to fit."""
-    small = f"{function}({sql} / {_SHRUNK}) * {_SHRUNK}"
-    # The servers' own answer to what overflows is 0; a sum with it is an error.
-    return f"CASE WHEN MAX(ABS({sql})) >= 1e290 THEN {small} ELSE {function}({sql}) + 0e0 END"
+def _bands(sql: str) -> tuple[str, str]:
+    """The sum of the largest floats, divided, and that of the others.
+
+    Added to each other by magnitude, large ones that cancel out leave the small ones as they are;
+    and the servers' own answer to a sum that overflows is 0.
+    """
+    tests = {
+        f"ABS({sql}) >= 1e30": f"{sql} / {_SHRUNK}",
+        f"ABS({sql}) >= 1e15 AND ABS({sql}) < 1e30": sql,
+        f"ABS({sql}) < 1e15": sql,
+    }
+    largest, large, small = (
+        f"COALESCE(SUM(CASE WHEN {test} THEN {value} END), 0e0)" for test, value in tests.items()
+    )
+    return largest, f"({large} + {small})"
 
 
 def _exact(render: Render) -> Render:
@@ -243,7 +253,8 @@ class MySQLExpressions(BaseCompiler):
     def total(self, sql: str, source: FieldType, target: FieldType) -> str:
         """Exact for ints and Decimals; what does not fit is an error."""
         if isinstance(target, Float):
-            return f"COALESCE({_of_floats('SUM', sql)}, 0e0)"
+            largest, rest = _bands(sql)
+            return f"({largest} * {_SHRUNK} + {rest})"
         if isinstance(target, Decimal):
             return f"COALESCE({_within(f'SUM({sql})', target)}, {self.zero(target)})"
         # The sum of ints is a Decimal; the division gives an int, or an error if it is too large.
@@ -251,7 +262,8 @@ class MySQLExpressions(BaseCompiler):
 
     def average(self, sql: str) -> str:
         """The mean of floats."""
-        return _of_floats("AVG", sql)
+        (largest, rest), count = _bands(sql), f"NULLIF(COUNT({sql}), 0)"
+        return f"({largest} / {count} * {_SHRUNK} + {rest} / {count})"
 
     def statistic(self, function: str, sql: str) -> str:
         """The deviations are the server's; it has no median within a group."""

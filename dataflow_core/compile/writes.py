@@ -157,7 +157,9 @@ def _looked_up(compiler: BaseCompiler, operation: Upsert) -> Compiled:
             return compiler.update_rows(model, match, operation.updates, rows)
 
         changes = rows_statement(compiler, given, text)
-    back = tuple(dict.fromkeys((*match, *operation.returning)))
+    # The other unique keys tell whether it matters in which order the rows are written.
+    unique = [model.by_name[name] for key in model.unique_keys for name in key]
+    back = tuple(dict.fromkeys((*match, *operation.returning, *unique)))
     existing = _by_key(compiler, model, match, back, lock=True)
     return Compiled(
         rows=inserting.rows,

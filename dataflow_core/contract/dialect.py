@@ -55,13 +55,16 @@ class Compiler(Protocol):
 class ErrorSituation:
     """What was being done when the driver raised: for an error that names table and columns.
 
-    ``deleting`` tells the side of a broken reference where the database does not.
+    ``deleting`` tells the side of a broken reference where the database does not. ``computed`` are
+    the columns of numbers that the statement computes: one of them is meant by ``OutOfRange``,
+    whose columns the core sets itself, since few databases tell them.
     """
 
     model: Model | None = None
     writing: bool = False
     deleting: bool = False
     timed_out: bool = False
+    computed: tuple[str, ...] = ()
 
 
 class Dialect(Protocol):

@@ -17,8 +17,8 @@ class ConstraintViolation(DatabaseError):
     Parameters:
         message: which rule is broken, without the values of the row.
         table: the table.
-        constraint: the name of the constraint, where the database tells it.
-        columns: the columns of the constraint.
+        constraint: the name that the model gives the constraint, or None.
+        columns: the columns of the constraint; of `OutOfRange`, those that were computed.
         index: the number of the row in a bulk call, from 0, or None.
     """
 

@@ -26,7 +26,16 @@ from dataflow_core.errors import (
     InstanceClosed,
     ReadOnlyDatabase,
 )
-from dataflow_core.operations import Aggregate, Count, Delete, DeleteMany, Find, Operation
+from dataflow_core.operations import (
+    Aggregate,
+    Count,
+    Delete,
+    DeleteMany,
+    Find,
+    Operation,
+    Update,
+    UpdateMany,
+)
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.loops import Pools
 from dataflow_core.run.plans import Plan, ShapeCache
@@ -36,6 +45,7 @@ from dataflow_core.run.session import Rows, Session, StatementEvent
 from dataflow_core.run.tables import TABLE_ERRORS, Tables
 from dataflow_core.run.transactions import Transaction, TransactionScope, current_transaction
 from dataflow_core.schema import Model
+from dataflow_core.updates import Clear, SetTo
 from dataflow_core.url import DatabaseURL
 
 __all__ = ["Engine", "EngineSettings"]
@@ -99,7 +109,9 @@ class Engine:
     def _compile(self, operation: Operation) -> Plan:
         writes = not isinstance(operation, _READS)
         deleting = isinstance(operation, Delete | DeleteMany)
-        situation = ErrorSituation(operation.model, writing=writes, deleting=deleting)
+        situation = ErrorSituation(
+            operation.model, writing=writes, deleting=deleting, computed=_computed(operation)
+        )
         return Plan(operation, self.dialect.compiler.compile(operation), writes, situation)
 
     def writers(self, model: Model) -> WriterCache:
@@ -364,3 +376,14 @@ class Engine:
             await self._pools.close()
         if self._driver is not None:
             await self._driver.close()
+
+
+def _computed(operation: Operation) -> tuple[str, ...]:
+    """The columns of numbers that an operation does not simply set."""
+    if not isinstance(operation, Update | UpdateMany):
+        return ()
+    return tuple(
+        item.field.column
+        for item in operation.assignments
+        if item.field.type.numeric and not isinstance(item.change, SetTo | Clear)
+    )

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 from attrs import define
 
 from dataflow_core.contract import Connection, Dialect, ErrorSituation
-from dataflow_core.errors import DataFlowError, StatementTimeout
+from dataflow_core.errors import ConstraintViolation, DataFlowError, StatementTimeout
 from dataflow_core.run.pool import Pool
+from dataflow_core.run.violations import made_alike
 from dataflow_core.run.watch import Watch
 
 __all__ = ["Session", "StatementEvent"]
@@ -117,4 +118,7 @@ class Session:
         """The uniform error for what a driver raised; what is not the driver's stays as it is."""
         if isinstance(error, DataFlowError):
             return error
-        return self.dialect.translate_error(error, situation) or error
+        found = self.dialect.translate_error(error, situation)
+        if isinstance(found, ConstraintViolation):
+            return made_alike(found, situation)
+        return found or error

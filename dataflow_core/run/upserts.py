@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from dataflow_core.compile import INSERTED, RowWriter
-from dataflow_core.errors import MissingParameter, UniqueViolation
+from dataflow_core.errors import ConstraintViolation, MissingParameter, UniqueViolation
 from dataflow_core.operations import Upsert
 from dataflow_core.run.bulk import Written, insert_chunk, keys_of, write_chunks
 from dataflow_core.run.chunks import BulkCounts, BulkWrite, Chunk, Row, Rows, at_row
@@ -20,6 +20,9 @@ from dataflow_core.run.transactions import Transaction
 from dataflow_core.schema import Field, Model
 
 __all__ = ["upsert_many", "upsert_one"]
+
+Known = Mapping[Parameters | None, dict[str, Any]]
+"""Stored rows by the parameters of their ``match`` fields."""
 
 _ATTEMPTS: Final = 3
 """How often a single upsert looks for its row; each time, another one may have been quicker."""
@@ -128,32 +131,87 @@ async def _change_or_insert(
 ) -> Written:
     """Insert the rows that are not stored, change the others: each by statements of its own.
 
-    ``again``: where another transaction stores a row between the look and the insert, look again.
+    The result is that of writing one row after the other, which is what is done where a row takes
+    a unique value that another one had. ``again``: where another transaction stores a row between
+    the look and the insert, look again.
     """
     keys = _match_keys(chunk, match)
     known = await _stored(transaction, plan, keys)
+    if len(keys) > 1 and _takes_over(plan, chunk, keys, known):
+        return await _one_by_one(transaction, plan, chunk, match)
     while True:
-        new = [at for at, key in enumerate(keys) if key not in known]
-        part = Chunk(
-            chunk.start,
-            chunk.writer,
-            [chunk.rows[at] for at in new],
-            [chunk.index(at) for at in new],
-        )
         savepoint = await transaction.savepoint() if again else None
         try:
-            written = await insert_chunk(transaction, plan, part, count=False)
+            written = await _in_two_steps(transaction, plan, chunk, keys, known)
         except UniqueViolation:
             if savepoint is None:
                 raise
             await transaction.roll_back_to(savepoint)
+            if len(keys) > 1:
+                return await _one_by_one(transaction, plan, chunk, match)
             seen, known = known.keys(), await _stored(transaction, plan, keys)
             if known.keys() == seen:
                 raise
             continue
         if savepoint is not None:
             await transaction.release(savepoint)
-        break
+        return written
+
+
+async def _one_by_one(
+    transaction: Transaction | Explanation, plan: Plan, chunk: Chunk, match: tuple[Field, ...]
+) -> Written:
+    """Write the rows of a chunk in their order."""
+    written = Written()
+    for at, row in enumerate(chunk.rows):
+        single = Chunk(chunk.index(at), chunk.writer, [row])
+        done = await _change_or_insert(transaction, plan, single, match, again=True)
+        written.count += done.count
+        written.rows += done.rows
+    return written
+
+
+def _takes_over(plan: Plan, chunk: Chunk, keys: Sequence[Parameters | None], known: Known) -> bool:
+    """Whether a row has a unique value that another stored row of the chunk has at present."""
+    statement = plan.compiled.existing
+    assert statement is not None
+    assert statement.returning is not None
+    encoders = {column.name: column.codec.encode for column in statement.returning.columns}
+    positions = {item.name: at for at, item in enumerate(chunk.columns)}
+    for names in plan.model.unique_keys:
+        if not positions.keys() >= set(names):
+            continue
+        owners = {}
+        for key, row in known.items():
+            values = [row[name] for name in names]
+            if None not in values:
+                encoded = [
+                    row[name] if (encode := encoders[name]) is None else encode(row[name])
+                    for name in names
+                ]
+                owners[tuple(encoded)] = key
+        for key, given in zip(keys, chunk.rows, strict=True):
+            if owners.get(tuple(given[positions[name]] for name in names), key) != key:
+                return True
+    return False
+
+
+async def _in_two_steps(
+    transaction: Transaction | Explanation,
+    plan: Plan,
+    chunk: Chunk,
+    keys: Sequence[Parameters | None],
+    known: Known,
+) -> Written:
+    """Insert the rows that are not known, then change the others."""
+    new = [at for at, key in enumerate(keys) if key not in known]
+    part = Chunk(
+        chunk.start,
+        chunk.writer,
+        [chunk.rows[at] for at in new],
+        [chunk.index(at) for at in new],
+    )
+    written = await insert_chunk(transaction, plan, part, count=False)
     if isinstance(transaction, Explanation):
         await _change(transaction, plan, chunk, range(len(keys)))
         return written
@@ -182,12 +240,25 @@ async def _change(
     rows = parameters_of([chunk.rows[at] for at in positions], chunk.columns, statement.columns)
     for at in range(0, len(rows), statement.most_rows):
         part = rows[at : at + statement.most_rows]
-        await transaction.execute(statement.sql(len(part)), flat(part), plan.situation)
+        mark = await transaction.mark()
+        try:
+            await transaction.execute(statement.sql(len(part)), flat(part), plan.situation)
+        except ConstraintViolation as error:
+            if len(part) == 1:
+                index = chunk.index(positions[at])
+                error.index = index
+                raise at_row(error, index) from None
+            await transaction.undo(mark)
+            for position in positions[at : at + len(part)]:
+                await _change(transaction, plan, chunk, [position])
+            raise
+        if mark is not None:
+            await transaction.release(mark)
 
 
 async def _stored(
     transaction: Transaction | Explanation, plan: Plan, keys: Sequence[Parameters | None]
-) -> dict[Parameters | None, dict[str, Any]]:
+) -> Known:
     """The stored rows by the parameters of their ``match`` fields."""
     statement = plan.compiled.existing
     assert statement is not None

@@ -182,6 +182,22 @@ async def batches(session: Session) -> None:
     session.equal([row["n"] for row in rows], [1_400, 1_499, 800, 1_399])
 
 
+@case("upsert.many.in_turn", feature=_UPSERT, since="0.2")
+async def in_turn(session: Session) -> None:
+    """Rows are written in their order: one may take a unique value that one before gave up."""
+    model = session.model(Account)
+    await session.load(model, [{"id": 1, "login": "a"}, {"id": 2, "login": "b"}])
+    data = [{"id": 2, "login": "c"}, {"id": 3, "login": "b"}, {"id": 1, "login": "d"}]
+    done = await session.run(model, "BulkUpsert", data=data)
+    session.equal((done["inserted"], done["updated"]), (1, 2))
+    rows = await session.rows(model, select=["login"])
+    session.equal([row["login"] for row in rows], ["d", "c", "b"])
+    taken = [{"id": 4, "login": "d"}, {"id": 1, "login": "e"}]
+    call = partial(session.run, model, "BulkUpsert", data=taken)
+    await session.expect_error(UniqueViolation, call)
+    session.equal(len(await session.rows(model)), 3)
+
+
 def _upsert(**parameters: Any) -> Callable[[Session, Any], Awaitable[Any]]:
     return lambda session, model: session.run(model, "Upsert", **parameters)
 
