@@ -46,8 +46,8 @@ class Tables:
         """Make the table of a model and those it refers to, or check that they fit.
 
         Where no transaction is open, all is made in one, so that a failure leaves no table without
-        its indexes; where statements of a schema commit, each makes a whole table. Returns the models whose tables were made. Raises ``TableMissing`` or
-        ``SchemaMismatch``.
+        its indexes; where statements of a schema commit, each makes a whole table. Returns the
+        models whose tables were made. Raises ``TableMissing`` or ``SchemaMismatch``.
         """
         absent: list[Model] = []
         wanted = self._with_referred(model)

@@ -6,7 +6,6 @@ import pytest
 
 from dataflow_core.conformance import Difference, Session, run_random_operations
 from dataflow_core.conformance.servers import SharedServer
-from dataflow_core.conformance.servers import SharedServer
 
 FULL = 20_000
 FEWER = 2_000

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -132,10 +133,8 @@ async def test_transactions_that_cannot_be_put_in_an_order(db: DataFlow) -> None
     async def move(source: int, target: int) -> None:
         async with db.transaction(isolation="serializable"):
             read = await db.run("AccountReadNode", id=source)
-            try:
+            with suppress(TimeoutError, asyncio.BrokenBarrierError):
                 await asyncio.wait_for(both.wait(), 0.3)
-            except (TimeoutError, asyncio.BrokenBarrierError):
-                pass
             fields = {"balance": read["balance"] + 1}
             await db.run("AccountUpdateNode", filter={"id": target}, fields=fields)
 

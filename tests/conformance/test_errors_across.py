@@ -49,76 +49,91 @@ class Child:
 
 
 async def unique_field(db: DataFlow) -> None:
+    """A taken value of a unique field."""
     await db.run("ChildCreateNode", id=1, code="a")
     await db.run("ChildCreateNode", id=2, code="a")
 
 
 async def unique_key(db: DataFlow) -> None:
+    """A taken key."""
     await db.run("ChildCreateNode", id=1)
     await db.run("ChildCreateNode", id=1)
 
 
 async def unique_index(db: DataFlow) -> None:
+    """A taken combination."""
     await db.run("ChildCreateNode", id=1, first="a", second=1)
     await db.run("ChildCreateNode", id=2, first="a", second=1)
 
 
 async def unique_in_bulk(db: DataFlow) -> None:
+    """A value that comes twice in a bulk create."""
     rows = [{"id": at, "code": str(at % 4)} for at in range(8)]
     await db.run("ChildBulkCreateNode", data=rows)
 
 
 async def unique_by_update(db: DataFlow) -> None:
+    """An update to a taken value."""
     await db.run("ChildBulkCreateNode", data=[{"id": 1, "code": "a"}, {"id": 2, "code": "b"}])
     await db.run("ChildUpdateNode", filter={"id": 1}, fields={"code": "b"})
 
 
 async def unique_by_upsert(db: DataFlow) -> None:
+    """An upsert to a value that another row has."""
     await db.run("ChildBulkCreateNode", data=[{"id": 1, "code": "a"}, {"id": 2, "code": "b"}])
     await db.run("ChildBulkUpsertNode", data=[{"id": 1, "code": "b"}])
 
 
 async def no_parent(db: DataFlow) -> None:
+    """A reference that leads to no row."""
     await db.run("ChildCreateNode", id=1, parent=5)
 
 
 async def parent_in_use(db: DataFlow) -> None:
+    """A row that is still referred to."""
     await db.run("ParentCreateNode", id=1)
     await db.run("ChildCreateNode", id=1, parent=1)
     await db.run("ParentDeleteNode", id=1)
 
 
 async def check(db: DataFlow) -> None:
+    """A row that a check forbids."""
     await db.run("ChildCreateNode", id=1, amount=0)
 
 
 async def check_by_update(db: DataFlow) -> None:
+    """An update to what a check forbids."""
     await db.run("ChildCreateNode", id=1, amount=1)
     await db.run("ChildUpdateNode", filter={"id": 1}, fields={"$inc": {"amount": -1}})
 
 
 async def too_long(db: DataFlow) -> None:
+    """Computed text that is too long."""
     await db.run("ChildCreateNode", id=1, short="ab")
     doubled = {"$concat": ["$short", "$short"]}
     await db.run("ChildUpdateNode", filter={"id": 1}, fields={"short": doubled})
 
 
 async def too_large(db: DataFlow) -> None:
+    """A sum beyond 64 bits."""
     await db.run("ChildCreateNode", id=1, amount=2**63 - 1)
     await db.run("ChildUpdateNode", filter={"id": 1}, fields={"$inc": {"amount": 1}})
 
 
 async def too_large_for_32_bits(db: DataFlow) -> None:
+    """A sum beyond 32 bits."""
     await db.run("ChildCreateNode", id=1, small=2**31 - 1)
     await db.run("ChildUpdateNode", filter={"id": 1}, fields={"$inc": {"small": 1}})
 
 
 async def too_many_digits(db: DataFlow) -> None:
+    """A sum with more digits than the column."""
     await db.run("ChildCreateNode", id=1, price=Decimal("9999.99"))
     await db.run("ChildBulkUpdateNode", filter={"id": 1}, fields={"$inc": {"price": 1}})
 
 
 async def null(db: DataFlow) -> None:
+    """A computed NULL where there has to be a value."""
     await db.run("ChildCreateNode", id=1)
     nothing = {"$cond": [{"$gt": ["$id", 0]}, None, "x"]}
     await db.run("ChildUpdateNode", filter={"id": 1}, fields={"needed": nothing})
@@ -171,8 +186,7 @@ async def provoked(server: SharedServer, event: Event) -> dict[str, Any]:
 async def test_the_same_error_everywhere(event: Event, pytestconfig: pytest.Config) -> None:
     """An event is the same error with the same fields on each database."""
     found = {
-        database: await provoked(of(pytestconfig).server(database), event)
-        for database in DATABASES
+        database: await provoked(of(pytestconfig).server(database), event) for database in DATABASES
     }
     first = found["sqlite"]
     assert first["error"] == EVENTS[event].__name__

@@ -53,7 +53,8 @@ VALUES: dict[str, list[Any]] = {
     "whole": [0, -1, 2**63 - 1, -(2**63), 2**53 + 1],
     "real": [0.0, 0.1, -1e300, 5e-324, 1.7976931348623157e308, 2.5, math.pi],
     "exact": [
-        Decimal(0), Decimal("0.000000000000000001"), Decimal("-12345678901234567890.123456789012345678"),
+        Decimal(0), Decimal("0.000000000000000001"),
+        Decimal("-12345678901234567890.123456789012345678"),
         Decimal("99999999999999999999.999999999999999999"), Decimal("1.5"),
     ],
     "yes": [True, False],
@@ -66,11 +67,11 @@ VALUES: dict[str, list[Any]] = {
     ],
     "day": [dt.date(2024, 2, 29), dt.date(1, 1, 1), dt.date(9999, 12, 31)],
     "time": [dt.time(0), dt.time(23, 59, 59, 999_999), dt.time(12, 0, 0, 1)],
-    "unique": [uuid.UUID(int=0), uuid.UUID(int=2**128 - 1), uuid.UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")],
+    "unique": [uuid.UUID(int=0), uuid.UUID(int=2**128 - 1), uuid.UUID(int=2**64 + 5)],
     "document": [{}, NESTED, {"x": None}, {"1": [[1], [2, [3]]]}],
     "items": [[], [1, "1", 1.5, None, True], [NESTED]],
 }  # fmt: skip
-KEYS = ["k", "K", "k ", "ключ", "😀", "e\u0301", "é", "ß", "a" * 200, "it's \"so\" \\ % _"]
+KEYS = ["k", "K", "k ", "ключ", "😀", "e\u0301", "é", "ß", "a" * 200, 'it\'s "so" \\ % _']
 
 
 def rows() -> list[dict[str, Any]]:
@@ -79,9 +80,7 @@ def rows() -> list[dict[str, Any]]:
     empty = dict.fromkeys(names)
     found = [{"id": key, **empty} for key in KEYS]
     for name, values in VALUES.items():
-        found += [
-            {"id": f"{name} {at}", **empty, name: value} for at, value in enumerate(values)
-        ]
+        found += [{"id": f"{name} {at}", **empty, name: value} for at, value in enumerate(values)]
     return found
 
 
@@ -103,7 +102,7 @@ async def stored(db: DataFlow) -> list[dict[str, Any]]:
 async def test_values_read_equal_everywhere(
     source: str, target: str, pytestconfig: pytest.Config
 ) -> None:
-    """What was written on one database is read there, and passed on to another reads equal there."""
+    """What was written on one database is read there, and equal where it is passed on to."""
     servers = [of(pytestconfig).server(name) for name in (source, target)]
     opened = [await asyncio.to_thread(open_on, server) for server in servers]
     (first, _), (second, _) = opened

@@ -183,6 +183,14 @@ class DuckDBCompiler(BaseCompiler):
             return f"dataflow_finite({text})"
         return f"CAST({text} AS {column_type(kind)})"
 
+    def folded(self, sql: str) -> str:
+        """In Python: DuckDB's own lower() makes i of İ."""
+        return f"dataflow_fold({sql})"
+
+    def uppered(self, sql: str) -> str:
+        """In Python: DuckDB's own upper() changes ß."""
+        return f"dataflow_upper({sql})"
+
     def length(self, sql: str) -> str:
         """The number of code points."""
         return f"length({sql})"

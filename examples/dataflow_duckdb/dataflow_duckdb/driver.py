@@ -10,6 +10,7 @@ import duckdb
 
 from dataflow_core.contract import Isolation, Lane, Server
 from dataflow_core.dialect import Answer, SyncDriver, json_matches
+from dataflow_core.filters import fold, upper
 
 __all__ = ["DuckDBDriver"]
 
@@ -31,16 +32,19 @@ def _json_matches(document: str | None, condition: str, operands: list[str]) -> 
 
 def _register(root: duckdb.DuckDBPyConnection) -> None:
     """Make the functions in Python known; all that have the same file open share them."""
-    known = "SELECT 1 FROM duckdb_functions() WHERE function_name = 'dataflow_json_matches'"
     with _REGISTERING:
-        if root.execute(known).fetchone() is None:
-            root.create_function(
-                "dataflow_json_matches",
-                _json_matches,
-                ["VARCHAR", "VARCHAR", "VARCHAR[]"],
-                "BOOLEAN",
-                null_handling="special",
-            )
+        known = "SELECT 1 FROM duckdb_functions() WHERE function_name = 'dataflow_json_matches'"
+        if root.execute(known).fetchone() is not None:
+            return
+        root.create_function("dataflow_fold", fold, ["VARCHAR"], "VARCHAR")
+        root.create_function("dataflow_upper", upper, ["VARCHAR"], "VARCHAR")
+        root.create_function(
+            "dataflow_json_matches",
+            _json_matches,
+            ["VARCHAR", "VARCHAR", "VARCHAR[]"],
+            "BOOLEAN",
+            null_handling="special",
+        )
 
 
 class DuckDBDriver(SyncDriver):
