@@ -24,7 +24,7 @@ from tests.postgres.support import value
 
 
 class Ticket:
-    __dataflow__ = {"table": "tickets", "timestamps": False}  # noqa: RUF012
+    __dataflow__ = {"table": "tickets", "timestamps": False}
     status: str = field(default="open", index=True)
     owner: int | None = field(default=None, index=True)
 

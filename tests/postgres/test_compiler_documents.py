@@ -82,7 +82,7 @@ FILTERS: tuple[dict[str, Any], ...] = (
 
 
 class Note:
-    __dataflow__ = {"table": "notes", "timestamps": False}  # noqa: RUF012
+    __dataflow__ = {"table": "notes", "timestamps": False}
     doc: dict[str, Any] | None
 
 

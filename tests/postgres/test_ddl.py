@@ -170,7 +170,7 @@ async def test_many_make_the_same_table_at_once(postgres_url: str) -> None:
     """Sixteen handles that meet no table make it together, and every row is there."""
 
     class Arrival:
-        __dataflow__ = {"table": "arrivals"}  # noqa: RUF012
+        __dataflow__ = {"table": "arrivals"}
         number: int = 0
         code: str | None = None
 

@@ -95,7 +95,7 @@ async def test_the_first_and_the_last_day_are_days(
     """date.min and date.max are stored as such, and not as infinite ones."""
 
     class Holiday:
-        __dataflow__ = {"timestamps": False, "table": "holidays"}  # noqa: RUF012
+        __dataflow__ = {"timestamps": False, "table": "holidays"}
         day: dt.date
 
     db = DataFlow(url)

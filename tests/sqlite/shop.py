@@ -28,11 +28,11 @@ class User:
 class Order:
     user_id: int = field(references="User.id", on_delete="cascade")
     total: Decimal = Decimal(0)
-    items: list = []  # noqa: RUF012
+    items: list = []
 
 
 class Tag:
-    __dataflow__ = {"timestamps": False, "primary_key": ["scope", "name"]}  # noqa: RUF012
+    __dataflow__ = {"timestamps": False, "primary_key": ["scope", "name"]}
     scope: str
     name: str
     weight: int | None = None

@@ -172,12 +172,12 @@ async def test_several_databases(tmp_path):
 
     @db.model
     class Visit:
-        __dataflow__ = {"database": "analytics"}  # noqa: RUF012
+        __dataflow__ = {"database": "analytics"}
         page: str
 
     @db.model
     class Lost:
-        __dataflow__ = {"database": "analytcs"}  # noqa: RUF012
+        __dataflow__ = {"database": "analytcs"}
         page: str
 
     db.model(User)

@@ -244,7 +244,7 @@ async def test_a_table_is_made_with_all_its_indexes_or_not_at_all(tmp_path):
 
         class Blocked:
             __tablename__ = "fine"
-            __dataflow__ = {"indexes": [{"fields": ["n"], "name": "ix_blocker"}]}  # noqa: RUF012
+            __dataflow__ = {"indexes": [{"fields": ["n"], "name": "ix_blocker"}]}
             n: int
 
         db.model(Blocked)

@@ -26,7 +26,7 @@ class Made:
     note: str | None
     level: int = field(5, bits=32)
     ratio: float = 0.5
-    tags: list = []  # noqa: RUF012
+    tags: list = []
     number: int = field(lambda: 7)
 
 

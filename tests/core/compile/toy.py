@@ -20,7 +20,7 @@ FULL = dict.fromkeys(FEATURES, Feature("full"))
 
 
 class Item:
-    __dataflow__ = {"timestamps": False}  # noqa: RUF012
+    __dataflow__ = {"timestamps": False}
     name: str
     size: int | None
     price: float | None
@@ -34,7 +34,7 @@ class ToyCompiler(BaseCompiler):
     """ANSI text; bools travel as words."""
 
     name = "toy"
-    codecs = {  # noqa: RUF012
+    codecs = {
         Boolean: Codec(encode=lambda value: "Y" if value else "N", decode=lambda text: text == "Y"),
         Timestamp: Codec(encode=str),
     }
