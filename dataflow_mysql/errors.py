@@ -371,7 +371,7 @@ _BY_NUMBER: Final[dict[int, Translate]] = {
     **dict.fromkeys((3169, 4031), _ENDED),
     **dict.fromkeys((1290, 1792, 1836, 3100, 3101), _READ_ONLY),
     **dict.fromkeys((1021, 1041, 1114, 3675), _FULL),
-    **dict.fromkeys((1153, 1301, 1436, 1038, 3170, 1116, 1119), _TOO_COMPLEX),
+    **dict.fromkeys((1153, 1301, 1436, 1038, 3170, 1116, 1119, 3008, 6575), _TOO_COMPLEX),
     **dict.fromkeys((1146, 1051), _table_missing),
     1054: _named("there is no column"),
     1305: _named("there is no function or savepoint"),

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 from dataflow_core.contract import (
-    Compiler,
     Connection,
     ConnectOptions,
     DatabaseURL,
@@ -15,6 +14,7 @@ from dataflow_core.contract import (
     ErrorSituation,
     Server,
 )
+from dataflow_core.dialect import BaseDialect
 from dataflow_core.errors import DataFlowError
 from dataflow_core.features import Feature
 from dataflow_postgres.compiler import FOLDING_COLLATIONS, PostgresCompiler
@@ -24,7 +24,7 @@ from dataflow_postgres.errors import translate_error
 from dataflow_postgres.introspect import table_columns
 from dataflow_postgres.location import locate
 
-__all__ = ["PostgresDialect", "load"]
+__all__ = ["FEATURES", "PostgresDialect", "load"]
 
 _OFF: Final = {
     "connection.memory": Feature("unsupported", "a server keeps its databases on disk"),
@@ -92,37 +92,28 @@ _FULL: Final = (
     "connection.read_replica",
     "connection.tls",
 )
-_FEATURES: Final[Mapping[str, Feature]] = {name: Feature("full") for name in _FULL} | _OFF
+FEATURES: Final[Mapping[str, Feature]] = {name: Feature("full") for name in _FULL} | _OFF
+"""The level of every feature id."""
 
 
-class PostgresDialect:
-    """PostgreSQL from 14.
+class PostgresDialect(BaseDialect):
+    """PostgreSQL from 14. Relatives replace ``name``, ``features`` and the classes of the parts.
 
     Parameters:
         folding: the collation by which letters change their case; see ``PostgresCompiler``.
     """
 
     name = "postgres"
+    features = FEATURES
+    compiler_class: ClassVar[type[PostgresCompiler]] = PostgresCompiler
+    ddl_class: ClassVar[type[PostgresDDLCompiler]] = PostgresDDLCompiler
+    driver_class: ClassVar[type[PostgresDriver]] = PostgresDriver
 
     def __init__(self, folding: str | None = None) -> None:
+        super().__init__()
         self._folding = folding
-        self._compiler = PostgresCompiler(_FEATURES, folding)
-        self._ddl = PostgresDDLCompiler(self._compiler)
-
-    @property
-    def features(self) -> Mapping[str, Feature]:
-        """The level of every feature id."""
-        return _FEATURES
-
-    @property
-    def compiler(self) -> Compiler:
-        """Compiles row operations."""
-        return self._compiler
-
-    @property
-    def ddl(self) -> PostgresDDLCompiler:
-        """Compiles schema operations."""
-        return self._ddl
+        self._compiler = self.compiler_class(self.features, folding)
+        self._ddl = self.ddl_class(self._compiler)
 
     def adapt(self, server: Server) -> Dialect:
         """The dialect for a server: it changes the case of letters by a collation that is there.
@@ -138,7 +129,7 @@ class PostgresDialect:
 
         Raises ``InvalidURL``, ``UnknownOption`` and ``InvalidOption``.
         """
-        return PostgresDriver(locate(url, options))
+        return self.driver_class(locate(url, options))
 
     def translate_error(self, error: Exception, situation: ErrorSituation) -> DataFlowError | None:
         """The uniform error for what the driver raised, or ``None`` if it is not the driver's."""

@@ -189,8 +189,9 @@ class PostgresConnection:
             return
         self._usable = False
         # Refused by the driver itself, or undone by the server as every open transaction is.
-        unsent = isinstance(error, asyncpg.InterfaceError)
-        undone = self._began and _COMMITS.search(sql) is None
+        unsent, word = isinstance(error, asyncpg.InterfaceError), _WORD.match(sql)
+        plain = word is not None and word[1].lower() in _REPEATED
+        undone = self._began and (plain or _COMMITS.search(sql) is None)
         note_lost(error, nothing_done=unsent or undone)
 
     def _watch(self, sql: str) -> None:
@@ -276,8 +277,7 @@ class PostgresConnection:
     async def reset(self) -> None:
         """Undo what a user's own SQL may have left in the session; without any it costs nothing.
 
-        Behind a pooler the next statement may reach another server. What was left is undone on the
-        server that answers now, which is most likely the same.
+        Behind a pooler it is undone on the server that answers now, most likely the same.
         """
         if self.in_transaction:
             await self.rollback()

@@ -280,12 +280,15 @@ async def _connected(driver: aiosqlite.Connection) -> None:
 
 
 class SQLiteDriver:
-    """One database: a file with one writer and several readers, or one connection in memory."""
+    """One database: a file with one writer and several readers, or one connection in memory.
+
+    A relative of SQLite replaces ``opening_class``, or ``opening`` if it has to give it more.
+    """
 
     opening_class: ClassVar[type[Opening]] = Opening
 
     def __init__(self, location: Location) -> None:
-        self._location = location
+        self.location = location
         self._kept: SQLiteConnection | None = None
         self._process = os.getpid()
         if location.path is None:
@@ -303,12 +306,12 @@ class SQLiteDriver:
     @property
     def description(self) -> str:
         """What is opened, for the log."""
-        where = f"{self.opening_class.server}, {self._location}"
-        return f"{where} (read-only)" if self._location.read_only else where
+        where = f"{self.opening_class.server}, {self.location}"
+        return f"{where} (read-only)" if self.location.read_only else where
 
     async def connect(self, lane: Lane) -> Connection:
         """Open a connection of a lane, with every setting made."""
-        if self._location.path is not None:
+        if self.location.path is not None:
             return await self._open(read_only=not lane.writes)
         if self._process != os.getpid():
             raise ConnectionFailed("a database in memory does not survive a fork; open a file")
@@ -319,8 +322,12 @@ class SQLiteDriver:
         await self._kept.reset()
         return self._kept
 
+    def opening(self, *, read_only: bool) -> Opening:
+        """How the next connection is opened."""
+        return self.opening_class(self.location, read_only)
+
     async def _open(self, *, read_only: bool) -> SQLiteConnection:
-        opening = self.opening_class(self._location, read_only)
+        opening = self.opening(read_only=read_only)
         driver = aiosqlite.Connection(opening.connect, iter_chunk_size=64)
         # A forgotten connection must not keep the process from ending. Threads are not offered
         # publicly; before 0.22 the connection is its thread.

@@ -104,7 +104,7 @@ def _quoted(name: str) -> str:
 class Opening:
     """How one connection is opened, and what is known of it since.
 
-    A relative of SQLite replaces ``server`` and ``open_connection``.
+    A relative of SQLite replaces ``server``, ``open_connection`` and perhaps ``failed``.
     """
 
     server: ClassVar[Server] = Server("SQLite", sqlite3.sqlite_version_info)
@@ -127,7 +127,7 @@ class Opening:
         try:
             return self._opened()
         except sqlite3.Error as error:
-            self.failure = self._failed(error)
+            self.failure = self.failed(error)
             self.failure.__cause__ = error
         except Exception as error:
             self.failure = error
@@ -205,7 +205,8 @@ class Opening:
             self.state_changed = True
         return sqlite3.SQLITE_OK
 
-    def _failed(self, error: sqlite3.Error) -> DataFlowError:
+    def failed(self, error: sqlite3.Error) -> DataFlowError:
+        """The error to raise where opening failed."""
         code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
         where = str(self.location)
         if code == sqlite3.SQLITE_NOTADB:

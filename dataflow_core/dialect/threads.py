@@ -146,6 +146,10 @@ class SyncDriver(abc.ABC):
             raise
         return SyncConnection(self, opened[0], server, worker)
 
+    async def caught_up(self, primary: Connection, replica: Connection) -> bool:
+        """Whether the replica has all that the primary holds; always, as no lane is delayed."""
+        return True
+
     async def close(self) -> None:
         """Release what belongs to the driver itself; every connection is closed before."""
         return

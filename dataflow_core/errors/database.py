@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataflow_core.errors.base import DataFlowError, Solution
+from typing import Any
+
+from dataflow_core.errors.base import DataFlowError, Outcome, Solution
 
 _TRY_AGAIN = Solution(
     "Run it in a transaction, which is tried again.",
@@ -44,6 +46,11 @@ class ConnectionFailed(DatabaseError):
         Solution("Wait longer for a slow network.", "db = DataFlow(connect_timeout=30)"),
     )
 
+    def __init__(
+        self, message: str, /, *, outcome: Outcome | None = "not done", **context: Any
+    ) -> None:
+        super().__init__(message, outcome=outcome, **context)
+
 
 class ConnectionLost(DatabaseError):
     """The connection broke while it was in use."""
@@ -82,6 +89,11 @@ class PoolTimeout(DatabaseError):
             '        await db.run("UserCreateNode", name="Ada")',
         ),
     )
+
+    def __init__(
+        self, message: str, /, *, outcome: Outcome | None = "not done", **context: Any
+    ) -> None:
+        super().__init__(message, outcome=outcome, **context)
 
 
 class StatementTimeout(DatabaseError):

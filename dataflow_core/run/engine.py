@@ -22,6 +22,7 @@ from dataflow_core.contract import (
 )
 from dataflow_core.errors import (
     ConnectionFailed,
+    ConnectionLost,
     DataFlowError,
     InstanceClosed,
     ReadOnlyDatabase,
@@ -41,7 +42,7 @@ from dataflow_core.run.loops import Pools
 from dataflow_core.run.plans import Plan, ShapeCache
 from dataflow_core.run.pool import Pool, PoolLimits, PoolStatistics
 from dataflow_core.run.replicas import Replica
-from dataflow_core.run.session import Rows, Session, StatementEvent
+from dataflow_core.run.session import Rows, Session, StatementEvent, may_repeat, or_again
 from dataflow_core.run.tables import TABLE_ERRORS, Tables
 from dataflow_core.run.transactions import Transaction, TransactionScope, current_transaction
 from dataflow_core.schema import Model
@@ -140,6 +141,9 @@ class Engine:
         if transaction is not None and self.dialect.ddl.transactional:
             await transaction.prepare(self.tables, model, self.dialect)
             return
+        await or_again(lambda: self._see_to(model), ErrorSituation())
+
+    async def _see_to(self, model: Model) -> None:
         writable = self.writable
         session = await self.borrow(writes=self.tables.may_create and writable)
         try:
@@ -170,11 +174,7 @@ class Engine:
         return current_transaction(self)
 
     def transaction(
-        self,
-        *,
-        isolation: Isolation | None = None,
-        read_only: bool = False,
-        joins: bool = False,
+        self, *, isolation: Isolation | None = None, read_only: bool = False, joins: bool = False
     ) -> TransactionScope:
         """``async with``: a transaction, or a savepoint within the one in force.
 
@@ -215,9 +215,14 @@ class Engine:
         connection = pool.take() or await pool.acquire()
         try:
             return await self._session(connection, pool).fetch(sql, parameters, plan.situation)
+        except ConnectionLost as error:
+            if not may_repeat(error, plan.situation):
+                raise
         finally:
             if not pool.take_back(connection):
                 await pool.discard(connection)
+        async with self.borrowed(writes=plan.writes) as runner:
+            return await runner.fetch(sql, parameters, plan.situation)
 
     async def _fetch_beside_replica(
         self, replica: Replica, plan: Plan, sql: str, parameters: Sequence[Any]
@@ -251,8 +256,14 @@ class Engine:
 
     async def execute(self, plan: Plan, sql: str, parameters: Sequence[Any]) -> int:
         """Run one statement of a plan and return the number of rows."""
-        async with self.borrowed(writes=plan.writes) as runner:
-            return await runner.execute(sql, parameters, plan.situation)
+
+        async def once() -> int:
+            async with self.borrowed(writes=plan.writes) as runner:
+                return await runner.execute(sql, parameters, plan.situation)
+
+        if current_transaction(self) is not None:
+            return await once()
+        return await or_again(once, plan.situation)
 
     @asynccontextmanager
     async def borrowed(

@@ -73,6 +73,7 @@ class Pool:
     _opening: int = 0
     _called: int = 0
     _closed: bool = False
+    _doubted: float = float("-inf")
 
     @property
     def statistics(self) -> PoolStatistics:
@@ -158,7 +159,12 @@ class Pool:
         )
 
     async def discard(self, connection: Connection) -> None:
-        """Close a borrowed connection and let another take its place."""
+        """Close a borrowed connection and let another take its place.
+
+        If it broke, those that were idle meanwhile may have broken too: each is tried before use.
+        """
+        if self.exclusive is None and not connection.usable:
+            self._doubted = time.monotonic()
         if self.exclusive is None or connection not in self._entries:
             await self._close(connection)
             return
@@ -245,9 +251,12 @@ class Pool:
         limits = self.limits
         if not connection.usable:
             return True
+        entry = self._entries[connection]
+        if entry.returned <= self._doubted:
+            return True
         if limits.recycle is None and limits.ping_after is None:
             return False
-        entry, now = self._entries[connection], time.monotonic()
+        now = time.monotonic()
         if limits.recycle is not None and now - entry.opened > limits.recycle:
             return True
         return limits.ping_after is not None and now - entry.returned > limits.ping_after
@@ -261,8 +270,6 @@ class Pool:
         if old or not connection.usable:
             await self._close(connection)
             return False
-        if limits.ping_after is None:
-            return True
         try:
             async with asyncio.timeout(_PING_SECONDS):
                 await connection.ping()
@@ -273,6 +280,7 @@ class Pool:
             # Cancelled: nobody knows what the connection still has to answer.
             await self._close(connection)
             raise
+        entry.returned = time.monotonic()
         return True
 
     async def _wait(self, deadline: float | None, *, first: bool = False) -> None:

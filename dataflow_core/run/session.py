@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from attrs import define
 
 from dataflow_core.contract import Connection, Dialect, ErrorSituation
-from dataflow_core.errors import ConstraintViolation, DataFlowError, StatementTimeout
+from dataflow_core.errors import (
+    ConnectionLost,
+    ConstraintViolation,
+    DataFlowError,
+    StatementTimeout,
+)
 from dataflow_core.run.pool import Pool
 from dataflow_core.run.violations import made_alike
 from dataflow_core.run.watch import Watch
 
-__all__ = ["Session", "StatementEvent"]
+__all__ = ["Session", "StatementEvent", "may_repeat", "or_again"]
 
 logger = logging.getLogger("dataflow.sql")
 
@@ -24,6 +29,25 @@ T = TypeVar("T")
 Rows = Sequence[Sequence[Any]]
 StatementEvent = Callable[[str, int], None]
 """Called with the text of every statement and the number of its parameters."""
+
+
+def may_repeat(error: ConnectionLost, situation: ErrorSituation) -> bool:
+    """Whether what failed because its connection was gone may be done again over another one.
+
+    A connection may die in the pool, and nobody has to hear of that: a read is sent once more. A
+    write is only if it certainly was not done, so that it never runs twice.
+    """
+    return not situation.writing or error.outcome == "not done"
+
+
+async def or_again(work: Callable[[], Awaitable[T]], situation: ErrorSituation) -> T:
+    """Do something over a connection; once more if that was gone and nothing is done twice."""
+    try:
+        return await work()
+    except ConnectionLost as error:
+        if not may_repeat(error, situation):
+            raise
+    return await work()
 
 
 @define(eq=False)

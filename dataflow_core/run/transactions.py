@@ -23,7 +23,7 @@ from dataflow_core.errors import (
     UnsupportedFeature,
 )
 from dataflow_core.run.explain import Explanation
-from dataflow_core.run.session import Rows, Session
+from dataflow_core.run.session import Rows, Session, or_again
 from dataflow_core.run.sync_bridge import sync_bridge
 from dataflow_core.run.tables import TABLE_ERRORS, Tables
 from dataflow_core.schema import Model
@@ -280,6 +280,11 @@ class TransactionScope:
 
     async def _begin(self) -> Transaction:
         await self.engine.prepare_all()
+        # Nothing is done yet, so it is begun again where the connection had died in the pool.
+        session = await or_again(self._opened, ErrorSituation())
+        return Transaction(session, self.isolation)
+
+    async def _opened(self) -> Session:
         session = await self.engine.borrow(writes=not self.read_only)
         try:
             begin = session.connection.begin(isolation=self.isolation, read_only=self.read_only)
@@ -287,7 +292,7 @@ class TransactionScope:
         except BaseException:
             await self.engine.give_back(session)
             raise
-        return Transaction(session, self.isolation)
+        return session
 
     async def __aexit__(
         self,

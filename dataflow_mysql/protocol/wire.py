@@ -165,8 +165,11 @@ class PacketWire(asyncio.Protocol):
         """Say goodbye if the connection is in order, and close; never raises."""
         polite = self.usable and not self.busy
         self._lose("the connection is closed")
-        await self._close_transport(polite=polite)
-        self._release()
+        try:
+            await self._close_transport(polite=polite)
+        finally:
+            # Also where whoever closes is cancelled: what has been said is said.
+            self._release()
 
     async def _close_transport(self, *, polite: bool) -> None:
         if self._loop.is_closed():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -67,14 +68,16 @@ async def open_driver() -> AsyncIterator[Open]:
 
 
 @pytest.fixture
-def connect(open_driver: Open) -> Connect:
+async def connect(open_driver: Open) -> AsyncIterator[Connect]:
     """Opens a connection of the lane that writes, of a driver of its own."""
 
     async def make(url: str, **options: Any) -> Any:
         driver = open_driver(url, **options)
         return await driver.connect(driver.lanes[-1])
 
-    return make
+    yield make
+    # An encrypted connection that was refused says goodbye in a few turns of the loop.
+    await asyncio.sleep(0.05)
 
 
 @pytest.fixture(scope="module")

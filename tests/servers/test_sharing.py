@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -119,11 +120,11 @@ def test_a_stranger_is_not_served(desk: ServerDesk) -> None:
     """Without the key nobody is served, and those who have it still are."""
     address, key = desk.open()
     program = (
-        "import sys; from dataflow_core.conformance.servers import ServerDeskClient;"
-        "ServerDeskClient(sys.argv[1], b'wrong')"
+        "import json, sys; from dataflow_core.conformance.servers import ServerDeskClient;"
+        "ServerDeskClient(json.loads(sys.argv[1]), b'wrong')"
     )
     stranger = subprocess.run(
-        [sys.executable, "-c", program, address],
+        [sys.executable, "-c", program, json.dumps(address)],
         cwd=ROOT,
         capture_output=True,
         text=True,

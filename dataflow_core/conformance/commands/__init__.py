@@ -6,7 +6,7 @@ A command is a function from its arguments to the exit code; it is found by its 
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from dataflow_core.conformance.commands import diff, init, parity, run
+from dataflow_core.conformance.commands import diff, init, new_dialect, parity, run
 
 __all__ = ["COMMANDS", "Command"]
 
@@ -17,5 +17,6 @@ COMMANDS: Final[dict[str, Command]] = {
     "init": init.main,
     "diff": diff.main,
     "parity": parity.main,
+    "new-dialect": new_dialect.main,
 }
 """By name; the first line of a command's docstring says in ``--help`` what it does."""

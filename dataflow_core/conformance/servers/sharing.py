@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -52,6 +53,7 @@ class ServerDesk:
         self._starts: dict[str, Future[str]] = {}
         self._listener: Listener | None = None
         self._folder: Path | None = None
+        self._address = ""
         self._key = secrets.token_bytes(16)
 
     @property
@@ -111,11 +113,15 @@ class ServerDesk:
         """Listen for other processes; returns what ``ServerDeskClient`` takes."""
         with self._lock:
             if self._listener is None:
-                self._folder = private_folder("desk")
-                address = str(self._folder / "socket")
-                self._listener = Listener(address, "AF_UNIX", backlog=64, authkey=self._key)
+                if sys.platform == "linux":
+                    # No file, so that nothing is left of a desk whose program is killed.
+                    self._address = f"\0dataflow-desk-{secrets.token_hex(8)}"
+                else:
+                    self._folder = private_folder("desk")
+                    self._address = str(self._folder / "socket")
+                self._listener = Listener(self._address, "AF_UNIX", backlog=64, authkey=self._key)
                 threading.Thread(target=self._listen, args=(self._listener,), daemon=True).start()
-            return str(self._listener.address), self._key
+            return self._address, self._key
 
     def close(self) -> None:
         """Stop every server that was started."""
