@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from dataflow_core.compile import SIGNS, Build, LiteralBuild
+from dataflow_core.compile import SIGNS, Build, LiteralBuild, escape_like
 from dataflow_core.errors import UnsupportedFeature
 from dataflow_core.filters import (
     And,
@@ -138,7 +138,11 @@ def _leaf(compiler: MySQLExpressions, node: Predicate, value: str, build: Build)
     """Whether a value fits, arrays not looked into; NULL counts as false."""
     assert isinstance(node, _SCALAR)
     if isinstance(node, Pattern):
-        match = compiler.text_match(_text(compiler, value), node, build)
+        text = _text(compiler, value)
+        match = compiler.text_match(text, node, build)
+        if node.kind == "prefix" and not node.ignore_case:
+            # No index serves, and a range has no end where the prefix is empty.
+            match = f"{text} LIKE {build.bind(node.slot, _begins_with)} ESCAPE '|'"
         return f"{_is(compiler, value, 'STRING')} AND {match}"
     operator = node.operator if isinstance(node, Compare) else "eq"
     kind: FieldType = node.slot.type
@@ -152,6 +156,10 @@ def _leaf(compiler: MySQLExpressions, node: Predicate, value: str, build: Build)
     name = "BOOLEAN" if isinstance(kind, Boolean) else "STRING"
     operand = _compared(operator, node.slot, encode, Text(), build, several=several)
     return f"{_is(compiler, value, name)} AND {_text(compiler, value)} {operand}"
+
+
+def _begins_with(prefix: str) -> str:
+    return f"{escape_like(prefix)}%"
 
 
 def _text(compiler: MySQLExpressions, value: str) -> str:

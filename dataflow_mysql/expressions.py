@@ -39,6 +39,8 @@ _BASIC: Final = "\uffff"
 _LARGEST: Final = 2**63 - 1
 _SHRUNK: Final = "18446744073709551616e0"
 """A power of 2, by which floats are divided exactly."""
+_TINY: Final = repr(2.0**600).replace("+", "")
+"""Another one, that makes the squares of all floats fit."""
 _FARTHEST: Final = 2**32
 """Beyond the end of every text."""
 _SHORT: Final = 80
@@ -233,7 +235,8 @@ class MySQLExpressions(BaseCompiler):
 
     def date_part(self, part: str, sql: str, kind: FieldType) -> str:
         """A function of its own for every part."""
-        return f"{part.upper()}({sql})"
+        # One of them is unsigned, and what is less than 0 then an error.
+        return f"CAST({part.upper()}({sql}) AS SIGNED)"
 
     def truncate(self, unit: str, sql: str, kind: FieldType) -> str:
         """The start of a unit; a week starts on Sunday, the first one with the calendar."""
@@ -266,16 +269,27 @@ class MySQLExpressions(BaseCompiler):
         return f"({largest} / {count} * {_SHRUNK} + {rest} / {count})"
 
     def statistic(self, function: str, sql: str) -> str:
-        """The deviations are the server's; it has no median within a group."""
+        """Of large floats the variance overflows, which one server passes over: made small first.
+
+        There is no median within a group: it is looked up in a list.
+        """
+        largest = f"MAX(ABS({sql}))"
         if function != "median":
-            return f"({super().statistic(function, sql)} + 0e0)"
+            name = "VAR_POP" if function == "stdDevPop" else "VAR_SAMP"
+            small = f"SQRT({name}({sql} / {_TINY}) * {_TINY} * {_TINY})"
+            # One server computes both, whichever is asked for.
+            plain = f"SQRT({name}(CASE WHEN ABS({sql}) < 1e100 THEN {sql} END))"
+            return f"CASE WHEN {largest} >= 1e100 THEN {small} ELSE {plain} END"
         listed = f"GROUP_CONCAT({sql} ORDER BY {sql} SEPARATOR ',')"
         half = f"COUNT({sql}) DIV 2 + 1"
         # The one in the middle, or the two.
         count = f"MOD(COUNT({sql}), 2) - 2"
         pair = f"SUBSTRING_INDEX(SUBSTRING_INDEX({listed}, ',', {half}), ',', {count})"
-        ends = [f"CAST(SUBSTRING_INDEX({pair}, ',', {at}) AS DOUBLE) / 2" for at in (1, -1)]
-        return self._whole(listed, " + ".join(ends))
+        low, high = (f"CAST(SUBSTRING_INDEX({pair}, ',', {at}) AS DOUBLE)" for at in (1, -1))
+        middle = (
+            f"CASE WHEN {largest} < 1e300 THEN ({low} + {high}) / 2 ELSE {low} / 2 + {high} / 2 END"
+        )
+        return self._whole(listed, middle)
 
     def _whole(self, listed: str, text: str) -> str:
         """What is made of a list, or an error if the list may have been cut."""

@@ -172,7 +172,7 @@ class PostgresExpressions(BaseCompiler):
     def arithmetic(self, function: str, sides: Sequence[str], kind: FieldType) -> str:
         """``add``, ``subtract``, ``mod``, ``abs``, ``ceil``, ``floor`` of values of one type."""
         if function in ("ceil", "floor") and isinstance(kind, Integer):
-            return sides[0]
+            return self.convert(sides[0], kind, Integer())
         if function == "mod" and isinstance(kind, Float):
             return once(_REMAINDER, a=sides[0], b=sides[1])
         return super().arithmetic(function, sides, kind)

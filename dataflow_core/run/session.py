@@ -116,11 +116,12 @@ class Session:
     def _timed_out(self, situation: ErrorSituation) -> StatementTimeout:
         """A write that commits by itself may have been carried out at the very last moment."""
         limit = 0.0 if self.watch is None else self.watch.limit
-        alone = situation.writing and not self.connection.in_transaction
+        connection = self.connection
+        undone = connection.usable and connection.in_transaction
         return StatementTimeout(
             f"the statement took longer than {limit:g} s and was stopped",
             timeout=limit,
-            outcome="unknown" if alone or not self.connection.usable else "not done",
+            outcome="unknown" if situation.writing and not undone else "not done",
         )
 
     async def stop(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from attrs import frozen
+from pymysql.err import MySQLError
 
 from dataflow_core.errors import DataFlowError
 from dataflow_mysql.protocol.failures import ConnectionGone, ServerError
@@ -42,7 +43,8 @@ class Stopping:
         try:
             async with asyncio.timeout(limit):
                 await self._stop(wire)
-        except (DataFlowError, ServerError, ConnectionGone, OSError, TimeoutError) as error:
+        except (DataFlowError, ServerError, ConnectionGone, MySQLError, OSError) as error:
+            # TimeoutError is an OSError.
             _LOG.warning("a statement that was given up may go on at the server: %s", error)
 
     async def _stop(self, wire: Wire) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -50,3 +52,16 @@ def url_over_network(own_url: str, network: Network) -> str:
     """The database, over that line."""
     port = parse_url(own_url).port
     return own_url.replace(f":{port}/", f":{network.port}/")
+
+
+@pytest.fixture(autouse=True)
+def nothing_forgotten(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """No task of a test fails without anybody hearing of it."""
+    yield
+    gc.collect()
+    forgotten = [
+        record.getMessage()
+        for record in (*caplog.get_records("setup"), *caplog.get_records("call"), *caplog.records)
+        if record.name == "asyncio" and record.levelno >= logging.ERROR
+    ]
+    assert forgotten == []

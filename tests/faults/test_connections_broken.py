@@ -27,6 +27,10 @@ OTHERS = {
 }
 END = {"postgres": "SELECT pg_terminate_backend({})", "mysql": "KILL CONNECTION {}"}
 
+LIMIT = 2.0
+SLACK = 0.3
+"""What a busy machine adds."""
+
 ACCOUNTS = 6
 MONEY = 1_000
 
@@ -39,7 +43,7 @@ def dialect_of(url: str) -> str:
 async def end_some(admin: Any, rng: random.Random, dialect: str) -> int:
     """End each of the other connections to the database with one chance in three."""
     ended = 0
-    for row in (await admin.run("SQLNode", sql=OTHERS[dialect]))["rows"]:
+    for row in (await admin.run("SQLNode", sql=OTHERS[dialect]))["records"]:
         if rng.random() < 1 / 3:
             # It may have ended meanwhile.
             with suppress(DataFlowError):
@@ -125,22 +129,21 @@ async def test_silence_during_a_query(
     own_url: str, url_over_network: str, network: Network
 ) -> None:
     """A call over a silent line ends a tenth after its time limit at the latest."""
-    db = instance(url_over_network, command_timeout=1.0, pool_size=3)
-    await db.run("EntryCreateNode", values=create(1))
-    network.hold()
-    for call, outcome in (
-        (db.run("EntryReadNode", id=1), "not done"),
-        (db.run("EntryCreateNode", values=create(2)), "unknown"),
-    ):
+    db = instance(url_over_network, command_timeout=LIMIT, connect_timeout=LIMIT)
+    for kind, outcome in (("read", {None, "not done"}), ("write", {"unknown"})):
+        await db.run("EntryUpsertNode", values=create(1))
+        network.hold()
         started = time.monotonic()
-        with pytest.raises((StatementTimeout, ConnectionFailed)) as caught:
-            await call
-        assert time.monotonic() - started <= 1.1 + 0.1
-        if isinstance(caught.value, StatementTimeout) and outcome == "unknown":
-            assert caught.value.outcome == outcome
-        db.pool_stats()
-    network.flow()
-    await serving(db, time.monotonic())
+        with pytest.raises(StatementTimeout) as caught:
+            if kind == "read":
+                await db.run("EntryReadNode", id=1)
+            else:
+                await db.run("EntryUpdateNode", id=1, fields={"$inc": {"hits": 1}})
+        assert time.monotonic() - started <= LIMIT * 1.1 + SLACK
+        assert caught.value.outcome in outcome
+        network.flow()
+        await serving(db, time.monotonic())
+    assert in_use(db) == 0
     await db.aclose()
 
 
@@ -150,25 +153,25 @@ async def test_silence_while_connecting_and_closing(
 ) -> None:
     """Connecting over a silent line ends with `connect_timeout`; closing takes two seconds."""
     network.hold()
-    db = instance(url_over_network, connect_timeout=1.0)
+    db = instance(url_over_network, connect_timeout=LIMIT)
     started = time.monotonic()
     with pytest.raises(ConnectionFailed) as caught:
         await db.run("EntryCreateNode", values=create(1))
-    assert time.monotonic() - started <= 1.1 + 0.1
+    assert time.monotonic() - started <= LIMIT * 1.1 + SLACK
     assert caught.value.outcome == "not done"
     network.flow()
     await serving(db, time.monotonic())
     network.hold()
     started = time.monotonic()
     await db.aclose()
-    assert time.monotonic() - started <= 2.2
+    assert time.monotonic() - started <= 2 + SLACK
 
 
 @pytest.mark.timeout(60)
 async def test_a_reset_in_the_middle_of_a_result(
     own_url: str, url_over_network: str, network: Network
 ) -> None:
-    """A result that is cut off is an error or read anew, never a part, and what follows is right."""
+    """A result that is cut off is an error or read anew, never a part; what follows is right."""
     db = instance(url_over_network, pool_size=4)
     await db.run("EntryBulkCreateNode", data=[create(key) for key in range(1, 5_001)])
     for number in range(12):

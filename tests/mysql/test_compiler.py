@@ -272,6 +272,35 @@ async def test_arithmetic_at_the_limits(db: DataFlow) -> None:
             await computed(expression)
 
 
+async def test_deviations_of_large_floats(db: DataFlow) -> None:
+    """A variance that fits is found, however large; one that does not is an error, not NULL."""
+
+    async def computed(values: list[float], function: str) -> float:
+        await db.run("RowBulkDeleteNode", filter={}, allow_all=True)
+        await db.run("RowBulkCreateNode", data=[{"x": value} for value in values])
+        stage = {"$group": {"_id": None, "v": {function: "$x"}}}
+        [row] = (await db.run("RowListNode", aggregate=[stage]))["result"]
+        return float(row["v"])
+
+    assert await computed([1e154, -1e154], "$stdDevPop") == pytest.approx(1e154)
+    assert await computed([3.0, 1.0], "$stdDevSamp") == pytest.approx(2**0.5)
+    assert await computed([1e-140, -1e-140], "$stdDevPop") == pytest.approx(1e-140)
+    assert await computed([5e-324], "$median") == 5e-324
+    assert await computed([1.7e308, 1.7e308], "$median") == 1.7e308
+    for values in ([1.7e308, -1.7e308, 1.0], [1e160, 2.0]):
+        for function in ("$stdDevPop", "$stdDevSamp"):
+            with pytest.raises(OutOfRange):
+                await computed(values, function)
+
+
+async def test_years_are_signed(db: DataFlow) -> None:
+    """A difference that is less than 0 is no error, though the server's years are unsigned."""
+    stages: list[Any] = [{"$project": {"v": {"$subtract": [{"$year": "$created_at"}, 9999]}}}]
+    await db.run("RowCreateNode", a=1)
+    [row] = (await db.run("RowListNode", aggregate=stages))["result"]
+    assert row["v"] == dt.datetime.now(dt.UTC).year - 9999
+
+
 async def test_sums_of_floats_do_not_overflow_inside(db: DataFlow) -> None:
     """Only the result has to fit, and large ones that cancel out leave the small ones."""
     values = [1.7e308, 1.7e308, -1.7e308, -1.7e308, 1e22, -1e22, 2.5, 5e-324]

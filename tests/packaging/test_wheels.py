@@ -3,76 +3,15 @@
 from __future__ import annotations
 
 import configparser
-import os
-import shutil
-import subprocess
-import sys
-import tomllib
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.docs import snippets
+from tests.packaging.building import ROOT, environment, metadata, projects, run
 
-ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.timeout(400)
-
-
-def projects() -> dict[str, Path]:
-    """Import name and project folder, relative to the root, of each first-party distribution."""
-    folders = [*ROOT.glob("dataflow_*/pyproject.toml"), *ROOT.glob("plugins/*/pyproject.toml")]
-    found = {file.parent.name: file.parent.relative_to(ROOT) for file in folders}
-    return {"dataflow_core": Path(), **found}
-
-
-def metadata(project: Path) -> dict[str, object]:
-    """The `[project]` table of a distribution."""
-    table = tomllib.loads((ROOT / project / "pyproject.toml").read_text("utf-8"))["project"]
-    assert isinstance(table, dict)
-    return table
-
-
-def run(*command: str | Path, folder: Path) -> str:
-    """Run a command away from the checkout and return its output; fail with all that it printed."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("DATAFLOW_", "PYTHON"))
-    }
-    result = subprocess.run(
-        command,
-        cwd=folder,
-        env=kept,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
-    return result.stdout
-
-
-@pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Import name and wheel of each distribution, built from a clean copy of the checkout."""
-    # A copy, because setuptools packs what an earlier build left in `build/`.
-    source = tmp_path_factory.mktemp("source") / "checkout"
-    leftovers = shutil.ignore_patterns(
-        ".*", "build", "dist", "*.egg-info", "__pycache__", "examples", "docs", "benchmarks"
-    )
-    shutil.copytree(ROOT, source, ignore=leftovers)
-    built = {}
-    for name, project in projects().items():
-        target = tmp_path_factory.mktemp(name)
-        run(
-            *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"),
-            *("--wheel-dir", target, source / project),
-            folder=target,
-        )
-        (built[name],) = target.glob("*.whl")
-    return built
 
 
 def test_each_wheel_has_one_import_name(wheels: dict[str, Path]) -> None:
@@ -143,19 +82,15 @@ def test_quick_start_runs_from_the_wheels(wheels: dict[str, Path], tmp_path: Pat
     """The README's quick start runs in a clean environment that has only the wheels."""
     blocks = snippets.python_blocks((ROOT / "README.md").read_text("utf-8"))
     quick_start = next(block for block in blocks if block.comment == "quickstart")
-    environment = tmp_path / "environment"
-    # pip of this environment installs into the new one: it then needs no ensurepip.
-    venv.create(environment, with_pip=False, symlinks=True)
-    python = environment / "bin" / "python"
-    pip = (sys.executable, "-m", "pip", "--python", python, "install", "--quiet")
-    run(*pip, *wheels.values(), folder=tmp_path)
+    commands = environment(tmp_path / "environment", *wheels.values())
+    python = commands / "python"
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     where = "import dataflow_core; print(dataflow_core.__file__)"
-    assert Path(run(python, "-I", "-c", where, folder=folder)).is_relative_to(environment)
+    assert Path(run(python, "-I", "-c", where, folder=folder)).is_relative_to(commands.parent)
     page = folder / "quickstart.md"
     page.write_text(f"```python\n{quick_start.source}```\n", encoding="utf-8")
     output = run(python, "-I", "-W", "error", Path(snippets.__file__), page, folder=folder)
     assert output.strip(), "the quick start prints something"
-    command = environment / "bin" / "dataflow-conformance"
+    command = commands / "dataflow-conformance"
     assert "16 pass" in run(command, ":memory:", "--topic", "paging", "-n", "2", folder=folder)

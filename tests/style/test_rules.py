@@ -222,7 +222,7 @@ def test_plugins_use_public_names_only() -> None:
     """A first-party plugin imports what a stranger may: public names of public modules."""
     wrong = []
     plugins = [folder.name for folder in ROOT.glob("dataflow_*") if folder.name != "dataflow_core"]
-    for file in python_files(*plugins, "plugins/*"):
+    for file in python_files(*plugins, "plugins/*", "examples/dataflow_*"):
         for node in ast.walk(tree(file)):
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
@@ -241,6 +241,30 @@ def test_plugins_use_public_names_only() -> None:
                     if alias.name not in public_names(module)
                 ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_examples_of_dialects_extend_what_is_published() -> None:
+    """An example imports, of the dialect that it extends, names in the `__all__` of its modules."""
+    wrong = [
+        f"{place(file, node)}: {alias.name} is not in {module}.__all__"
+        for file in python_files("examples/dataflow_*")
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.ImportFrom) and is_module(module := from_module(file, node))
+        for alias in node.names
+        if not is_module(f"{module}.{alias.name}") and alias.name not in public_names(module)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+# Lines of Python: a relative of another dialect, and an engine of its own.
+LONGEST_DIALECTS = {"examples/dataflow_sqlcipher": 300, "examples/dataflow_duckdb": 800}
+
+
+def test_examples_of_dialects_are_short() -> None:
+    """A relative of a dialect takes fewer than 300 lines, an unrelated engine fewer than 800."""
+    for folder, most in LONGEST_DIALECTS.items():
+        lengths = [len(file.read_text("utf-8").splitlines()) for file in python_files(folder)]
+        assert 0 < sum(lengths) < most, folder
 
 
 def test_public_modules_say_what_is_public() -> None:

@@ -245,3 +245,38 @@ async def many_rows(session: Session) -> None:
         if cursor is None:
             break
     session.equal(paged, list(range(2_500)))
+
+
+class Narrow:
+    """A number of 32 bits, and a list of texts."""
+
+    id: int
+    small: int = field(bits=32)
+    words: list[str] | None
+
+
+_NARROW: Final[list[dict[str, Any]]] = [
+    {"id": 1, "small": -(2**31), "words": ["a", "b"]},
+    {"id": 2, "small": 2**31 - 1, "words": []},
+    {"id": 3, "small": 0, "words": None},
+]
+
+
+@case("filters.json.startswith.empty", feature="filters.json.array", since="0.2")
+async def startswith_empty(session: Session) -> None:
+    """Every text of a list starts with the empty one, and a list without texts has none."""
+    model = session.model(Narrow)
+    await session.load(model, _NARROW)
+    await session.expect_filter(model, _NARROW, {"words": {"$startswith": ""}}, [1])
+
+
+@case("expressions.arithmetic.narrow", feature="expressions.arithmetic", since="0.2")
+async def arithmetic_narrow(session: Session) -> None:
+    """Numbers of 32 bits are reckoned with in 64."""
+    model = session.model(Narrow)
+    await session.load(model, _NARROW)
+    for function in ("$ceil", "$floor"):
+        value = {"$abs": {function: "$small"}}
+        pipeline = [{"$sort": {"id": 1}}, {"$project": {"v": value}}]
+        found = await session.check_pipeline(model, _NARROW, pipeline)
+        session.equal([row["v"] for row in found], [2**31, 2**31 - 1, 0])

@@ -136,6 +136,8 @@ async def refused(session: Session) -> None:
             return session.model(cls)
 
         await session.expect_error(InvalidModel, register, sent=False)
+    # What was refused is in nobody's way.
+    await _works(session, _class("Refused", {"id": int, "n": int}), "n")
 
 
 @case("identifiers.same_but_case", feature=_NAMES)
@@ -147,6 +149,7 @@ async def same_but_case(session: Session) -> None:
         return session.model(cls)
 
     await session.expect_error_of(ModelError, register)
+    await _works(session, _class("SameButCase", {"id": int, "Name": int}), "Name")
 
 
 class Note:

@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import duckdb
+from duckdb.func import FunctionNullHandling
 
 from dataflow_core.contract import Isolation, Lane, Server
 from dataflow_core.dialect import Answer, SyncDriver, json_matches
@@ -43,7 +44,7 @@ def _register(root: duckdb.DuckDBPyConnection) -> None:
             _json_matches,
             ["VARCHAR", "VARCHAR", "VARCHAR[]"],
             "BOOLEAN",
-            null_handling="special",
+            null_handling=FunctionNullHandling.SPECIAL,
         )
 
 

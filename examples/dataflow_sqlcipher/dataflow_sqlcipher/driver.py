@@ -10,7 +10,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sqlcipher3 import dbapi2
+from sqlcipher3 import dbapi2  # type: ignore[import-untyped]
 
 from dataflow_core.contract import Server
 from dataflow_core.errors import ConnectionFailed, CorruptDatabase, DataFlowError

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from dataflow_sqlite.server import SQLiteServer
 
 __all__ = ["SQLCipherServer"]
@@ -11,7 +13,7 @@ class SQLCipherServer(SQLiteServer):
     """Makes files in a private temporary folder."""
 
     name = "sqlcipher"
-    level = "report"
+    level: Literal["gate", "report"] = "report"
 
     def __init__(self) -> None:
         super().__init__()
