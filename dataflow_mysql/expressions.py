@@ -268,6 +268,10 @@ class MySQLExpressions(BaseCompiler):
         (largest, rest), count = _bands(sql), f"NULLIF(COUNT({sql}), 0)"
         return f"({largest} / {count} * {_SHRUNK} + {rest} / {count})"
 
+    def exact_average(self, sql: str, source: FieldType) -> str:
+        """The exact sum, a Decimal, divided as a float."""
+        return f"(CAST(SUM({sql}) AS DOUBLE) / NULLIF(COUNT({sql}), 0))"
+
     def statistic(self, function: str, sql: str) -> str:
         """Of large floats the variance overflows, which one server passes over: made small first.
 

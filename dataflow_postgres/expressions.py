@@ -251,6 +251,10 @@ class PostgresExpressions(BaseCompiler):
         """The mean of floats."""
         return f"CAST({_numeric_sum(sql)} / NULLIF(COUNT({sql}), 0) AS DOUBLE PRECISION)"
 
+    def exact_average(self, sql: str, source: FieldType) -> str:
+        """The exact sum, divided as a float."""
+        return f"(CAST(SUM({sql}) AS DOUBLE PRECISION) / NULLIF(COUNT({sql}), 0))"
+
     def statistic(self, function: str, sql: str) -> str:
         """``stdDevPop``, ``stdDevSamp`` or ``median`` of floats; none of them overflows inside."""
         if function == "median":

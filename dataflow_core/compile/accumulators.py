@@ -32,12 +32,14 @@ def accumulated(compiler: BaseCompiler, item: Accumulator, build: Build) -> str:
     if item.function == "count" or item.expression is None:
         return "COUNT(*)"
     kind = item.expression.type
-    if item.function == "avg":
-        return compiler.average(converted(compiler, item.expression, build, Float()))
     if item.function in _STATISTICS or item.function == "median":
         value = converted(compiler, item.expression, build, Float())
         return compiler.statistic(item.function, value)
     value = expression_sql(compiler, item.expression, build)
+    if item.function == "avg":
+        if isinstance(kind, Float):
+            return compiler.average(value)
+        return compiler.exact_average(value, kind)
     if item.function == "sum":
         return compiler.total(value, kind, item.field.type)
     if item.function in ("min", "max"):

@@ -23,7 +23,7 @@ from dataflow_core.filters.parse import parse_filter
 from dataflow_core.filters.scope import Bindings, Scope
 from dataflow_core.operations import Operation
 from dataflow_core.schema import Field, Model
-from dataflow_core.types import Decimal, Enumeration, FieldType, Integer
+from dataflow_core.types import Decimal, Enumeration, FieldType, Float, Integer
 from dataflow_core.updates.ast import Assignment
 
 __all__ = ["BaseCompiler"]
@@ -286,6 +286,10 @@ class BaseCompiler:
     def average(self, sql: str) -> str:
         """The mean of floats."""
         return f"AVG({sql})"
+
+    def exact_average(self, sql: str, source: FieldType) -> str:
+        """The mean of ints or Decimals, as a float. Large ones that cancel out leave the rest."""
+        return self.average(self.convert(sql, source, Float()))
 
     def statistic(self, function: str, sql: str) -> str:
         """``stdDevPop``, ``stdDevSamp`` or ``median`` of floats."""
