@@ -11,7 +11,7 @@ from dataflow_core.compile.build import Build, LiteralBuild, Render
 from dataflow_core.compile.changes import CHANGES, assignments_sql
 from dataflow_core.compile.compiled import Compiled
 from dataflow_core.compile.expressions import CALL_TABLE, condition
-from dataflow_core.compile.predicates import PREDICATES, WIDEST, text_match
+from dataflow_core.compile.predicates import PREDICATES, WIDEST, features_used, text_match
 from dataflow_core.compile.rows import OPERATIONS
 from dataflow_core.compile.statement import PLAIN, Codec
 from dataflow_core.compile.statements import names_list, values_list
@@ -196,7 +196,9 @@ class BaseCompiler:
         return self.predicate(predicate, LiteralBuild(self, values=bindings.values))
 
     def predicate(self, node: Predicate, build: Build) -> str:
-        """The SQL of a filter."""
+        """The SQL of a filter; ``UnsupportedFeature`` for what is declared off."""
+        for feature in features_used(node):
+            build.need(feature)
         return self.predicates[type(node)](self, node, build)
 
     def add_filter(self, where: list[str], node: Predicate, build: Build) -> None:

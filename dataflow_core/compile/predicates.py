@@ -84,6 +84,26 @@ def _element(position: int, encode: Callable[[Any], Any] | None) -> Callable[[li
     return pick
 
 
+_FEATURES: Final[dict[type, str]] = {
+    Modulo: "filters.modulo",
+    Bits: "filters.bits",
+    ExpressionTest: "filters.expression",
+    Contains: "filters.json.array",
+    ArraySize: "filters.json.array",
+    ElementMatch: "filters.json.array",
+}
+
+
+def features_used(node: Predicate) -> list[str]:
+    """The features that a node needs by itself, without those of the nodes inside."""
+    used = [_FEATURES[type(node)]] if type(node) in _FEATURES else []
+    if isinstance(node, Pattern):
+        used.append("filters.regex" if node.kind == "regex" else "filters.text")
+    if isinstance(getattr(node, "target", None), JsonPath):
+        used.append("filters.json.path")
+    return used
+
+
 def escape_like(text: str) -> str:
     """``text`` with the special characters of LIKE escaped by ``|``."""
     return text.replace("|", "||").replace("%", "|%").replace("_", "|_")
@@ -160,7 +180,6 @@ def _membership(compiler: BaseCompiler, node: Membership, build: Build) -> str:
 def _pattern(compiler: BaseCompiler, node: Pattern, build: Build) -> str:
     if isinstance(node.target, JsonPath):
         return compiler.json_predicate(node, build)
-    build.need("filters.regex" if node.kind == "regex" else "filters.text")
     return compiler.text_match(build.column(node.target), node, build)
 
 
@@ -193,13 +212,11 @@ _LIKE: Final[dict[tuple[str, bool], Callable[[str], str]]] = {
 
 
 def _modulo(compiler: BaseCompiler, node: Modulo, build: Build) -> str:
-    build.need("filters.modulo")
     divisor, remainder = build.bind(node.divisor), build.bind(node.remainder)
     return f"MOD({build.column(node.target)}, {divisor}) = {remainder}"
 
 
 def _bits(compiler: BaseCompiler, node: Bits, build: Build) -> str:
-    build.need("filters.bits")
     mask = build.bind(node.mask)
     masked = f"({build.column(node.target)} & {mask})"
     compared = {
@@ -216,7 +233,6 @@ def _json(compiler: BaseCompiler, node: Any, build: Build) -> str:
 
 
 def _expression_test(compiler: BaseCompiler, node: ExpressionTest, build: Build) -> str:
-    build.need("filters.expression")
     return compiler.condition(node.expression, build)
 
 

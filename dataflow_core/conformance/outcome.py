@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from dataflow_core.conformance.registry import Case
 from dataflow_core.features import Feature, Level
@@ -31,6 +31,7 @@ class Outcome(enum.StrEnum):
         return self not in _GOOD
 
 
+_GAP: Final = Outcome.KNOWN_GAP
 _GOOD: Final = (Outcome.PASS, Outcome.DECLINED, Outcome.KNOWN_GAP)
 
 
@@ -89,6 +90,38 @@ def claim_about(
     if declared.level == "full" and not declared.holds(version):
         return Claim(name, "unsupported", declared.reason or "not on this version of the server")
     return Claim(name, declared.level, declared.reason)
+
+
+def claim_behind(
+    claim: Claim,
+    seen: Observation,
+    features: Mapping[str, Feature],
+    version: tuple[int, ...] | None,
+) -> Claim:
+    """The claim that an observation is judged by: that of a feature that was rightly refused.
+
+    A case may use, beside its own feature, one that is declared off: to refuse it is honest.
+    """
+    if seen.refused is None or seen.refused == claim.feature or seen.refused not in features:
+        return claim
+    other = claim_about(seen.refused, features, version)
+    return claim if other.level in (None, "full") or claim.level is None else other
+
+
+def settled(results: Sequence[CaseResult]) -> tuple[CaseResult, ...]:
+    """The results, where a claim is stale only if all that was tried of its feature works.
+
+    Much of a feature can hold without the database's help, above all what core refuses by itself.
+    """
+    lacking = {
+        result.claim.feature for result in results if result.outcome in (_GAP, Outcome.DECLINED)
+    }
+    return tuple(
+        evolve(result, outcome=Outcome.PASS)
+        if result.outcome is Outcome.STALE_CLAIM and result.claim.feature in lacking
+        else result
+        for result in results
+    )
 
 
 def judged(case: Case, claim: Claim, seen: Observation) -> CaseResult:

@@ -13,7 +13,14 @@ from attrs import frozen
 
 from dataflow_core import __version__ as core_version
 from dataflow_core.conformance.observing import observe
-from dataflow_core.conformance.outcome import CaseResult, Observation, claim_of, judged
+from dataflow_core.conformance.outcome import (
+    CaseResult,
+    Observation,
+    claim_behind,
+    claim_of,
+    judged,
+    settled,
+)
 from dataflow_core.conformance.registry import Case, all_cases
 from dataflow_core.conformance.report import Report, Versions
 from dataflow_core.conformance.session import Session
@@ -123,7 +130,8 @@ async def run(
     results: dict[str, CaseResult] = {}
 
     def judge(item: Case, seen: Observation) -> None:
-        claim = claim_of(found.dialect.features, item, found.server.version)
+        features, version = found.dialect.features, found.server.version
+        claim = claim_behind(claim_of(features, item, version), seen, features, version)
         result = results[item.id] = judged(item, claim, seen)
         if on_result is not None:
             on_result(result)
@@ -132,7 +140,7 @@ async def run(
     await observations(job, _ordered(chosen, seed), judge, workers=workers)
     return Report(
         url=found.url,
-        results=tuple(results[item.id] for item in chosen),
+        results=settled([results[item.id] for item in chosen]),
         features=dict(found.dialect.features),
         server=found.server.version,
         versions=found.versions,
