@@ -8,6 +8,7 @@ line for each operator, stands in `descriptions.toml`.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import sys
@@ -23,9 +24,11 @@ if __name__ == "__main__":
 from dataflow_core.aggregate.parse import STAGES  # noqa: E402 - run as a program, too
 from dataflow_core.aggregate.parse_group import ACCUMULATORS  # noqa: E402
 from dataflow_core.app.dataflow import _UNAVAILABLE as UNAVAILABLE  # noqa: E402
+from dataflow_core.compile import BaseCompiler  # noqa: E402
 from dataflow_core.conformance.parity import parity_tables  # noqa: E402
 from dataflow_core.conformance.saved_report import read_report  # noqa: E402
 from dataflow_core.contract import DialectSpec, hookspecs  # noqa: E402
+from dataflow_core.dialect import BaseDDLCompiler, BaseDialect, SyncDriver  # noqa: E402
 from dataflow_core.expressions.functions import FUNCTIONS, TRUNCATION_UNITS  # noqa: E402
 from dataflow_core.features import FEATURES  # noqa: E402
 from dataflow_core.filters.leaves import LEAVES, ONLY_WITH  # noqa: E402
@@ -226,6 +229,32 @@ def dialect_options(declare: Callable[[], DialectSpec]) -> str:
     )
 
 
+def members(cls: type) -> str:
+    """What a base class lets be replaced: its public attributes and methods, with their docs."""
+    (tree,) = ast.parse(inspect.getsource(cls)).body
+    body = tree.body if isinstance(tree, ast.ClassDef) else []
+    rows = []
+    for node, after in zip(body, [*body[1:], None], strict=True):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            said = after.value if isinstance(after, ast.Expr) else None
+            text = str(said.value) if isinstance(said, ast.Constant) else ""
+            default = "" if node.value is None else f" = {ast.unparse(node.value)}"
+            name, shown = node.target.id, f"{node.target.id}{default}"
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node) or ""
+            name = node.name
+            word = "async " if isinstance(node, ast.AsyncFunctionDef) else ""
+            property_ = any(ast.unparse(item) == "property" for item in node.decorator_list)
+            names = [argument.arg for argument in node.args.args[1:]]
+            names += [f"{argument.arg}=" for argument in node.args.kwonlyargs]
+            shown = name if property_ else f"{word}{name}({', '.join(names)})"
+        else:
+            continue
+        if not name.startswith("_"):
+            rows.append([code(shown), markdown(" ".join(text.split("\n\n")[0].split()))])
+    return table(("member", "what it is"), rows)
+
+
 def _type_name(kind: Any) -> str:
     return " | ".join(item.__name__ for item in (kind if isinstance(kind, tuple) else (kind,)))
 
@@ -255,6 +284,10 @@ GENERATED: dict[str, Callable[[], str]] = {
     "postgres options": lambda: dialect_options(postgres),
     "mysql options": lambda: dialect_options(mysql),
     "sqlite options": lambda: dialect_options(sqlite),
+    "dialect class": lambda: members(BaseDialect),
+    "compiler class": lambda: members(BaseCompiler),
+    "ddl class": lambda: members(BaseDDLCompiler),
+    "sync driver class": lambda: members(SyncDriver),
 }
 """What can stand between two markers, by the name in the marker."""
 

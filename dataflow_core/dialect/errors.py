@@ -42,7 +42,8 @@ class ErrorRule:
         message: what went wrong, without any value of a row; the model's name is put before it.
         code: what ``error_code`` of the dialect gives for these errors; ``None`` is any.
         pattern: found in the driver's message. Its named groups ``table``, ``constraint`` and
-            ``columns`` (with commas between them) become fields of a broken constraint.
+            ``columns`` (with commas between them, perhaps each behind its table) become fields of
+            a broken constraint.
         side: of a broken reference: ``"child"`` or ``"parent"``.
         outcome: whether a write was carried out, if it is not ``"not done"``.
     """
@@ -90,7 +91,8 @@ def _made(rule: ErrorRule, groups: dict[str, Any], situation: ErrorSituation) ->
         if issubclass(rule.error, ConnectionFailed | ConnectionLost):
             return rule.error(rule.message, outcome=outcome)
         return rule.error(f"{place}: {rule.message}", outcome=outcome)
-    columns = tuple(_name(item) or "" for item in _ITEMS.split(groups.get("columns") or "") if item)
+    listed = _ITEMS.split(groups.get("columns") or "")
+    columns = tuple(_name(item.rpartition(".")[2]) or "" for item in listed if item)
     side = rule.side or ("parent" if situation.deleting else "child")
     if issubclass(rule.error, ForeignKeyViolation) and side == "child" and not columns:
         columns = _only_reference(model)

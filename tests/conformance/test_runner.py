@@ -9,7 +9,14 @@ import pytest
 from dataflow_core.conformance import Case, CaseFailed, Outcome, Report, Session, run
 from dataflow_core.conformance import registry as registry_module
 from dataflow_core.conformance.equality import first_difference, same
-from dataflow_core.conformance.outcome import Claim, Observation, claim_of, judged
+from dataflow_core.conformance.outcome import (
+    Claim,
+    Observation,
+    claim_behind,
+    claim_of,
+    judged,
+    settled,
+)
 from dataflow_core.conformance.registry import all_cases, register
 from dataflow_core.conformance.runner import observe, selected
 from dataflow_core.contract import ConnectOptions, DialectSpec, Driver, hookimpl
@@ -159,6 +166,34 @@ REFUSED = Observation(passed=False, refused="filters.regex")
 def test_outcomes(claim: Claim, seen: Observation, outcome: Outcome) -> None:
     """The declared level decides what an observation means."""
     assert judged(CASE, claim, seen).outcome is outcome
+
+
+def test_refusing_what_is_declared_off_is_honest_in_any_case() -> None:
+    """A case that uses, beside its own, a feature that is declared off is judged by that one."""
+    features = {
+        "filters.regex": Feature("full"),
+        "paging": Feature("unsupported", "no pages"),
+        "limits": Feature("not_implemented", "later"),
+        "select.distinct": Feature("full"),
+    }
+    full = Claim("filters.regex", "full")
+    for refused, outcome in (
+        ("paging", Outcome.DECLINED),
+        ("limits", Outcome.KNOWN_GAP),
+        ("select.distinct", Outcome.BROKEN_CLAIM),
+        ("no.feature", Outcome.BROKEN_CLAIM),
+    ):
+        seen = Observation(passed=False, refused=refused)
+        claim = claim_behind(full, seen, features, None)
+        assert judged(CASE, claim, seen).outcome is outcome, refused
+
+
+def test_a_claim_is_stale_only_if_all_of_the_feature_works() -> None:
+    """What core refuses by itself holds on every database, also where the feature is off."""
+    claim = Claim("filters.regex", "unsupported", "no engine")
+    passed, refused = (judged(CASE, claim, seen) for seen in (Observation(passed=True), REFUSED))
+    assert [one.outcome for one in settled([passed, refused])] == [Outcome.PASS, Outcome.DECLINED]
+    assert [one.outcome for one in settled([passed, passed])] == [Outcome.STALE_CLAIM] * 2
 
 
 def test_a_claim_depends_on_the_server() -> None:

@@ -116,9 +116,9 @@ CLAIMS: Final = (
     ),
     Mutant(
         "declares a feature off and sends nonsense instead of refusing",
-        ("filters.regex.dot", "filters.regex.digits"),
-        claims={"filters.regex": _OFF},
-        compiler=spelling(predicates={**SQLiteCompiler.predicates, Pattern: failing}),
+        ("updates.bit.and", "updates.bit.or"),
+        claims={"updates.bits": _OFF},
+        compiler=spelling(changes={**CHANGES, BitChange: failing}),
     ),
     Mutant(
         "declares a feature off without a reason",
