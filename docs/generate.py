@@ -229,6 +229,9 @@ def dialect_options(declare: Callable[[], DialectSpec]) -> str:
     )
 
 
+_LONGEST_DEFAULT = 50
+
+
 def members(cls: type) -> str:
     """What a base class lets be replaced: its public attributes and methods, with their docs."""
     (tree,) = ast.parse(inspect.getsource(cls)).body
@@ -239,6 +242,7 @@ def members(cls: type) -> str:
             said = after.value if isinstance(after, ast.Expr) else None
             text = str(said.value) if isinstance(said, ast.Constant) else ""
             default = "" if node.value is None else f" = {ast.unparse(node.value)}"
+            default = default if len(default) < _LONGEST_DEFAULT else ""
             name, shown = node.target.id, f"{node.target.id}{default}"
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             text = ast.get_docstring(node) or ""

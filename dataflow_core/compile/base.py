@@ -37,11 +37,13 @@ class BaseCompiler:
     """
 
     name: ClassVar[str] = "base"
+    """The dialect's name, for refusals."""
     numbered: ClassVar[bool] = True
     """Whether a placeholder names its position, so that a value is bound once."""
     rows_per_statement: ClassVar[int] = 500
     """The most rows of one multi-row statement."""
     parameters_per_statement: ClassVar[int] = 32_000
+    """The most values that one statement binds."""
     returning: ClassVar[frozenset[str]] = frozenset(("insert", "update", "delete"))
     """What can give back the rows that it wrote; the rest is read by key, in a transaction."""
     upserts: ClassVar[bool] = True
@@ -52,9 +54,13 @@ class BaseCompiler:
     stored rows are looked up before, which is exact where writers exclude each other."""
 
     predicates: ClassVar[dict[type, Render]] = PREDICATES
+    """The SQL of every node of a filter."""
     calls: ClassVar[dict[str, Render]] = CALL_TABLE
+    """The SQL of every function of expressions."""
     changes: ClassVar[dict[type, Render]] = CHANGES
+    """The SQL of every change of an update."""
     operations: ClassVar[dict[type, Any]] = OPERATIONS
+    """The statements of every operation."""
     codecs: ClassVar[dict[type, Codec | Callable[[Any], Codec]]] = {}
     """Field type -> codec, or a function from the type to its codec."""
 

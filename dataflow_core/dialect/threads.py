@@ -55,11 +55,17 @@ class SyncDriver(abc.ABC):
     savepoints: ClassVar[bool] = True
     """Whether there are savepoints; without them a nested transaction is refused."""
     commit_sql: ClassVar[str] = "COMMIT"
+    """Makes a transaction durable."""
     rollback_sql: ClassVar[str] = "ROLLBACK"
+    """Undoes a transaction."""
     savepoint_sql: ClassVar[str] = 'SAVEPOINT "{name}"'
+    """Sets a savepoint."""
     rollback_to_sql: ClassVar[str] = 'ROLLBACK TO SAVEPOINT "{name}"'
+    """Undoes what was done since a savepoint, which stays."""
     release_sql: ClassVar[str] = 'RELEASE SAVEPOINT "{name}"'
+    """Forgets a savepoint and keeps what was done since."""
     ping_sql: ClassVar[str] = "SELECT 1"
+    """Fails if the connection is dead."""
 
     def __init__(self, description: str) -> None:
         self._description = description

@@ -53,6 +53,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
 def test_ratio_to_hand_written_code(workload: Workload, full_bars: bool) -> None:
     """Each workload reaches its ratio to hand-written code that gives the same answers."""

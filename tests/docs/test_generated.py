@@ -48,7 +48,9 @@ def test_each_generated_part_stands_in_one_page() -> None:
 
 def test_each_generated_row_says_something() -> None:
     """No cell of the last column, which describes, is empty, but where nothing is to be said."""
-    for name in ("filters", "updates", "stages", "functions", "options", "field", "settings"):
+    told = ("filters", "updates", "stages", "functions", "options", "field", "settings")
+    classes = ("dialect class", "compiler class", "ddl class", "sync driver class")
+    for name in (*told, *classes):
         rows = generate.GENERATED[name]().splitlines()[2:]
         assert rows
         assert not [row for row in rows if row.endswith("|  |")], name

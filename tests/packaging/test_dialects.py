@@ -28,12 +28,12 @@ def commands(
     return environment(folder / "env", *core, *built, "mypy", "pytest", "ruff")
 
 
-def suite(commands: Path, url: str, folder: Path) -> dict[str, Any]:
+def suite(commands: Path, url: str, folder: Path, *, workers: int) -> dict[str, Any]:
     """Run the whole suite on a database; fails unless every claim is true."""
     report = folder / "report.json"
     run(
         *(commands / "dataflow-conformance", "run", url),
-        *("-n", "2", "--quiet", "--report", report),
+        *("-n", str(workers), "--quiet", "--report", report),
         folder=folder,
     )
     read: dict[str, Any] = json.loads(report.read_text("utf-8"))
@@ -42,7 +42,8 @@ def suite(commands: Path, url: str, folder: Path) -> dict[str, Any]:
 
 def test_an_engine_of_its_own_passes_the_suite(commands: Path, tmp_path: Path) -> None:
     """DuckDB, through the adapter for drivers that block: all claims true, two features lacking."""
-    report = suite(commands, "duckdb:///suite.duckdb", tmp_path)
+    # DuckDB lets one process open a file.
+    report = suite(commands, "duckdb:///suite.duckdb", tmp_path, workers=1)
     assert report["complete"]
     assert report["passed"]
     assert set(report["counts"]) == {"pass", "declined"}
@@ -55,7 +56,7 @@ def test_an_engine_of_its_own_passes_the_suite(commands: Path, tmp_path: Path) -
 
 def test_a_relative_passes_the_suite(commands: Path, tmp_path: Path) -> None:
     """SQLCipher extends the classes of SQLite and keeps every promise of it."""
-    report = suite(commands, "sqlcipher:///suite.db?key=a%20key", tmp_path)
+    report = suite(commands, "sqlcipher:///suite.db?key=a%20key", tmp_path, workers=2)
     assert report["complete"]
     assert report["tier"] == "standard"
     assert set(report["counts"]) == {"pass"}

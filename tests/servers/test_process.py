@@ -131,7 +131,12 @@ def test_a_server_inherits_no_settings(
 
 
 PROGRAM = """
-import sys, time
+import signal, sys, time
+
+# As in a terminal, whatever started the tests may ignore.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 from dataflow_core.conformance.servers import ServerProcess, unprivileged_account
 from tests.servers.support import start_echo
 
