@@ -27,16 +27,7 @@ from dataflow_core.errors import (
     InstanceClosed,
     ReadOnlyDatabase,
 )
-from dataflow_core.operations import (
-    Aggregate,
-    Count,
-    Delete,
-    DeleteMany,
-    Find,
-    Operation,
-    Update,
-    UpdateMany,
-)
+from dataflow_core.operations import Operation
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.loops import Pools
 from dataflow_core.run.plans import Plan, ShapeCache
@@ -46,14 +37,11 @@ from dataflow_core.run.session import Rows, Session, StatementEvent, may_repeat,
 from dataflow_core.run.tables import TABLE_ERRORS, Tables
 from dataflow_core.run.transactions import Transaction, TransactionScope, current_transaction
 from dataflow_core.schema import Model
-from dataflow_core.updates import Clear, SetTo
 from dataflow_core.url import DatabaseURL
 
 __all__ = ["Engine", "EngineSettings"]
 
 logger = logging.getLogger("dataflow")
-
-_READS = (Find, Count, Aggregate)
 
 
 @define(frozen=True)
@@ -108,12 +96,7 @@ class Engine:
         return self.cache.add(operation, self._compile)
 
     def _compile(self, operation: Operation) -> Plan:
-        writes = not isinstance(operation, _READS)
-        deleting = isinstance(operation, Delete | DeleteMany)
-        situation = ErrorSituation(
-            operation.model, writing=writes, deleting=deleting, computed=_computed(operation)
-        )
-        return Plan(operation, self.dialect.compiler.compile(operation), writes, situation)
+        return Plan.of(operation, self.dialect.compiler)
 
     def writers(self, model: Model) -> WriterCache:
         """The row writers of a model."""
@@ -387,14 +370,3 @@ class Engine:
             await self._pools.close()
         if self._driver is not None:
             await self._driver.close()
-
-
-def _computed(operation: Operation) -> tuple[str, ...]:
-    """The columns of numbers that an operation does not simply set."""
-    if not isinstance(operation, Update | UpdateMany):
-        return ()
-    return tuple(
-        item.field.column
-        for item in operation.assignments
-        if item.field.type.numeric and not isinstance(item.change, SetTo | Clear)
-    )

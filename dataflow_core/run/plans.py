@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from attrs import define, field
 
 from dataflow_core.compile import Compiled, Statement
-from dataflow_core.contract import ErrorSituation
-from dataflow_core.operations import Operation
+from dataflow_core.contract import Compiler, ErrorSituation
+from dataflow_core.operations import (
+    Aggregate,
+    Count,
+    Delete,
+    DeleteMany,
+    Find,
+    Operation,
+    Update,
+    UpdateMany,
+)
 from dataflow_core.schema import Model
+from dataflow_core.updates import Clear, SetTo
 
 __all__ = ["Plan", "ShapeCache"]
+
+_READS: Final = (Find, Count, Aggregate)
 
 
 @define(eq=False)
@@ -22,6 +35,16 @@ class Plan:
     compiled: Compiled
     writes: bool
     situation: ErrorSituation
+
+    @classmethod
+    def of(cls, operation: Operation, compiler: Compiler) -> Plan:
+        """The plan of an operation; raises what the compiler refuses."""
+        writes = not isinstance(operation, _READS)
+        deleting = isinstance(operation, Delete | DeleteMany)
+        situation = ErrorSituation(
+            operation.model, writing=writes, deleting=deleting, computed=_computed(operation)
+        )
+        return cls(operation, compiler.compile(operation), writes, situation)
 
     @property
     def model(self) -> Model:
@@ -66,3 +89,14 @@ class ShapeCache:
         """Drop the plans of a model, whose table is no longer what it was."""
         for operation in [item for item in self._plans if item.model is model]:
             del self._plans[operation]
+
+
+def _computed(operation: Operation) -> tuple[str, ...]:
+    """The columns of numbers that an operation does not simply set."""
+    if not isinstance(operation, Update | UpdateMany):
+        return ()
+    return tuple(
+        item.field.column
+        for item in operation.assignments
+        if item.field.type.numeric and not isinstance(item.change, SetTo | Clear)
+    )
