@@ -34,6 +34,7 @@ from dataflow_core.run.chunks import (
 from dataflow_core.run.engine import Engine
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.inserts import Parameters, flat, insert, reads_back
+from dataflow_core.run.loads import load_rows
 from dataflow_core.run.plans import Plan
 from dataflow_core.run.transactions import Transaction
 from dataflow_core.schema import Field, Model
@@ -136,16 +137,17 @@ async def write_chunks(
     """Send the rows in chunks: in one transaction, or in one for every batch."""
     await engine.prepare(model)
     counts = BulkCounts()
+    size = engine.dialect.compiler.rows_at_once
     if write.atomic == "batch":
         async for batch in batches(rows, write.batch_size):
             start = counts.processed
             arriving = chunks(
-                engine.writers(model), model, batch, write, now, by_keys=by_keys, index=start
+                engine.writers(model), model, batch, write, now, size, by_keys=by_keys, index=start
             )
             await _store_batch(engine, arriving, counts, store, [start, start + len(batch)])
             await _progress(counts, len(batch), write)
         return counts
-    arriving = chunks(engine.writers(model), model, rows, write, now, by_keys=by_keys)
+    arriving = chunks(engine.writers(model), model, rows, write, now, size, by_keys=by_keys)
     async with engine.transaction(joins=True) as transaction:
         writing: asyncio.Task[None] | None = None
         try:
@@ -233,6 +235,9 @@ async def insert_chunk(
     statement = plan.compiled.rows
     assert statement is not None
     written = Written()
+    if await load_rows(transaction, plan, chunk.rows):
+        written.count = len(chunk.rows)
+        return written
     for at in range(0, len(chunk.rows), statement.most_rows):
         part = chunk.rows[at : at + statement.most_rows]
         mark = await transaction.mark()

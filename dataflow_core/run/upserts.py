@@ -14,6 +14,7 @@ from dataflow_core.run.chunks import BulkCounts, BulkWrite, Chunk, Row, Rows, at
 from dataflow_core.run.engine import Engine
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.inserts import Parameters, by_key, flat, parameters_of, select
+from dataflow_core.run.loads import upsert_staged
 from dataflow_core.run.plans import Plan
 from dataflow_core.run.reads import only_row
 from dataflow_core.run.transactions import Transaction
@@ -54,6 +55,10 @@ async def upsert_many(
             _check_given(model, chunk, match)
         plan = await _upsert_plan(engine, model, chunk.writer, match, updates, returning)
         for part in _without_repeats(chunk, match, last_wins=updates is None):
+            inserted = await upsert_staged(transaction, plan, part.rows)
+            if inserted is not None:
+                counts.inserted += inserted
+                continue
             written = await _write(transaction, plan, part, match)
             counts.inserted += written.count
             if write.returning_keys:

@@ -32,6 +32,8 @@ CHARSET: Final = "utf8mb4"
 
 _HEADER: Final = 4
 _LONGEST: Final = 0xFFFFFF
+_PIECE: Final = 1 << 18
+"""How many bytes of lines travel in one packet."""
 _RESET_CONNECTION: Final = 0x1F
 _OK: Final = 0x00
 _LOCAL_FILE: Final = 0xFB
@@ -118,6 +120,8 @@ class PacketWire(asyncio.Protocol):
         self._kept: Answer | None = None
         self._resetting = False
         self._failure: Exception | None = None
+        self._offered: bytes | None = None
+        self._warnings = 0
         self.status = status
         self.busy = False
         self.moved = False
@@ -133,6 +137,18 @@ class PacketWire(asyncio.Protocol):
     async def query(self, text: bytes) -> Answer:
         """Send a statement and read what it gives."""
         return await self._command(COMMAND.COM_QUERY, text)
+
+    async def load(self, text: bytes, lines: bytes) -> int:
+        """Send a LOAD DATA, and the lines when the server asks for them; how many it took as given.
+
+        What it takes for something else, or leaves out, it warns of: such lines do not count.
+        """
+        self._offered = lines
+        try:
+            answer = await self._command(COMMAND.COM_QUERY, text)
+        finally:
+            self._offered = None
+        return max(0, answer.affected - self._warnings)
 
     async def ping(self) -> None:
         """Have the server answer."""
@@ -316,12 +332,24 @@ class PacketWire(asyncio.Protocol):
             self.moved = self.moved or done.moved
             if done.charset not in (None, CHARSET) and not self._resetting:
                 self._failure = _foreign(done.charset)
+            self._warnings = done.warnings
             self._result_ended(done.status, Answer((), [], done.rows))
         elif first == _LOCAL_FILE:
-            raise DatabaseError("the server asked for a file of this machine", outcome="unknown")
+            self._send_offered()
         else:
             self._count, _ = number_at(payload, 0)
             self._state = _COLUMNS
+
+    def _send_offered(self) -> None:
+        """Send the lines that a LOAD DATA is about; a server that asks for a file gets none."""
+        lines, self._offered = self._offered, None
+        if lines is None:
+            raise DatabaseError("the server asked for a file of this machine", outcome="unknown")
+        # Numbered behind the question, which answers packet 0; an empty one is the end.
+        for number, start in enumerate(range(0, len(lines) + _PIECE, _PIECE), start=2):
+            piece = lines[start : start + _PIECE]
+            self._transport.write(len(piece).to_bytes(3, "little") + bytes((number & 0xFF,)))
+            self._transport.write(piece)
 
     def _row(self, payload: bytes, first: int) -> None:
         assert self._shape is not None
