@@ -118,7 +118,7 @@ class PostgresCompiler(PostgresExpressions):
 
     name = "postgres"
     inserted_flag = "(xmax = 0)"
-    rows_at_once = 10_000
+    rows_at_once = 20_000
     predicates: ClassVar[dict[type, Render]] = {**PREDICATES, Membership: _membership}
     changes: ClassVar[dict[type, Render]] = {**CHANGES, BitChange: _bit}
 

@@ -195,9 +195,25 @@ class BaseCompiler:
     def update_rows(
         self, model: Model, match: Sequence[Field], updates: Sequence[Field], rows: int
     ) -> str:
-        """Set ``updates`` in the stored rows with the same ``match`` fields; for ``upserts``
-        False. A row of parameters has the ``match`` fields and then the ``updates``."""
-        raise self.unspelt("write.upsert")
+        """Set ``updates`` in the stored rows with the same ``match`` fields.
+
+        A row of parameters has the ``match`` fields and then the ``updates``.
+        """
+        given, table, new = (*match, *updates), self.quote(model.table), self.quote("__new")
+        names = [self.quote(f"__value{at}") for at, _ in enumerate(given)]
+        columns = [self.quote(item.column) for item in given]
+        same = [
+            f"{table}.{column} = {new}.{name}"
+            for column, name in zip(columns, names[: len(match)], strict=False)
+        ]
+        changes = [
+            f"{column} = {new}.{name}"
+            for column, name in zip(columns[len(match) :], names[len(match) :], strict=True)
+        ]
+        return (
+            f"WITH {new} ({', '.join(names)}) AS (VALUES {values_list(self, given, rows)})"
+            f" UPDATE {table} SET {', '.join(changes)} FROM {new} WHERE {' AND '.join(same)}"
+        )
 
     def zero(self, kind: FieldType) -> str:
         """0 as it is stored in a column of the type."""

@@ -103,7 +103,9 @@ class Compiled:
         rows: writes rows given as parameters.
         skips: whether ``rows`` leaves out, by itself, what is to be skipped.
         existing: finds, and locks, which of such rows are stored already; ``None`` if ``rows``
-            itself says which ones it inserted.
+            itself says which ones it inserted, or ``newer`` how many.
+        newest: a value that no row has which is inserted later, where others write nothing between.
+        newer: how many rows were inserted since, given that value.
         only_inserts: whether ``rows`` of an upsert leaves the rows that are stored to ``changes``.
         changes: changes the rows that are stored already; ``None`` if there is nothing to change.
         found: where ``statement`` gives no rows back: finds and locks at most two of the rows that
@@ -120,6 +122,8 @@ class Compiled:
     rows: RowsStatement | None = None
     skips: bool = True
     existing: RowsStatement | None = None
+    newest: str | None = None
+    newer: str | None = None
     only_inserts: bool = False
     changes: RowsStatement | None = None
     found: Statement | None = None

@@ -277,21 +277,13 @@ def update_many(compiler: BaseCompiler, operation: UpdateMany) -> Compiled:
 
 
 def update_rows(compiler: BaseCompiler, operation: UpdateRows) -> Compiled:
-    """Set columns of the row with a key; one statement per row of values."""
+    """Set columns of the rows with these keys, to values of each row's own."""
     columns, keys = operation.columns, operation.keys
 
     def text(rows: int) -> str:
-        marks = [
-            f"{compiler.quote(item.column)} = {compiler.parameter(at, item.type)}"
-            for at, item in enumerate((*columns, *keys), start=1)
-        ]
-        return (
-            f"UPDATE {compiler.quote(operation.model.table)}"
-            f" SET {', '.join(marks[: len(columns)])}"
-            f" WHERE {' AND '.join(marks[len(columns) :])}"
-        )
+        return compiler.update_rows(operation.model, keys, columns, rows)
 
-    return Compiled(rows=RowsStatement((*columns, *keys), text, 1))
+    return Compiled(rows=rows_statement(compiler, (*keys, *columns), text))
 
 
 def delete_many(compiler: BaseCompiler, operation: DeleteMany) -> Compiled:

@@ -36,6 +36,8 @@ Progress = Callable[[int], object]
 
 _ROWS_AT_ONCE: Final = 500
 """How many rows are checked and encoded before others have a turn."""
+_HEAVY: Final = 8_000_000
+"""So many bytes are sent on, though there could be more rows: memory must not grow with them."""
 
 
 @define
@@ -52,9 +54,12 @@ class BulkCounts:
 
 @define(frozen=True)
 class BulkWrite:
-    """How rows are written. ``atomic`` ``batch`` undoes a failed batch only and goes on."""
+    """How rows are written. ``atomic`` ``batch`` undoes a failed batch only and goes on.
 
-    batch_size: int = 1_000
+    ``batch_size`` ``None`` leaves it to the dialect how many rows are made ready at a time.
+    """
+
+    batch_size: int | None = None
     conflict: Literal["error", "skip"] = "error"
     returning_keys: bool = False
     atomic: Literal["all", "batch"] = "all"
@@ -105,6 +110,9 @@ async def chunks(
     async for piece in batches(rows, _ROWS_AT_ONCE):
         # What was sent before goes on its way meanwhile.
         await asyncio.sleep(0)
+        if chunk is not None and _weight(chunk) > _HEAVY:
+            yield chunk
+            chunk = None
         position = 0
         while position < len(piece):
             if chunk is not None and not write.shared:
@@ -132,6 +140,12 @@ async def chunks(
             position, index = position + 1, index + 1
     if chunk is not None:
         yield chunk
+
+
+def _weight(chunk: Chunk) -> int:
+    """About how many bytes the texts of a chunk have, if all rows are like the last."""
+    texts = (value for value in chunk.rows[-1] if isinstance(value, str | bytes))
+    return sum(map(len, texts)) * len(chunk.rows)
 
 
 def _write_alike(

@@ -43,10 +43,10 @@ async def load_rows(
     if statement is None or len(rows) < statement.least_rows:
         return False
 
-    async def insert(transaction: Transaction) -> bool:
-        return await _load(transaction, plan, statement, rows)
+    async def insert(transaction: Transaction) -> bool | None:
+        return await _load(transaction, plan, statement, rows) or None
 
-    return bool(await _tried(transaction, insert))
+    return await _tried(transaction, insert) is not None
 
 
 async def upsert_staged(
@@ -104,7 +104,7 @@ async def _tried(
         if error.retryable or isinstance(error, _NO_OTHER_WAY):
             raise
         result = None
-    if result in (None, False):
+    if result is None:
         await transaction.roll_back_to(savepoint)
         return None
     await transaction.release(savepoint)
