@@ -45,9 +45,11 @@ def load_statement(
     if key is not None and model is not None:
         written = f"SELECT $1::bigint AS {compiler.quote(key.column)}"
         counter = f'WITH "__written" AS ({written}) {compiler.moved_counter(model, key)}'
-    return LoadStatement(
-        table, tuple(columns), _LEAST_ROWS, encode=_with_dates(columns), counter=counter
+    # What the driver sends; it is made there.
+    text = (
+        f"COPY {compiler.quote(table)} ({names_list(compiler, columns)}) FROM STDIN (FORMAT binary)"
     )
+    return LoadStatement(table, tuple(columns), _LEAST_ROWS, text, _with_dates(columns), counter)
 
 
 def _with_dates(columns: Sequence[Field]) -> Callable[[Rows], Rows] | None:

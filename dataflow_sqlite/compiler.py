@@ -66,7 +66,7 @@ def _upsert(compiler: BaseCompiler, operation: Upsert) -> Compiled:
     compiled: Compiled = OPERATIONS[Upsert](compiler, operation)
     model = operation.model
     made = [item for item in model.primary_key if item.generated == "database"]
-    if not made or made[0] in operation.columns:
+    if not compiler.upserts or not made or made[0] in operation.columns:
         return compiled
     key, table = compiler.quote(made[0].column), compiler.quote(model.table)
     return evolve(
