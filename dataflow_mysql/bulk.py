@@ -39,6 +39,8 @@ __all__ = ["load_statement", "staged_statements"]
 _LEAST_ROWS: Final = 200
 """Below, an INSERT is as quick."""
 _STAGE: Final = "__dataflow_rows"
+_UPDATED: Final = "@dataflow_updated"
+"""Counts the rows of a staged upsert that were stored before."""
 
 Rows = Sequence[Sequence[Any]]
 
@@ -135,33 +137,35 @@ def _lines_of(
 
 
 def staged_statements(compiler: MySQLCompiler, operation: Upsert) -> StagedStatements | None:
-    """The upsert of rows that a LOAD DATA has put into a temporary table.
+    """The upsert of rows that a LOAD DATA has put into a temporary table, in their order.
 
-    ``None`` where it matters in which order the rows are written: where one gives up a unique value
-    that another one takes.
+    ``ON DUPLICATE KEY`` takes any unique key for the one that is meant. A number that is too large
+    then ends the statement, and the rows are written another way.
     """
     model, columns, match = operation.model, operation.columns, operation.match
     load = load_statement(compiler, _STAGE, columns)
-    changed = {item.name for item in operation.updates}
-    others = {name for key in model.unique_keys for name in key}
-    if load is None or not changed or changed & others or not set(match) <= set(columns):
+    if load is None or not set(match) <= set(columns):
         return None
     quote, table, stage = compiler.quote, compiler.quote(model.table), compiler.quote(_STAGE)
     names = names_list(compiler, columns)
-    same = " AND ".join(
-        f"{table}.{quote(item.column)} = {stage}.{quote(item.column)}" for item in match
+    meant = " AND ".join(
+        f"{table}.{quote(item.column)} <=> {stage}.{quote(item.column)}" for item in match
     )
-    changes = ", ".join(
-        f"{table}.{quote(item.column)} = {stage}.{quote(item.column)}" for item in operation.updates
-    )
+    counted = f"({_UPDATED} := {_UPDATED} + IF({meant}, 1, POW(10, 400 + {_UPDATED}))) IS NULL"
+    first, *others = [quote(item.column) for item in operation.updates or match[:1]]
+    changes = [
+        f"{table}.{first} = IF({counted}, {table}.{first}, {stage}.{first})",
+        *(f"{table}.{name} = {stage}.{name}" for name in others),
+    ]
     given = ", ".join(f"{stage}.{quote(item.column)}" for item in columns)
-    missing = f"{table}.{quote(model.primary_key[0].column)} IS NULL"
     return StagedStatements(
         create=f"CREATE TEMPORARY TABLE {stage} AS SELECT {names} FROM {table} LIMIT 0",
         load=load,
-        # Through the rows in their order, each looked up by its key.
-        update=f"UPDATE {stage} STRAIGHT_JOIN {table} ON {same} SET {changes}",
-        insert=f"INSERT INTO {table} ({names}) SELECT {given} FROM {stage}"
-        f" LEFT JOIN {table} ON {same} WHERE {missing}",
+        writes=(
+            f"SET {_UPDATED} = 0",
+            f"INSERT INTO {table} ({names}) SELECT {given} FROM {stage}"
+            f" ON DUPLICATE KEY UPDATE {', '.join(changes)}",
+        ),
+        counts=f"SELECT COUNT(*) - CAST({_UPDATED} AS SIGNED), COUNT(*) FROM {stage}",
         drop=f"DROP TEMPORARY TABLE {stage}",
     )

@@ -108,7 +108,7 @@ def staged_statements(compiler: PostgresCompiler, operation: Upsert) -> StagedSt
         create=f"CREATE TEMPORARY TABLE {stage} ON COMMIT DROP AS"
         f" SELECT {names} FROM {table} WITH NO DATA",
         load=load,
-        update=None,
-        insert=f"{insert} {counted}",
+        writes=(),
+        counts=f"{insert} {counted}",
         drop=f"DROP TABLE {stage}",
     )

@@ -80,16 +80,16 @@ class StagedStatements:
     Attributes:
         create: makes the temporary table, which nobody else sees.
         load: puts the rows there.
-        update: changes the rows that are stored; ``None``: ``insert`` does that too.
-        insert: inserts the others. Without ``update`` it gives one row: how many rows were
-            inserted, and how many were written in all.
+        writes: write them into the table, in their order.
+        counts: gives one row: how many rows were inserted, and how many written in all. It may be
+            what writes them.
         drop: removes the temporary table.
     """
 
     create: str
     load: LoadStatement
-    update: str | None
-    insert: str
+    writes: tuple[str, ...]
+    counts: str
     drop: str
 
 

@@ -62,15 +62,11 @@ async def upsert_staged(
         await transaction.execute(staged.create, (), situation)
         if not await _load(transaction, plan, staged.load, rows):
             return None
-        if staged.update is None:
-            ((inserted, written),) = await transaction.fetch(staged.insert, (), situation)
-        else:
-            updated = await transaction.execute(staged.update, (), situation)
-            inserted = await transaction.execute(staged.insert, (), situation)
-            written = inserted + updated
+        for sql in staged.writes:
+            await transaction.execute(sql, (), situation)
+        ((inserted, written),) = await transaction.fetch(staged.counts, (), situation)
         await transaction.execute(staged.drop, (), situation)
-        # Else another one wrote rows of the same keys in between.
-        return inserted if written == len(rows) else None
+        return int(inserted) if written == len(rows) else None
 
     return await _tried(transaction, upsert)
 

@@ -8,7 +8,7 @@ import decimal
 import uuid
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dataflow_core.conformance.registry import case
 from dataflow_core.errors import (
@@ -65,6 +65,8 @@ class Member:
     login: str | None = field(default=None, unique=True)
     name: str = ""
     age: int = field(default=0, check={"$gte": 0})
+
+    __dataflow__: ClassVar = {"timestamps": True}
 
 
 class Pet:
