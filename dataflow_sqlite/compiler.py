@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar
 
-from attrs import evolve
-
 from dataflow_core.compile import (
     OPERATIONS,
     PREDICATES,
     BaseCompiler,
     Build,
     Codec,
-    Compiled,
     LiteralBuild,
     Render,
     listed,
@@ -27,6 +24,7 @@ from dataflow_core.filters import (
 )
 from dataflow_core.operations import Upsert
 from dataflow_core.types import Binary, Enumeration, FieldType, Float
+from dataflow_sqlite.bulk import upsert
 from dataflow_sqlite.documents import json_predicate
 from dataflow_sqlite.expressions import SQLiteExpressions
 from dataflow_sqlite.functions.regex import check_pattern
@@ -61,28 +59,12 @@ def _modulo(compiler: BaseCompiler, node: Modulo, build: Build) -> str:
     return f"{build.column(node.target)} % {divisor} = {remainder}"
 
 
-def _upsert(compiler: BaseCompiler, operation: Upsert) -> Compiled:
-    """A key that SQLite makes is greater than all before, which tells the new rows."""
-    compiled: Compiled = OPERATIONS[Upsert](compiler, operation)
-    model = operation.model
-    made = [item for item in model.primary_key if item.generated == "database"]
-    if not compiler.upserts or not made or made[0] in operation.columns:
-        return compiled
-    key, table = compiler.quote(made[0].column), compiler.quote(model.table)
-    return evolve(
-        compiled,
-        existing=None,
-        newest=f"SELECT COALESCE(MAX({key}), 0) FROM {table}",
-        newer=f"SELECT COUNT(*) FROM {table} WHERE {key} > ?",
-    )
-
-
 class SQLiteCompiler(SQLiteExpressions):
     """Compiles for SQLite 3.35 and newer, with the functions that every connection registers."""
 
     name = "sqlite"
     numbered = False
-    operations: ClassVar[dict[type, Any]] = {**OPERATIONS, Upsert: _upsert}
+    operations: ClassVar[dict[type, Any]] = {**OPERATIONS, Upsert: upsert}
     predicates: ClassVar[dict[type, Render]] = {
         **PREDICATES,
         Membership: _membership,

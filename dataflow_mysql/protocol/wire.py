@@ -15,16 +15,8 @@ from pymysql.constants import COMMAND, SERVER_STATUS
 
 from dataflow_core.errors import DatabaseError, DataFlowError
 from dataflow_mysql.protocol.failures import ConnectionGone, ServerError
-from dataflow_mysql.protocol.packets import (
-    Reader,
-    Row,
-    columns_of,
-    done_of,
-    error_of,
-    number_at,
-    reader_of,
-    row_of,
-)
+from dataflow_mysql.protocol.packets import Row, done_of, error_of, number_at, row_of
+from dataflow_mysql.protocol.shapes import Shape, shape_of
 
 __all__ = ["CHARSET", "Answer", "PacketWire"]
 
@@ -40,7 +32,6 @@ _LOCAL_FILE: Final = 0xFB
 _END: Final = 0xFE
 _ERROR: Final = 0xFF
 _LONGEST_END: Final = 9
-_KEPT_SHAPES: Final = 2_048
 _CLOSE_SECONDS: Final = 1.0
 
 _FIRST, _COLUMNS, _ROWS = range(3)
@@ -52,36 +43,6 @@ class Answer(NamedTuple):
     names: tuple[str, ...]
     rows: list[Row]
     affected: int
-
-
-class _Shape(NamedTuple):
-    """The columns of a result and how its rows are read."""
-
-    names: tuple[str, ...]
-    kinds: tuple[str, ...]
-    read: Reader
-
-
-_shapes: dict[bytes, _Shape] = {}
-
-
-def _shape_of(definitions: bytes, count: int) -> _Shape:
-    """The shape that the packets define; the same statement defines it by the same bytes."""
-    found = _shapes.get(definitions)
-    if found is not None:
-        return found
-    names, kinds, position = [], [], 0
-    for _ in range(count):
-        start = position + _HEADER
-        position = start + int.from_bytes(definitions[position : position + 3], "little")
-        name, kind = columns_of(definitions[start:position])
-        names.append(name)
-        kinds.append(kind)
-    if len(_shapes) >= _KEPT_SHAPES:
-        _shapes.clear()
-    shape = _Shape(tuple(names), tuple(kinds), reader_of(tuple(kinds)))
-    _shapes[definitions] = shape
-    return shape
 
 
 class PacketWire(asyncio.Protocol):
@@ -115,7 +76,7 @@ class PacketWire(asyncio.Protocol):
         self._partial = bytearray()
         self._state = _FIRST
         self._count = 0
-        self._shape: _Shape | None = None
+        self._shape: Shape | None = None
         self._rows: list[Row] = []
         self._kept: Answer | None = None
         self._resetting = False
@@ -266,7 +227,7 @@ class PacketWire(asyncio.Protocol):
                 start, at = at, self._end_of_columns(data, at)
                 if at < 0:
                     return start
-                self._shape = _shape_of(data[start:at], self._count)
+                self._shape = shape_of(data[start:at], self._count)
                 self._rows = []
                 self._state = _ROWS
                 continue
