@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pymysql.constants import SERVER_STATUS
 
+from dataflow_core.compile import LoadStatement
 from dataflow_core.contract import Connection, Isolation, Lane, Server
 from dataflow_core.errors import LimitExceeded, TransactionFailed
 from dataflow_mysql.location import MySQLLocation
@@ -106,6 +107,18 @@ class MySQLConnection:
     async def execute(self, sql: str, parameters: Sequence[Any]) -> int:
         """Run one statement and return the number of rows that it matched or wrote."""
         return (await self._run(sql, parameters)).affected
+
+    async def load(self, statement: LoadStatement, rows: Sequence[Sequence[Any]]) -> int:
+        """Load rows into a table; how many are there as they were given."""
+        assert statement.encode is not None
+        try:
+            return await self._wire.load(statement.text.encode(), statement.encode(rows))
+        except ServerError:
+            await self._look(self._wire)
+            raise
+        except ConnectionGone as error:
+            error.undone = True
+            raise
 
     async def _run(self, sql: str, parameters: Sequence[Any]) -> Answer:
         wire = self._wire

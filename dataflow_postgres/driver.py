@@ -12,8 +12,10 @@ from typing import Any, Final
 
 import asyncpg
 
+from dataflow_core.compile import LoadStatement
 from dataflow_core.contract import Connection, Isolation, Lane, Server
 from dataflow_core.errors import DatabaseError, TransactionFailed
+from dataflow_postgres.bulk import copied
 from dataflow_postgres.errors import DRIVER_ERRORS, note_lost, was_lost
 from dataflow_postgres.introspect import replayed_position, written_position
 from dataflow_postgres.location import PostgresLocation
@@ -49,6 +51,7 @@ _COMMITS: Final = re.compile(r"\b(?:commit|end|prepare|call|do)\b", re.IGNORECAS
 _COPY_HERE: Final = re.compile(r"\b(?:from\s+stdin|to\s+stdout)\b", re.IGNORECASE)
 _PREPARES: Final = re.compile(r"prepare|deallocate|discard", re.IGNORECASE)
 _REPEATED: Final = frozenset(("select", "insert", "update", "delete", "with", "values", "merge"))
+_UNDONE: Final = _REPEATED | {"copy"}
 _WORD: Final = re.compile(r"\s*\(*\s*([A-Za-z]+)")
 
 
@@ -132,6 +135,12 @@ class PostgresConnection:
         found = _ROWS.search(statement.get_statusmsg() or "")
         return 0 if found is None else int(found[0])
 
+    async def load(self, statement: LoadStatement, rows: Sequence[Sequence[Any]]) -> int:
+        """Copy rows into a table; all of them are there afterwards."""
+        status = await self._noted(copied(self._connection, statement, rows), "COPY")
+        found = _ROWS.search(status)
+        return 0 if found is None else int(found[0])
+
     async def _run(self, sql: str, parameters: Sequence[Any]) -> tuple[Any, Any]:
         """Run one statement; the statement itself, which knows more, and the rows."""
         try:
@@ -190,7 +199,7 @@ class PostgresConnection:
         self._usable = False
         # Refused by the driver itself, or undone by the server as every open transaction is.
         unsent, word = isinstance(error, asyncpg.InterfaceError), _WORD.match(sql)
-        plain = word is not None and word[1].lower() in _REPEATED
+        plain = word is not None and word[1].lower() in _UNDONE
         undone = self._began and (plain or _COMMITS.search(sql) is None)
         note_lost(error, nothing_done=unsent or undone)
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 
 import aiosqlite
 
+from dataflow_core.compile import LoadStatement
 from dataflow_core.contract import Connection, Isolation, Lane, Server
 from dataflow_core.errors import ConnectionFailed
 from dataflow_sqlite.functions.results import FunctionErrors
@@ -155,6 +156,10 @@ class SQLiteConnection:
         if self._driver.total_changes == changes:
             return 0
         return int(next(iter(await self.fetch("SELECT changes()", ())))[0])
+
+    async def load(self, statement: LoadStatement, rows: Sequence[Sequence[Any]]) -> int:
+        """Nothing is quicker here than an INSERT of many rows."""
+        return 0
 
     async def begin(self, *, isolation: Isolation | None = None, read_only: bool = False) -> None:
         """Open a transaction; every one is serializable, whatever ``isolation`` asks for."""

@@ -19,7 +19,8 @@ Wire = PacketWire | PlainWire
 
 TRACKING: Final = 1 << 23
 """The capability to tell, with an answer, what a statement changed of the session."""
-_FLAGS: Final = CLIENT.FOUND_ROWS | TRACKING
+# The driver itself still refuses to read files.
+_FLAGS: Final = CLIENT.FOUND_ROWS | CLIENT.LOCAL_FILES | TRACKING
 _PASSWORD_IN_CLEAR: Final = b"mysql_clear_password"
 
 

@@ -93,6 +93,10 @@ class PlainWire:
             self.busy = False
         return Answer(names, rows, len(rows) if names else affected)
 
+    async def load(self, text: bytes, lines: bytes) -> int:
+        """Nothing is loaded: the driver would read a file."""
+        return 0
+
     async def ping(self) -> None:
         """Have the server answer."""
         try:

@@ -19,6 +19,7 @@ MODULES: Final = (
     "expressions",
     "upsert",
     "bulk",
+    "bulk_many",
     "constraints",
     "transactions",
     "isolation",
