@@ -47,6 +47,8 @@ from dataflow_core.errors.execution import (
     ExecutionError,
     NodeExecutionError,
     NodeTimeout,
+    StreamInTransaction,
+    StreamNotReadable,
     TransactionSpansDatabases,
     WorkflowTimeout,
 )
@@ -170,6 +172,8 @@ __all__ = [
     "Side",
     "Solution",
     "StatementTimeout",
+    "StreamInTransaction",
+    "StreamNotReadable",
     "TableMissing",
     "TransactionFailed",
     "TransactionSpansDatabases",

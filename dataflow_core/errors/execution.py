@@ -167,6 +167,52 @@ class TransactionSpansDatabases(ExecutionError):
     )
 
 
+class StreamInTransaction(ExecutionError):
+    """A stream was asked for inside a transaction, whose one connection it would keep."""
+
+    code = "DF-519"
+    title = "A stream inside a transaction"
+    causes: tuple[str, ...] = (
+        "A stream keeps a connection until its last row is read; a transaction has only one.",
+        "The workflow runs with `transaction=True`.",
+    )
+    solutions: tuple[Solution, ...] = (
+        Solution(
+            "Stream outside of the transaction.",
+            "async for row in db.nodes.User.stream():\n    print(row)",
+        ),
+        Solution(
+            "Inside of it, page through the rows.",
+            'page = await db.nodes.User.list(limit=500, cursor=page["next_cursor"])',
+        ),
+    )
+
+
+class StreamNotReadable(ExecutionError):
+    """A stream gives no more rows: it was read already, was closed, failed, or is another loop's.
+
+    It never just ends in such a case, as if there were no more rows.
+    """
+
+    code = "DF-520"
+    title = "The stream cannot be read"
+    causes: tuple[str, ...] = (
+        "A stream is read once, and something has read it already.",
+        "It was closed, or reading it was cancelled or failed.",
+        "It was begun on another event loop, to which its connection belongs.",
+    )
+    solutions: tuple[Solution, ...] = (
+        Solution(
+            "Ask for another stream.",
+            "async for row in db.nodes.User.stream():\n    print(row)",
+        ),
+        Solution(
+            "Keep the rows, if there are few of them.",
+            'rows = (await db.nodes.User.list(limit=100))["records"]',
+        ),
+    )
+
+
 class BlockingCallRefused(ExecutionError):
     """A synchronous call was made where it would wait for itself for ever."""
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from dataflow_core.errors import UnknownParameter
 from dataflow_core.limits import Limits
 from dataflow_core.naming_hints import nearest, quoted
-from dataflow_core.nodes.base import Context, Effect, NodeOwner, NodeType, Output, Parameter
+from dataflow_core.nodes.base import Context, Effect, NodeOwner, NodeType, Output, Parameter, Stream
 from dataflow_core.nodes.bulk import BULK_CREATE_PARAMETERS, BulkNodes
-from dataflow_core.nodes.listing import ListNodes
+from dataflow_core.nodes.listing import STREAM_PARAMETERS, ListNodes
 from dataflow_core.nodes.single import SingleNodes
 from dataflow_core.nodes.values import Selector
 from dataflow_core.schema import Model
@@ -67,7 +67,7 @@ KINDS: Final[tuple[_Kind, ...]] = (
         "list", "List",
         (
             "filter", "order_by", "limit", "offset", "cursor", "select", "include", "distinct",
-            "count_only", "aggregate", "stream", "include_deleted", "tenant_id",
+            "count_only", "aggregate", "stream", "batch_size", "include_deleted", "tenant_id",
         ),
         ("result", "records", "count", "limit", "offset", "next_cursor", "truncated"),
         description="rows that a filter lets through, their number, or a pipeline over them",
@@ -159,10 +159,24 @@ def model_nodes(
         "bulk_delete": bulk.delete,
         "bulk_upsert": bulk.upsert,
     }
-    return {
+    made = {
         kind.key: _node_type(model, owner, kind, selector, behaviours[kind.key], models)
         for kind in KINDS
     }
+    made["list"] = evolve(made["list"], stream=_streaming(made["list"], listing))
+    return made
+
+
+def _streaming(node: NodeType, listing: ListNodes) -> Stream:
+    """A list as a stream, for whoever has no need of a node."""
+    known = {name: node.parameters[name] for name in STREAM_PARAMETERS}
+
+    def stream(context: Context, parameters: Mapping[str, Any]) -> Any:
+        if not parameters.keys() <= known.keys():
+            raise unknown_parameter(f"{listing.model.name}.stream", parameters, known)
+        return listing.stream(parameters)
+
+    return stream
 
 
 def _node_type(
