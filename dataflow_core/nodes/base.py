@@ -9,7 +9,16 @@ from attrs import define, field, frozen
 
 from dataflow_core.types import FieldType
 
-__all__ = ["NOTHING_TOUCHED", "Context", "Effect", "NodeOwner", "NodeType", "Output", "Parameter", "Stream"]
+__all__ = [
+    "NOTHING_TOUCHED",
+    "Context",
+    "Effect",
+    "NodeOwner",
+    "NodeType",
+    "Output",
+    "Parameter",
+    "Stream",
+]
 
 
 @frozen

@@ -159,9 +159,7 @@ class ListNodes:
         for name in hidden:
             for row in rows:
                 del row[name]
-        return _page(
-            rows, len(rows), limit, offset, next_cursor, truncated=more and limit is None
-        )
+        return _page(rows, len(rows), limit, offset, next_cursor, truncated=more and limit is None)
 
     def _asked(self, node: str, parameters: Mapping[str, Any], bindings: Bindings) -> _Asked:
         """Which rows are asked for, and how they are sorted and cut."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Final
+from typing import Any, Final
 
 from pymysql.constants import COMMAND
 
@@ -57,8 +57,9 @@ class StreamingWire(PacketWire):
         if len(self._rows) < size:
             self._arrived = self._loop.create_future()
             self._transport.resume_reading()
+            either: set[asyncio.Future[Any]] = {ended, self._arrived}
             try:
-                await asyncio.wait({ended, self._arrived}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 self._arrived = None
 
