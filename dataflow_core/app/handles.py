@@ -82,6 +82,14 @@ class ModelHandle:
         """Insert or change many rows."""
         return self._run["bulk_upsert"](self._context, parameters)
 
+    def export_to(self, path: Any, /, **parameters: Any) -> Result:
+        """Write the rows of a list into a file."""
+        return self._run["export_to"](self._context, {"path": path, **parameters})
+
+    def import_from(self, path: Any, /, **parameters: Any) -> Result:
+        """Store the rows of a file."""
+        return self._run["import_from"](self._context, {"path": path, **parameters})
+
 
 class NodesNamespace:
     """``db.nodes``: a handle for every model, by the name of its class."""

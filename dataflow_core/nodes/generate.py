@@ -12,6 +12,7 @@ from dataflow_core.limits import Limits
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, Effect, NodeOwner, NodeType, Output, Parameter, Stream
 from dataflow_core.nodes.bulk import BULK_CREATE_PARAMETERS, BulkNodes
+from dataflow_core.nodes.files import EXPORT_PARAMETERS, IMPORT_PARAMETERS, FileNodes
 from dataflow_core.nodes.listing import STREAM_PARAMETERS, ListNodes
 from dataflow_core.nodes.single import SingleNodes
 from dataflow_core.nodes.values import Selector
@@ -22,7 +23,7 @@ from dataflow_core.types import Boolean, Integer
 if TYPE_CHECKING:
     from dataflow_core.run.engine import Engine
 
-__all__ = ["KINDS", "RESERVED_NAMES", "model_nodes", "node_name"]
+__all__ = ["FILE_KINDS", "KINDS", "RESERVED_NAMES", "model_nodes", "node_name"]
 
 Behaviour = Callable[[Context, Mapping[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
 
@@ -105,6 +106,23 @@ KINDS: Final[tuple[_Kind, ...]] = (
 )  # fmt: skip
 """The nine, and the two beside them."""
 
+FILE_KINDS: Final[tuple[_Kind, ...]] = (
+    _Kind(
+        "export_to", "Export", (*EXPORT_PARAMETERS, "include_deleted", "tenant_id"),
+        ("result", "path", "format", "rows", "success"), required=("path",),
+        description="write the rows of a list into a file",
+    ),
+    _Kind(
+        "import_from", "Import", (*IMPORT_PARAMETERS, "tenant_id"),
+        (
+            "result", "path", "format", "processed", "inserted", "updated", "skipped", "failed",
+            "success",
+        ),
+        writes=True, required=("path",), description="store the rows of a file",
+    ),
+)  # fmt: skip
+"""Files in and out. They neither take nor give fields, so they reserve no names."""
+
 RESERVED_NAMES: Final = frozenset(
     name for kind in KINDS for name in (*kind.parameters, *kind.outputs)
 ) | {"error", "input", "success"}
@@ -146,6 +164,7 @@ def model_nodes(
     single = SingleNodes(model, engine, selector)
     listing = ListNodes(model, engine, selector, lookup, max_rows)
     bulk = BulkNodes(model, engine, selector)
+    files = FileNodes(model, engine, selector, listing, bulk)
     behaviours: dict[str, Behaviour] = {
         "create": single.create,
         "read": single.read,
@@ -158,10 +177,12 @@ def model_nodes(
         "bulk_update": bulk.update,
         "bulk_delete": bulk.delete,
         "bulk_upsert": bulk.upsert,
+        "export_to": files.export_to,
+        "import_from": files.import_from,
     }
     made = {
         kind.key: _node_type(model, owner, kind, selector, behaviours[kind.key], models)
-        for kind in KINDS
+        for kind in (*KINDS, *FILE_KINDS)
     }
     made["list"] = evolve(made["list"], stream=_streaming(made["list"], listing))
     return made

@@ -99,9 +99,9 @@ class ListNodes:
             return await self._count_only(node, parameters)
         return await self._rows(node, parameters)
 
-    def stream(self, parameters: Mapping[str, Any]) -> RowStream:
+    def stream(self, parameters: Mapping[str, Any], node: str | None = None) -> RowStream:
         """The rows that a list would give, all of them, read while they are asked for."""
-        return self._stream(f"{self.model.name}.stream", parameters)
+        return self._stream(node or f"{self.model.name}.stream", parameters)
 
     async def _streamed(self, node: str, parameters: Mapping[str, Any]) -> Result:
         for name in ("aggregate", "count_only"):

@@ -26,7 +26,7 @@ from tests.core.app.fakes import instance
 
 KINDS = [
     "bulk_create", "bulk_delete", "bulk_update", "bulk_upsert", "count", "create", "delete",
-    "list", "read", "update", "upsert",
+    "export_to", "import_from", "list", "read", "stream", "update", "upsert",
 ]  # fmt: skip
 
 
