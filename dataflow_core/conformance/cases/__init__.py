@@ -31,6 +31,7 @@ MODULES: Final = (
     "cancellation",
     "identifiers",
     "limits",
+    "streams",
     "concurrency",
     "corners",
 )
