@@ -6,7 +6,7 @@ import asyncio
 import logging
 import weakref
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
@@ -169,8 +169,9 @@ def _abandon(reading: _Reading) -> None:
 class RowStream:
     """Rows of a model as dicts, read from the database while they are asked for, once.
 
-    ``async for row in stream``, or ``for row in stream`` in code that is not asynchronous. All rows
-    are as they were when the first one was asked for. The connection is given back after the last
+    ``async for row in stream``, or ``for row in stream`` in code that is not asynchronous, once; by
+    ``anext`` or ``next``, as often as there are rows. All rows are as they were when the first one
+    was asked for. The connection is given back after the last
     row, by ``aclose`` (``close``), on leaving ``async with`` (``with``), and when nothing refers
     to the stream any more.
     """
@@ -186,6 +187,7 @@ class RowStream:
         self._rows: deque[Row] = deque()
         self._reading: _Reading | None = None
         self._over: str | None = None
+        self._claimed = False
         self._lock = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -253,9 +255,19 @@ class RowStream:
         self._rows.clear()
         return rows
 
-    def __aiter__(self) -> RowStream:
+    def _claim(self) -> None:
+        """Refuse a second reader: each would get a part of the rows, without knowing."""
         self._check()
-        return self
+        if self._claimed:
+            raise StreamNotReadable(
+                f"{self._node}: something else reads the stream already; a stream is read once,"
+                " ask for another"
+            )
+        self._claimed = True
+
+    def __aiter__(self) -> AsyncIterator[Row]:
+        self._claim()
+        return _AsyncRows(self)
 
     async def __anext__(self) -> Row:
         while not self._rows:
@@ -263,9 +275,9 @@ class RowStream:
                 raise StopAsyncIteration
         return self._rows.popleft()
 
-    def __iter__(self) -> RowStream:
-        self._check()
-        return self
+    def __iter__(self) -> Iterator[Row]:
+        self._claim()
+        return _Rows(self)
 
     def __next__(self) -> Row:
         while not self._rows:
@@ -320,6 +332,32 @@ class RowStream:
 
 
 _READ: Final = "was read to its end"
+
+
+class _AsyncRows:
+    """The one ``async for`` over a stream."""
+
+    def __init__(self, stream: RowStream) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> _AsyncRows:
+        return self
+
+    def __anext__(self) -> Coroutine[Any, Any, Row]:
+        return self._stream.__anext__()
+
+
+class _Rows:
+    """The one ``for`` over a stream."""
+
+    def __init__(self, stream: RowStream) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> _Rows:
+        return self
+
+    def __next__(self) -> Row:
+        return next(self._stream)
 
 
 class RowBatches:
