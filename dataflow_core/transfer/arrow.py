@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -105,6 +106,12 @@ class ArrowWriter:
         if self._waiting:
             self._write_group()
         self._writer.close()
+
+    def give_up(self) -> None:
+        """Drop the rows that wait, and close: forgotten, it would write into a closed file."""
+        self._waiting = []
+        with suppress(self._pa.ArrowException, OSError):
+            self._writer.close()
 
 
 _TO_ARROW: Final[dict[type[FieldType], Callable[[Any], Any]]] = {Uuid: str, Json: json_text}

@@ -55,6 +55,9 @@ class CsvWriter:
     def finish(self) -> None:
         """Nothing is missing."""
 
+    def give_up(self) -> None:
+        """Nothing is held."""
+
 
 def _cell_writer(item: Field) -> Callable[[Any], str]:
     write = writer_of(item.type)

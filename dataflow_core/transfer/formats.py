@@ -30,6 +30,10 @@ class FormatWriter(Protocol):
         """Write what is still missing; the file stays open."""
         ...
 
+    def give_up(self) -> None:
+        """Let go of what is held; the file is of no use any more, and still open."""
+        ...
+
 
 class FormatReader(Protocol):
     """Reads a file. ``position`` is the word for what ``positions`` counts: ``line`` or ``row``."""

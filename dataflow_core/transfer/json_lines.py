@@ -57,6 +57,9 @@ class JsonLinesWriter:
     def finish(self) -> None:
         """Nothing is missing."""
 
+    def give_up(self) -> None:
+        """Nothing is held."""
+
 
 class JsonLinesReader:
     """Reads JSON Lines; each line says which fields it gives."""

@@ -120,6 +120,8 @@ class Target:
         self._worker.stop()
 
     def _remove(self) -> None:
+        if self._writer is not None and self._file is not None and not self._file.closed:
+            self._writer.give_up()
         if self._file is not None:
             with contextlib.suppress(OSError):
                 self._file.close()
