@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import importlib
 import sys
-import threading
-import types
-import uuid
-from datetime import UTC, date, datetime, time
-from decimal import Decimal
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dataflow_core import DataFlow, LocalRuntime, field
+from dataflow_core import DataFlow, LocalRuntime
 from dataflow_core.errors import (
     CheckViolation,
     DataFlowError,
@@ -31,82 +28,13 @@ from dataflow_core.errors import (
     UnknownField,
     UnknownParameter,
 )
-from tests.sqlite.shop import Colour, idle
-
-ENDINGS = ("csv", "jsonl", "parquet", "arrow")
-
-
-class Article:
-    """A field of every type."""
-
-    i: int | None
-    s: int | None = field(default=None, bits=32)
-    f: float | None
-    d: Decimal | None
-    wide: Decimal | None = field(default=None, precision=38, scale=10)
-    b: bool | None
-    t: str | None
-    must: str = ""
-    raw: bytes | None
-    m: datetime | None
-    day: date | None
-    clock: time | None
-    u: uuid.UUID | None
-    j: dict | None
-    items: list | None
-    colour: Colour | None
-
-
-class Person:
-    """Few fields, with rules."""
-
-    name: str = field(unique=True)
-    age: int = field(default=0, check={"$gte": 0})
-    __dataflow__ = {"timestamps": False}
-
-
-ROWS: list[dict[str, Any]] = [
-    {},
-    {
-        "i": 2**63 - 1, "s": -(2**31), "f": 1e-300, "d": Decimal("-99999999999999.9999"),
-        "wide": Decimal("1234567890123456789012345678.0123456789"), "b": True, "t": "", "raw": b"",
-        "m": datetime(2024, 2, 29, 1, 2, 3, 456789, tzinfo=UTC), "day": date(1, 1, 1),
-        "clock": time(23, 59, 59, 999999), "u": uuid.UUID(int=7), "j": {"a": [1, None, 2.5, '"']},
-        "items": [], "colour": "red",
-    },
-    {
-        "i": -(2**63), "f": 0.1, "d": Decimal("0.0000"), "b": False, "must": " , ",
-        "t": 'said "hi", \r\n new \n line\t', "raw": bytes(range(256)),
-        "m": datetime(1, 1, 2, tzinfo=UTC), "day": date(9999, 12, 31), "clock": time(0),
-        "j": {"é\U0001f600": "\u2028"}, "items": ["null", 1], "colour": "blue",
-    },
-    {"t": "null", "must": "\r", "f": 5e-324},
-    {"t": "NA", "must": "\ufeff"},
-]  # fmt: skip
+from tests.sqlite.articles import ENDINGS, ROWS, filing, leftovers
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Any:
-    """An instance on a file; nothing is borrowed at the end and no thread is left."""
-    with DataFlow(f"sqlite:///{tmp_path / 'files.db'}") as made:
-        made.model(Article)
-        made.model(Person)
-        yield made
-        assert idle(made)
-        assert not [
-            thread for thread in threading.enumerate()
-            if thread.name.startswith(("dataflow export", "dataflow import")) and _lives(thread)
-        ]  # fmt: skip
-
-
-def _lives(thread: threading.Thread) -> bool:
-    thread.join(5)
-    return thread.is_alive()
-
-
-def leftovers(folder: Path) -> list[str]:
-    """Files that are not the database's."""
-    return sorted(item.name for item in folder.iterdir() if not item.name.startswith("files.db"))
+def db(tmp_path: Path) -> Iterator[DataFlow]:
+    """An instance with models; nothing is borrowed at the end and no thread is left."""
+    yield from filing(tmp_path)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -354,66 +282,3 @@ async def test_batches_that_fail_alone(db, tmp_path):
     done = await db.nodes.Person.import_from(path, atomic="batch", batch_size=2)
     assert (done["inserted"], done["success"]) == (3, False)
     assert done["failed"][0]["rows"] == [2, 4]
-
-
-async def test_progress(db, tmp_path, monkeypatch):
-    """A callback is told how many rows are done; a bar is shown on a terminal on request only."""
-    path, told = tmp_path / "people.csv", list[int]()
-    await db.nodes.Person.bulk_create(data=[{"name": f"p{n}"} for n in range(25)])
-    await db.nodes.Person.export_to(path, batch_size=10, on_progress=told.append)
-    assert told == [10, 20, 25]
-    await db.nodes.Person.import_from(path, conflict="skip", on_progress=told.append)
-    assert told[-1] == 25
-
-    class Terminal(types.SimpleNamespace):
-        encoding = "utf-8"
-
-        def __init__(self) -> None:
-            super().__init__(text="")
-
-        def write(self, text: str) -> int:
-            self.text += text
-            return len(text)
-
-        def flush(self) -> None:
-            """Nothing waits."""
-
-        def isatty(self) -> bool:
-            return True
-
-    for shown in (False, True):
-        terminal = Terminal()
-        monkeypatch.setattr(sys, "stderr", terminal)
-        await db.nodes.Person.export_to(path, progress=shown, overwrite=True)
-        await db.nodes.Person.import_from(path, progress=shown, conflict="skip")
-        assert ("rows" in terminal.text and "importing people.csv" in terminal.text) is shown
-
-
-async def test_the_loop_goes_on(db, tmp_path):
-    """Reading and writing a file does not keep the loop from its other work."""
-    path = tmp_path / "people.csv"
-    longest, stop = 0.0, False
-
-    async def tick() -> None:
-        nonlocal longest
-        loop = asyncio.get_running_loop()
-        while not stop:
-            begun = loop.time()
-            await asyncio.sleep(0.001)
-            longest = max(longest, loop.time() - begun)
-
-    ticking = asyncio.ensure_future(tick())
-    path.write_text("name\n" + "".join(f"p{n}\n" for n in range(20_000)))
-    await db.nodes.Person.import_from(path)
-    await db.nodes.Person.export_to(path, overwrite=True)
-    stop = True
-    await ticking
-    assert longest < 0.5
-
-
-def test_an_explanation_touches_no_file(db, tmp_path):
-    """``explain`` shows the statement of an export and writes nothing."""
-    path = tmp_path / "people.csv"
-    (statement,) = db.explain("PersonExportNode", path=path)
-    assert statement.sql.startswith("SELECT")
-    assert leftovers(tmp_path) == []
