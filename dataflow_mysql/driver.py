@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final
 
 from pymysql.constants import SERVER_STATUS
@@ -121,9 +121,14 @@ class MySQLConnection:
             raise
 
     async def _run(self, sql: str, parameters: Sequence[Any]) -> Answer:
-        wire = self._wire
-        status = wire.status
-        plain = bool(status & _PLAIN_BACKSLASH)
+        cut, text = self._filled(sql, parameters)
+        if not self._wire.status & _IN_TRANSACTION:
+            return await self._wire.query(text)
+        return await self._run_in_transaction(cut, text)
+
+    def _filled(self, sql: str, parameters: Sequence[Any]) -> tuple[Statement, bytes]:
+        """A statement, and its text with the values in it."""
+        plain = bool(self._wire.status & _PLAIN_BACKSLASH)
         cut = statement(sql, plain)
         text = cut.filled(parameters, no_backslash_escapes=plain).encode()
         if len(text) > self._largest:
@@ -132,9 +137,23 @@ class MySQLConnection:
                 " (max_allowed_packet)",
                 outcome="not done",
             )
-        if not status & _IN_TRANSACTION:
-            return await wire.query(text)
-        return await self._run_in_transaction(cut, text)
+        return cut, text
+
+    async def stream(
+        self, sql: str, parameters: Sequence[Any], size: int
+    ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
+        """Run one reading statement; its rows in batches, unbuffered."""
+        batches = self._wire.stream(self._filled(sql, parameters)[1], size)
+        try:
+            async for rows in batches:
+                yield rows
+        except GeneratorExit:
+            await batches.aclose()
+            await self._wire.soon_over()
+            await self.cancel()
+            raise
+        finally:
+            await batches.aclose()
 
     async def _run_in_transaction(self, cut: Statement, text: bytes) -> Answer:
         """A statement that must neither end the transaction nor hide that the server ended it."""

@@ -104,6 +104,8 @@ def settings(server: Server, location: MySQLLocation, *, read_only: bool = False
         "group_concat_max_len": "4294967295",
         # Room for several long texts as the keys of one sort.
         "sort_buffer_size": "4194304",
+        # How long a stream may wait for the one who reads it.
+        "net_write_timeout": "86400",
         # How the server tells that a statement made it read text in another way.
         "session_track_system_variables": "'character_set_client'",
     }

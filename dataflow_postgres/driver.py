@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import secrets
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from typing import Any, Final
 
 import asyncpg
@@ -28,6 +28,7 @@ from dataflow_postgres.opening import (
     reset_script,
     server_of,
 )
+from dataflow_postgres.streaming import Streaming, until_idle
 
 __all__ = ["PostgresConnection", "PostgresDriver"]
 
@@ -43,8 +44,6 @@ _STOP_SECONDS: Final = (0.05, 1.0)
 # How long the server is asked in the background before the connection is cut.
 _ABANDON_SECONDS: Final = 1.5
 
-_CANCELLED: Final = "57014"
-_FAILED_TRANSACTION: Final = "25P02"
 _UNKNOWN_STATEMENT: Final = "26000"
 _ROWS: Final = re.compile(r"\d+\Z", re.ASCII)
 _COMMITS: Final = re.compile(r"\b(?:commit|end|prepare|call|do)\b", re.IGNORECASE)
@@ -82,6 +81,7 @@ class PostgresConnection:
         self._stopping = False
         self._leaves_state = False
         self._prepared_by_sql = False
+        self._streaming: Streaming | None = None
 
     @property
     def server(self) -> Server:
@@ -140,6 +140,13 @@ class PostgresConnection:
         status = await self._noted(copied(self._connection, statement, rows), "COPY")
         found = _ROWS.search(status)
         return 0 if found is None else int(found[0])
+
+    def stream(
+        self, sql: str, parameters: Sequence[Any], size: int
+    ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
+        """Run one reading statement; its rows in batches, by a cursor."""
+        self._streaming = Streaming(self._connection, self._note)
+        return self._streaming.batches(sql, parameters, size)
 
     async def _run(self, sql: str, parameters: Sequence[Any]) -> tuple[Any, Any]:
         """Run one statement; the statement itself, which knows more, and the rows."""
@@ -261,7 +268,9 @@ class PostgresConnection:
         self._stopping = True
         try:
             async with asyncio.timeout(self._stop_limit):
-                await self._stopped()
+                await until_idle(self._connection)
+                if self._streaming is not None:
+                    await self._streaming.end()
         except TimeoutError:
             return
         except DRIVER_ERRORS as error:
@@ -269,19 +278,6 @@ class PostgresConnection:
             return
         self._stopping = False
         self._usable = True
-
-    async def _stopped(self) -> None:
-        """Come back when the server is idle."""
-        for _ in range(2):
-            try:
-                await self._connection.execute("SELECT 1")
-            except asyncpg.PostgresError as error:
-                if error.sqlstate == _CANCELLED:
-                    # The request to cancel was late and hit this one; it hits only once.
-                    continue
-                if error.sqlstate != _FAILED_TRANSACTION:
-                    raise
-            return
 
     async def reset(self) -> None:
         """Undo what a user's own SQL may have left in the session; without any it costs nothing.
@@ -323,7 +319,7 @@ class PostgresConnection:
         """Let the request to cancel reach the server before the connection is cut."""
         try:
             async with asyncio.timeout(_ABANDON_SECONDS):
-                await self._stopped()
+                await until_idle(self._connection)
         except DRIVER_ERRORS as error:
             _LOG.debug("abandoning %s: %s", self._location, type(error).__name__)
         finally:

@@ -6,8 +6,8 @@ import asyncio
 import logging
 import os
 import sqlite3
-from collections.abc import Sequence
-from typing import Any, ClassVar, Final
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Any, ClassVar, Final, TypeVar
 
 import aiosqlite
 
@@ -19,6 +19,8 @@ from dataflow_sqlite.location import Location
 from dataflow_sqlite.opening import Opening, cleaning_script
 
 __all__ = ["SQLiteConnection", "SQLiteDriver"]
+
+T = TypeVar("T")
 
 _LOG = logging.getLogger("dataflow.sqlite")
 _FIRST_PAUSE: Final = 0.001
@@ -53,6 +55,7 @@ class SQLiteConnection:
         self._in_memory = opening.location.path is None
         self._usable = True
         self._query_only = False
+        self._streaming: aiosqlite.Cursor | None = None
         self.max_parameters = opening.max_parameters
 
     @property
@@ -83,7 +86,7 @@ class SQLiteConnection:
             if not _is_busy(error):
                 self._explain(error)
                 raise
-        return await self._fetch_patiently(sql, parameters)
+        return await self._patiently(lambda: self._fetchall(sql, parameters))  # type: ignore[arg-type, return-value]
 
     async def fetch_named(
         self, sql: str, parameters: Sequence[Any]
@@ -98,9 +101,36 @@ class SQLiteConnection:
             raise
         return tuple(column[0] for column in cursor.description or ()), rows
 
-    async def _fetch_patiently(
-        self, sql: str, parameters: Sequence[Any]
-    ) -> Sequence[Sequence[Any]]:
+    async def stream(
+        self, sql: str, parameters: Sequence[Any], size: int
+    ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
+        """Run one reading statement; its rows in batches, as they were when it began."""
+        try:
+            try:
+                cursor = await self._driver.execute(sql, parameters)
+            except sqlite3.Error as error:
+                if not _is_busy(error):
+                    raise
+                cursor = await self._patiently(lambda: self._driver.execute(sql, parameters))
+            self._streaming = cursor
+            while rows := await cursor.fetchmany(size):
+                yield rows  # type: ignore[misc]  # a list, says the driver's own code
+        except sqlite3.Error as error:
+            self._explain(error)
+            await self._end_stream()
+            raise
+        except GeneratorExit:
+            await self._end_stream()
+            raise
+        await self._end_stream()
+
+    async def _end_stream(self) -> None:
+        """Let go of the rows that a stream has not read."""
+        cursor, self._streaming = self._streaming, None
+        if cursor is not None:
+            await cursor.close()
+
+    async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
         """Try again until the other writer is gone.
 
         Not left to SQLite's own busy timeout: it sleeps in the thread, where no cancellation
@@ -114,7 +144,7 @@ class SQLiteConnection:
             await asyncio.sleep(max(min(pause, left), 0))
             pause = min(pause * 2, _LONGEST_PAUSE)
             try:
-                return await self._fetchall(sql, parameters)  # type: ignore[return-value]
+                return await work()
             except sqlite3.Error as error:
                 if not _is_busy(error) or loop.time() >= deadline:
                     self._explain(error)
@@ -227,6 +257,8 @@ class SQLiteConnection:
         if failure is not None:
             _LOG.debug("cancelling on %s: %s", self._opening.location, failure)
             return
+        # As long as it is open, SQLite goes on interrupting.
+        await self._end_stream()
         self._errors.take()
         self._usable = True
 

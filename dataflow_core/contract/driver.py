@@ -5,7 +5,7 @@ Everything here is called on the hot path, so it is plain Protocols and no hooks
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from attrs import field, frozen
@@ -115,6 +115,18 @@ class Connection(Protocol):
         Called with what the dialect's compiler gives as ``load``, between ``savepoint`` and
         ``release``. Where an error is raised, or some rows are left out, all is undone, and the
         rows are written by other statements.
+        """
+        ...
+
+    def stream(
+        self, sql: str, parameters: Sequence[Any], size: int
+    ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
+        """Run one reading statement, outside a transaction; its rows in batches.
+
+        A batch has at least one row and at most ``size``. The server sends as they are asked for:
+        no more than a bounded number of rows wait here. All of them are as they were at one moment.
+        Closed early, the generator stops the statement and leaves the connection as ``cancel``
+        does; cancelled while it awaits the driver, it leaves that to ``cancel``, which is called.
         """
         ...
 

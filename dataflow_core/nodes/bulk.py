@@ -59,9 +59,11 @@ class BulkNodes:
     engine: Callable[[], Engine]
     selector: Selector
 
-    async def create(self, context: Context, parameters: Mapping[str, Any]) -> Result:
-        """Insert rows: counts, and the keys on request."""
-        node = f"{self.model.name}BulkCreateNode"
+    async def create(
+        self, context: Context, parameters: Mapping[str, Any], node: str | None = None
+    ) -> Result:
+        """Insert rows: counts, and the keys on request. ``node`` is the name for messages."""
+        node = node or f"{self.model.name}BulkCreateNode"
         refuse_later(node, parameters)
         rows = _data(node, parameters)
         conflict = parameters.get("conflict") or "error"

@@ -31,7 +31,6 @@ LATER: Final = {
     "include": "relations between models are not part of this version",
     "include_deleted": "needs the model option soft_delete, which a policies plugin brings",
     "soft_delete": "needs the model option soft_delete, which a policies plugin brings",
-    "stream": "streaming is not part of this version; page through the rows with cursor",
     "version": "needs the model option versioned, which a policies plugin brings",
     "tenant_id": "needs the model option multi_tenant, which a policies plugin brings",
 }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from attrs import define, field
 
@@ -42,6 +43,8 @@ from dataflow_core.url import DatabaseURL
 __all__ = ["Engine", "EngineSettings"]
 
 logger = logging.getLogger("dataflow")
+
+T = TypeVar("T")
 
 
 @define(frozen=True)
@@ -221,6 +224,18 @@ class Engine:
             lambda: self._fetch(delayed, plan, sql, parameters),
             lambda: self._fetch(pool, plan, sql, parameters),
         )
+
+    async def reading(self, use: Callable[[Session], Awaitable[T]]) -> T:
+        """Begin a read over a connection that its reader keeps; of the replica where it may be."""
+
+        async def once(pool: Pool) -> T:
+            return await use(await self._borrow(pool))
+
+        primary, delayed = self._pool(False), self.pools.of_this_loop().delayed
+        again = partial(or_again, partial(once, primary), ErrorSituation())
+        if self.replica is not None and delayed is not None:
+            return await self.replica.read(partial(once, delayed), again)
+        return await again()
 
     async def _caught_up(self) -> bool:
         """Whether the replica has what the primary has."""

@@ -70,10 +70,12 @@ class Transaction:
 
     ``recovers`` tells whether it can go on after a statement that violated a constraint. Where it
     cannot, what it wrote is kept, so that it can be done again to find the row that was wrong.
+    ``of_operation``: it was opened for one operation, such as a bulk write, and not by the user.
     """
 
     session: Session
     isolation: Isolation | None = None
+    of_operation: bool = False
     failed: BaseException | None = None
     over: bool = False
     made_tables: list[Model] = field(factory=list)
@@ -294,7 +296,7 @@ class TransactionScope:
         await self.engine.prepare_all()
         # Nothing is done yet, so it is begun again where the connection had died in the pool.
         session = await or_again(self._opened, ErrorSituation())
-        return Transaction(session, self.isolation)
+        return Transaction(session, self.isolation, self.joins)
 
     async def _opened(self) -> Session:
         session = await self.engine.borrow(writes=not self.read_only)

@@ -168,7 +168,7 @@ class PacketWire(asyncio.Protocol):
         self._transport.abort()
         self._release()
 
-    async def _command(self, command: int, payload: bytes) -> Answer:
+    def _command(self, command: int, payload: bytes) -> asyncio.Future[Answer]:
         if self._lost is not None or self._transport.is_closing():
             raise ConnectionGone(self._lost or "the connection is closed", sent=False)
         if self.busy:
@@ -183,7 +183,7 @@ class PacketWire(asyncio.Protocol):
             self._transport.write(head + payload)
         else:
             self._write_long(bytes((command,)) + payload)
-        return await waiter
+        return waiter
 
     def _write_long(self, payload: bytes) -> None:
         for number, start in enumerate(range(0, len(payload) + 1, _LONGEST)):

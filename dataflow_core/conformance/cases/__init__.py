@@ -32,6 +32,7 @@ MODULES: Final = (
     "cancellation",
     "identifiers",
     "limits",
+    "streams",
     "concurrency",
     "corners",
 )
