@@ -52,8 +52,13 @@ class SingleNodes:
 
     async def create(self, context: Context, parameters: Mapping[str, Any]) -> Result:
         """Insert one row: the stored row, and ``created: True``."""
+        coalesce = True
+        if "coalesce" in parameters:
+            node = f"{self.model.name}CreateNode"
+            coalesce = boolean(node, parameters, "coalesce", default=True)
+            parameters = {name: parameters[name] for name in parameters if name != "coalesce"}
         row = self._row("Create", parameters)
-        stored = await writes.create(self.engine(), self.model, row, utc_now())
+        stored = await writes.create(self.engine(), self.model, row, utc_now(), coalesce=coalesce)
         return {**stored, "result": stored, "created": True}
 
     def _row(self, kind: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -83,8 +88,10 @@ class SingleNodes:
         predicate, unique = self.selector.one(node, parameters, bindings)
         columns = self.selector.columns(node, parameters.get("select"))
         must_exist = boolean(node, parameters, "raise_on_not_found", default=True)
+        coalesce = boolean(node, parameters, "coalesce", default=True)
         limit = None if unique else bindings.slot(2, Integer())
-        rows = await find(self.engine(), self._find(columns, predicate, limit), bindings.values)
+        operation = self._find(columns, predicate, limit)
+        rows = await find(self.engine(), operation, bindings.values, coalesce=coalesce)
         if len(rows) > 1:
             raise MultipleRecordsMatched(
                 f"{node}: more than one row matches", model=self.model.name

@@ -28,6 +28,7 @@ from dataflow_core.errors import (
     ReadOnlyDatabase,
 )
 from dataflow_core.operations import Operation
+from dataflow_core.run.coalescers import coalescer
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.loops import Pools
 from dataflow_core.run.plans import Plan, ShapeCache
@@ -49,7 +50,7 @@ class EngineSettings:
     """What an engine needs to know of the instance's settings.
 
     After a write, reads go to the primary for ``sticky_seconds`` or, with ``replica_wait``, until
-    the replica has caught up.
+    the replica has caught up. ``coalesce``: calls that are made together share statements.
     """
 
     connect: ConnectOptions
@@ -57,6 +58,7 @@ class EngineSettings:
     may_create_tables: bool = True
     sticky_seconds: float = 5.0
     replica_wait: bool = False
+    coalesce: bool = True
 
 
 @define(eq=False)
@@ -96,7 +98,10 @@ class Engine:
         return self.cache.add(operation, self._compile)
 
     def _compile(self, operation: Operation) -> Plan:
-        return Plan.of(operation, self.dialect.compiler)
+        plan = Plan.of(operation, self.dialect.compiler)
+        if self.settings.coalesce:
+            plan.coalescer = coalescer(self, plan)
+        return plan
 
     def writers(self, model: Model) -> WriterCache:
         """The row writers of a model."""
