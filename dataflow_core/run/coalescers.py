@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +27,7 @@ _MOST_KEYS: Final = 500
 """The most keys of one statement that reads."""
 _MOST_LENGTH: Final = 1_000_000
 """The most characters and bytes, in fields without a bound, of one statement that writes."""
+_LONG: Final = (str, bytes)
 _PAUSE: Final = 4
 """After creates that could not share a statement, so many times as many go alone."""
 
@@ -130,18 +131,10 @@ class Creates(Coalescer):
         assert plan.compiled.rows is not None
         self._rows = plan.compiled.rows
         self._unbounded = [at for at, item in enumerate(self._rows.columns) if _may_be_long(item)]
-        self._pausing = 0
-
-    def join(self, value: Any) -> Coroutine[Any, Any, Any] | None:
-        """Wait for a row together with others; ``None``: go alone."""
-        if self._pausing:
-            self._pausing -= 1
-            return None
-        return super().join(value)
 
     def pause(self, calls: int) -> None:
         """Where rows are refused again and again, sharing costs more than it saves."""
-        self._pausing = _PAUSE * calls
+        self.pausing = _PAUSE * calls
 
     @property
     def most(self) -> int:
@@ -150,11 +143,15 @@ class Creates(Coalescer):
 
     def fitting(self, values: Sequence[Any]) -> int:
         """Rows with long texts are few: there is an end to what a server takes at once."""
+        values, length = values[: self.most], 0
+        for at in self._unbounded:
+            column = [row[at] for row in values]
+            length += sum([len(item) for item in column if isinstance(item, _LONG)])
+        if length <= _MOST_LENGTH:
+            return self.most
         length = 0
-        for count, row in enumerate(values[: self.most] if self._unbounded else ()):
-            for at in self._unbounded:
-                if isinstance(row[at], str | bytes):
-                    length += len(row[at])
+        for count, row in enumerate(values):
+            length += sum(len(row[at]) for at in self._unbounded if isinstance(row[at], _LONG))
             if length > _MOST_LENGTH:
                 return max(count, 1)
         return self.most

@@ -62,16 +62,21 @@ _LATE_SECONDS: Final = 0.1
 class Coalescer(ABC):
     """Lets the calls of one shape share statements.
 
-    It serves one event loop at a time: where several use an instance, calls may go alone.
+    It serves one event loop at a time: where several use an instance, calls may go alone. For as
+    many calls as ``pausing`` says each goes alone.
     """
 
     engine: Engine
     plan: Plan
+    pausing: int = field(default=0, init=False)
     _turn: _Turn | None = field(default=None, init=False)
 
     def join(self, value: Any) -> Coroutine[Any, Any, Any] | None:
         """Wait for an answer together with others; ``None``: go alone."""
         if current_transaction(self.engine) is not None:
+            return None
+        if self.pausing:
+            self.pausing -= 1
             return None
         loop = asyncio.get_running_loop()
         turn = self._turn
@@ -191,13 +196,14 @@ class Batch:
                 continue
 
     def _waiting(self) -> list[Call]:
+        """The calls whose answer somebody still waits for."""
         return [call for call in self.calls if not call[0].done()]
 
     def start(self) -> None:
         """Send it, unless that is under way or nobody waits any more."""
         if self._task is not None:
             return
-        if not self._waiting():
+        if all(call.done() for call, _ in self.calls):
             self.coalescer.close(self)
             return
         loop = asyncio.get_running_loop()
