@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final
 
+from dataflow_core.compile import RowsStatement
 from dataflow_core.errors import DataFlowError, NoRowReturned
 from dataflow_core.filters.ast import Compare, Membership, Slot
 from dataflow_core.operations import Create, Find
@@ -38,7 +39,8 @@ def coalescer(engine: Engine, plan: Plan) -> Coalescer | None:
     if not operation.model.coalesce:
         return None
     if isinstance(operation, Create):
-        return Creates(engine, plan) if operation.columns else None
+        rows = plan.compiled.rows
+        return None if rows is None or rows.most_rows < 2 else Creates(engine, plan, rows)
     if isinstance(operation, Find):
         key = _only_key(operation)
         return None if key is None else Reads(engine, plan, key)
@@ -126,10 +128,9 @@ class Reads(Coalescer):
 class Creates(Coalescer):
     """Creates of single rows with the same columns: one statement and one commit for all."""
 
-    def __init__(self, engine: Engine, plan: Plan) -> None:
+    def __init__(self, engine: Engine, plan: Plan, rows: RowsStatement) -> None:
         super().__init__(engine, plan)
-        assert plan.compiled.rows is not None
-        self._rows = plan.compiled.rows
+        self._rows = rows
         self._unbounded = [at for at, item in enumerate(self._rows.columns) if _may_be_long(item)]
 
     def pause(self, calls: int) -> None:

@@ -32,5 +32,6 @@ MODULES: Final = (
     "identifiers",
     "limits",
     "concurrency",
+    "coalescing",
     "corners",
 )
