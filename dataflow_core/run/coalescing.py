@@ -85,7 +85,8 @@ class Coalescer(ABC):
         batch = turn.batch
         if batch is None or not batch.takes_more(loop):
             if not turn.open:
-                turn.begin()
+                turn.open = True
+                loop.call_soon(turn.end)
                 return None
             if batch is not None:
                 batch.start()

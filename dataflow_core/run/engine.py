@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -190,14 +190,14 @@ class Engine:
         alone = current_transaction(self) is None
         return TransactionScope(self, "repeatable read" if alone else None, read_only=True)
 
-    async def fetch(self, plan: Plan, sql: str, parameters: Sequence[Any]) -> Rows:
-        """Run one statement of a plan and return its rows."""
+    def fetch(self, plan: Plan, sql: str, parameters: Sequence[Any]) -> Coroutine[Any, Any, Rows]:
+        """Run one statement of a plan and return its rows; to be awaited at once."""
         transaction = current_transaction(self)
         if transaction is not None:
-            return await transaction.fetch(sql, parameters, plan.situation)
+            return transaction.fetch(sql, parameters, plan.situation)
         if self.replica is not None:
-            return await self._fetch_beside_replica(self.replica, plan, sql, parameters)
-        return await self._fetch(self._pool(plan.writes), plan, sql, parameters)
+            return self._fetch_beside_replica(self.replica, plan, sql, parameters)
+        return self._fetch(self._pool(plan.writes), plan, sql, parameters)
 
     async def _fetch(self, pool: Pool, plan: Plan, sql: str, parameters: Sequence[Any]) -> Rows:
         connection = pool.take() or await pool.acquire()
