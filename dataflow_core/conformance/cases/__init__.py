@@ -34,5 +34,6 @@ MODULES: Final = (
     "limits",
     "streams",
     "concurrency",
+    "coalescing",
     "corners",
 )
