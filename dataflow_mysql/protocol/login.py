@@ -11,8 +11,8 @@ from pymysql.constants import CLIENT
 from dataflow_core.errors import ConnectionFailed, InvalidOption
 from dataflow_mysql.location import MySQLLocation
 from dataflow_mysql.protocol.plain import CONVERSIONS, PlainWire
-from dataflow_mysql.protocol.streaming import StreamingWire
 from dataflow_mysql.protocol.wire import CHARSET
+from dataflow_mysql.streaming import StreamingWire
 
 __all__ = ["TRACKING", "Login", "Wire", "log_in", "tls_context", "wire_of"]
 

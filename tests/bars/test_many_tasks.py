@@ -34,8 +34,7 @@ async def test_ten_thousand_tasks_over_twenty_connections(
     database: SharedServer, database_url: str, coalesce: bool
 ) -> None:
     """All are answered rightly and fairly, over no more connections, in little memory."""
-    options = {"pool_size": CONNECTIONS, "max_overflow": 0, "coalesce": coalesce}
-    db = DataFlow(database_url, **options)
+    db = DataFlow(database_url, pool_size=CONNECTIONS, max_overflow=0, coalesce=coalesce)
     db.model(type("Item", (Item,), {"__module__": __name__}), validation="off")
     await db.run("ItemBulkCreateNode", data=[{"id": n, "n": n * 7} for n in range(1, 101)])
     waits: list[float] = []
