@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from collections.abc import Iterator
 from typing import Any, ClassVar, Final
 
 from dataflow_core import DataFlow, field
 
-__all__ = ["DEPARTMENTS", "FIELDS", "Row", "declare_user", "users"]
+__all__ = ["DEPARTMENTS", "FIELDS", "Row", "changed", "declare_user", "users", "users_one_by_one"]
 
 Row = dict[str, Any]
 
@@ -37,9 +38,14 @@ def declare_user(db: DataFlow) -> None:
 
 def users(count: int, start: int = 0) -> list[Row]:
     """``count`` rows, the same on every call; no two starts give the same email or moment."""
+    return list(users_one_by_one(count, start))
+
+
+def users_one_by_one(count: int, start: int = 0) -> Iterator[Row]:
+    """The rows of ``users``, made while they are asked for."""
     chance = random.Random(start)
-    return [
-        {
+    for number in range(start, start + count):
+        yield {
             "name": f"User number {number}",
             "email": f"user{number}@example.org",
             "age": chance.randrange(18, 80),
@@ -49,5 +55,8 @@ def users(count: int, start: int = 0) -> list[Row]:
             "score": chance.randrange(4_000) / 4,
             "created_at": _FIRST_MOMENT + dt.timedelta(seconds=number, microseconds=number % 1_000),
         }
-        for number in range(start, start + count)
-    ]
+
+
+def changed(rows: list[Row]) -> list[Row]:
+    """The same users with other values: what an upsert of them has to write."""
+    return [{**row, "age": row["age"] + 1, "active": not row["active"]} for row in rows]

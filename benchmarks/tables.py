@@ -1,0 +1,38 @@
+"""Tables that are printed, or stand in a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import frozen
+
+__all__ = ["Table", "mark"]
+
+
+@frozen
+class Table:
+    """Heads and rows of cells."""
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def plain(self) -> str:
+        """For a terminal."""
+        lines = [self.heads, *self.rows]
+        widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in lines
+        )
+
+    def markdown(self) -> str:
+        """For a page."""
+        lines = [self.heads, ["---"] * len(self.heads), *self.rows]
+        return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines)
+
+
+def mark(reached: bool | None) -> str:
+    """The cell that says whether a bar is reached."""
+    if reached is None:
+        return ""
+    return "reached" if reached else "MISSED"
