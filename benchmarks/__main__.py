@@ -12,7 +12,7 @@ from typing import Final
 
 from attrs import evolve
 
-from benchmarks.contestants.peers import PEER_DISTRIBUTIONS, peers_of
+from benchmarks.contestants.peers import PEER_DISTRIBUTIONS, absent_from, peers_of
 from benchmarks.databases import PLACES, Place, durable
 from benchmarks.environment import environment, versions
 from benchmarks.report import plain
@@ -70,6 +70,9 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
 def main(given: Sequence[str] | None = None) -> int:
     """Measure what the command line asks for; 0 whether or not the bars are reached."""
     options = arguments(given)
+    if not options.without_peers:
+        for name in options.database:
+            peers_of(name)  # what is missing is told before anything is measured
     report = Report()
     if any(each.name in options.workload for each in WORKLOADS):
         for name in options.database:
@@ -88,19 +91,19 @@ def main(given: Sequence[str] | None = None) -> int:
 def _database(options: argparse.Namespace, place: Place) -> DatabaseRun:
     """All workloads on one database."""
     before = environment()
+    absent = {} if options.without_peers else absent_from(place.name)
     measured: list[Measured] = []
     for workload in WORKLOADS:
         if workload.name not in options.workload:
             continue
-        measured.append(
-            measure(
-                workload.quick() if options.quick else workload,
-                options.rounds,
-                place,
-                peers=() if options.without_peers else peers_of(place.name),
-                progress=partial(_say_round, f"{place.name}, {workload.name}"),
-            )
+        found = measure(
+            workload.quick() if options.quick else workload,
+            options.rounds,
+            place,
+            peers=() if options.without_peers else peers_of(place.name),
+            progress=partial(_say_round, f"{place.name}, {workload.name}"),
         )
+        measured.append(evolve(found, left_out={**absent, **found.left_out}))
     distributions = [*place.drivers, *(() if options.without_peers else PEER_DISTRIBUTIONS)]
     return DatabaseRun(
         place.name,

@@ -17,6 +17,8 @@ __all__ = ["AnswersDiffer", "Checked", "check"]
 _EXACT = 3
 """Ours, raw and raw again come first and must agree in everything, or nothing is measured."""
 
+_LONGEST = 160
+
 
 class AnswersDiffer(Exception):
     """Two contestants did not give the same values, or are not set up alike."""
@@ -108,4 +110,4 @@ def _reason(error: Exception) -> str:
     if isinstance(error, CannotDo):
         return str(error)
     text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:160]}"
+    return f"{type(error).__name__}: {text if len(text) < _LONGEST else text[:_LONGEST] + '...'}"

@@ -71,6 +71,10 @@ class Place(Protocol):
         """A stored row whose last value is a moment: the same whoever has written it."""
         ...
 
+    async def loosen(self, url: str) -> None:
+        """Take away what only DataFlow's table demands: peers have other forms of values."""
+        ...
+
     async def keep(self, url: str) -> None:
         """Put the rows of ``users`` aside, for ``restore``; and see to it that plans are good."""
         ...

@@ -60,6 +60,9 @@ class MySQLPlace:
     def normal(self, row: StoredRow) -> StoredRow:
         return row
 
+    async def loosen(self, url: str) -> None:
+        """Nothing: drivers here have one form of a value."""
+
     async def keep(self, url: str) -> None:
         async with _connected(url) as cursor:
             await cursor.execute("CREATE TABLE kept LIKE users")

@@ -58,6 +58,9 @@ class PostgresPlace:
     def normal(self, row: StoredRow) -> StoredRow:
         return row
 
+    async def loosen(self, url: str) -> None:
+        """Nothing: drivers here have one form of a value."""
+
     async def keep(self, url: str) -> None:
         async with _connected(url) as connection:
             await connection.execute("CREATE TABLE kept AS SELECT * FROM users")

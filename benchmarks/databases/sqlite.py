@@ -52,6 +52,18 @@ class SQLitePlace:
         moment = dt.datetime.fromisoformat(row[-1])
         return *row[:-1], moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
+    async def loosen(self, url: str) -> None:
+        """The same table without checks: each library has a text of its own for a moment."""
+        with _connected(url) as connection:
+            connection.executescript(
+                "ALTER TABLE users RENAME TO checked;"
+                "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL,"
+                " email VARCHAR(768) NOT NULL, age BIGINT NOT NULL, department TEXT NOT NULL,"
+                " active BOOLEAN NOT NULL, score DOUBLE NOT NULL, created_at DATETIME NOT NULL,"
+                " UNIQUE (email));"
+                "INSERT INTO users SELECT * FROM checked; DROP TABLE checked; VACUUM;"
+            )
+
     async def keep(self, url: str) -> None:
         with _connected(url) as connection:
             connection.executescript(

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks.contestants.peers import absent_from
 from benchmarks.databases import durable, place_on
 from benchmarks.results import DatabaseRun, Report, RuntimeRun, kept_report, write_report
 from benchmarks.rounds import AnswersDiffer, Measured, Ratio, measure
@@ -111,6 +112,12 @@ def test_a_peer_that_cannot_take_part_is_left_out() -> None:
         "different": "other answers than all others",
     }
     assert measured.peers.keys() == {"good"}
+
+
+def test_a_peer_without_a_driver_is_named() -> None:
+    """A peer that has no driver for a database stands in the report with that reason."""
+    assert absent_from("mysql") == {"Piccolo": "has no driver for this database"}
+    assert absent_from("sqlite") == absent_from("postgres") == {}
 
 
 def test_ahead_means_ahead_of_every_peer() -> None:
