@@ -47,7 +47,7 @@ class PeeweeORM(Peer):
             raise CannotDo("is synchronous: no tasks at once")
         server = Server.of(url)
         self._kind = server.kind
-        place = {
+        place: dict[str, Any] = {
             "host": server.host,
             "port": server.port,
             "user": server.user,
