@@ -5,26 +5,42 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from attrs import evolve
 
 from benchmarks.contestants.peers import PEER_DISTRIBUTIONS, absent_from, peers_of
 from benchmarks.databases import PLACES, Place, durable
 from benchmarks.environment import environment, versions
+from benchmarks.flights import flights_file, measure_flights
+from benchmarks.plots import write_plots
 from benchmarks.report import plain
-from benchmarks.results import FOLDER, DatabaseRun, Report, RuntimeRun, write_report
+from benchmarks.results import (
+    FOLDER,
+    DatabaseRun,
+    FlightRun,
+    Report,
+    RuntimeRun,
+    SizeRun,
+    kept_report,
+    write_report,
+)
 from benchmarks.rounds import Measured, measure
+from benchmarks.sizes import SIZES, measure_sizes
 from benchmarks.startup import measure_startup
 from benchmarks.workflows import measure_workflows
 from benchmarks.workloads import WORKLOADS
 
+_NAMES: Final = tuple(each.name for each in WORKLOADS)
 _RUNTIME: Final = ("workflows", "startup")
+_EVERYTHING: Final = (*_NAMES, "sizes", "flights", *_RUNTIME)
 _QUICK_ROUNDS: Final = 3
 _STARTS: Final = 7
+_SIZE_ROUNDS: Final = 3
+_FLIGHT_ROUNDS: Final = 5
 
 
 def arguments(given: Sequence[str] | None) -> argparse.Namespace:
@@ -43,7 +59,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--workload",
         action="append",
-        choices=[*(each.name for each in WORKLOADS), *_RUNTIME],
+        choices=_EVERYTHING,
         help="measure this only; may be given several times",
     )
     parser.add_argument("--rounds", type=int, help=f"default: 15; with --quick {_QUICK_ROUNDS}")
@@ -60,27 +76,31 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
         found.rounds = _QUICK_ROUNDS if found.quick else 15
     if found.rounds < 1:
         parser.error("--rounds is at least 1")
-    if found.write_docs and found.workload and set(found.workload) != set(_RUNTIME):
-        parser.error("--write-docs goes with all workloads")
     found.database = found.database or list(PLACES)
-    found.workload = found.workload or [*(each.name for each in WORKLOADS), *_RUNTIME]
+    found.workload = frozenset(found.workload or _EVERYTHING)
+    for together in (_NAMES, _RUNTIME):
+        if found.write_docs and 0 < len(found.workload.intersection(together)) < len(together):
+            parser.error(f"--write-docs takes all or none of {', '.join(together)}")
     return found
 
 
 def main(given: Sequence[str] | None = None) -> int:
     """Measure what the command line asks for; 0 whether or not the bars are reached."""
     options = arguments(given)
-    if not options.without_peers:
+    if not options.without_peers and options.workload.intersection(_NAMES):
         for name in options.database:
             peers_of(name)  # what is missing is told before anything is measured
+    if "flights" in options.workload:
+        flights_file()
     report = Report()
-    if any(each.name in options.workload for each in WORKLOADS):
-        for name in options.database:
-            with durable(name) as place:
-                run = _database(options, place)
-            report = evolve(report, databases={**report.databases, name: run})
-            _keep(options, report)
-    if any(name in options.workload for name in _RUNTIME):
+    for name in options.database:
+        for kind, measure_part in _PARTS.items():
+            if options.workload.intersection(_NAMES if kind == "databases" else [kind]):
+                # A server of its own for each part: none finds what another has left.
+                with durable(name) as place:
+                    report = report.with_part(kind, name, measure_part(options, place))
+                _keep(options, report)
+    if options.workload.intersection(_RUNTIME):
         report = evolve(report, runtime=_runtime(options))
         _keep(options, report)
     _say("")
@@ -104,6 +124,7 @@ def _database(options: argparse.Namespace, place: Place) -> DatabaseRun:
             progress=partial(_say_round, f"{place.name}, {workload.name}"),
         )
         measured.append(evolve(found, left_out={**absent, **found.left_out}))
+        _log(f"{place.name}, {workload.name}: {found.ratio.median:.2f}, bar {found.bar:.2f}")
     distributions = [*place.drivers, *(() if options.without_peers else PEER_DISTRIBUTIONS)]
     return DatabaseRun(
         place.name,
@@ -116,6 +137,30 @@ def _database(options: argparse.Namespace, place: Place) -> DatabaseRun:
         before,
         tuple(measured),
     )
+
+
+def _sizes(options: argparse.Namespace, place: Place) -> SizeRun:
+    """What a row costs, by number of rows."""
+    sizes = SIZES[:-1] if options.quick else SIZES
+    rounds = min(options.rounds, 1 if options.quick else _SIZE_ROUNDS)
+    before = environment()
+    figures = measure_sizes(place, sizes, rounds, progress=_say)
+    return SizeRun(place.name, place.title, place.product, rounds, before, tuple(figures))
+
+
+def _flights(options: argparse.Namespace, place: Place) -> FlightRun:
+    """The flights of a year."""
+    rounds = min(options.rounds, 1 if options.quick else _FLIGHT_ROUNDS)
+    before = environment()
+    figures = measure_flights(place, rounds, progress=_say)
+    return FlightRun(place.name, place.title, place.product, rounds, before, figures)
+
+
+_PARTS: Final[dict[str, Callable[[argparse.Namespace, Place], Any]]] = {
+    "databases": _database,
+    "sizes": _sizes,
+    "flights": _flights,
+}
 
 
 def _runtime(options: argparse.Namespace) -> RuntimeRun:
@@ -133,6 +178,7 @@ def _keep(options: argparse.Namespace, report: Report) -> None:
         options.json.write_text(json.dumps(report.to_json(), indent=1), encoding="utf-8")
     if options.write_docs:
         write_report(report)
+        write_plots(kept_report())
         # Late: it imports all dialects, and only a page needs it.
         from docs import generate
 
@@ -141,6 +187,12 @@ def _keep(options: argparse.Namespace, report: Report) -> None:
 
 def _say_round(what: str, done: int) -> None:
     _say(f"{what}: round {done}")
+
+
+def _log(text: str) -> None:
+    """Tell what is done; the tables come at the end, and that may be an hour."""
+    _say("")
+    print(f"\r{text}" if sys.stderr.isatty() else text, file=sys.stderr, flush=True)
 
 
 def _say(text: str) -> None:

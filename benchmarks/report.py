@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 from attrs import frozen
 
-from benchmarks.results import DatabaseRun, Report, RuntimeRun
-from benchmarks.rounds import OURS, RAW_NAME, Ratio
-from benchmarks.tables import Table, mark
+from benchmarks.databases import PLACES
+from benchmarks.report_sizes import Render, flights_part, sizes_part
+from benchmarks.results import DatabaseRun, Report, RuntimeRun, kept_report
+from benchmarks.rounds import OURS, RAW_NAME
+from benchmarks.tables import Table, listed, mark, spread, told
 from benchmarks.workflows import NODES
 
-__all__ = ["Bar", "bars", "database_part", "plain", "runtime_part"]
+__all__ = ["Bar", "bars", "database_part", "page_parts", "plain", "runtime_part"]
 
 MOST_ADDED: Final = 1.5
 LEAST_NODES: Final = 20_000
 MOST_IMPORT: Final = 1.5
 MOST_FIRST_ROW: Final = 500.0
 
-Render = Callable[[Table], str]
+T = TypeVar("T")
+_NOTHING: Final = "Not measured yet."
 
 
 @frozen
@@ -78,11 +82,6 @@ def _nodes(title: str, rate: float) -> Bar:
     return Bar(title, f"{rate:,.0f}", f"at least {LEAST_NODES:,}", rate >= LEAST_NODES)
 
 
-def spread(ratio: Ratio) -> str:
-    """Median, lowest and highest in one cell."""
-    return f"{ratio.median:.2f} ({ratio.lowest:.2f}-{ratio.highest:.2f})"
-
-
 def _own_table(run: DatabaseRun) -> Table:
     heads = (
         *("workload", "unit", "DataFlow", "raw", "ratio", "raw to raw", "bar", ""),
@@ -133,16 +132,6 @@ def _left_out(run: DatabaseRun) -> list[str]:
     return lines
 
 
-def _listed(values: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items())
-
-
-def _told(environment: Mapping[str, str]) -> str:
-    found = dict(environment)
-    date, machine = found.pop("date"), found.pop("machine")
-    return f"Measured on {date}, {_listed(found)}; machine: {machine}."
-
-
 def database_part(run: DatabaseRun, render: Render = Table.markdown) -> str:
     """What stands in the page about one database."""
     parts = [render(_own_table(run))]
@@ -154,8 +143,8 @@ def database_part(run: DatabaseRun, render: Render = Table.markdown) -> str:
         parts.append(f"Without a figure, because the peer cannot take part:\n\n{lines}")
     size = "a first look in small size, " if run.quick else ""
     parts.append(
-        f"{_told(run.environment)} {run.product}; {size}{run.rounds} rounds;"
-        f" {_listed(run.versions)}. Settings: {_listed(run.settings)}."
+        f"{told(run.environment)} {run.product}; {size}{run.rounds} rounds;"
+        f" {listed(run.versions)}. Settings: {listed(run.settings)}."
     )
     return "\n\n".join(parts)
 
@@ -164,7 +153,7 @@ def runtime_part(run: RuntimeRun, render: Render = Table.markdown) -> str:
     """What stands in the page about workflows and the start."""
     rows = [(each.title, each.figure, each.bar, mark(each.reached)) for each in bars(run)]
     table = render(Table(("figure", "measured", "bar", ""), rows))
-    return f"{table}\n\n{_told(run.environment)} {run.rounds} rounds."
+    return f"{table}\n\n{told(run.environment)} {run.rounds} rounds."
 
 
 def plain(report: Report) -> str:
@@ -175,5 +164,37 @@ def plain(report: Report) -> str:
 def _plain_parts(report: Report) -> Iterable[str]:
     for run in report.databases.values():
         yield f"{run.title}\n\n{database_part(run, Table.plain)}"
+    if report.sizes:
+        yield sizes_part(report.sizes.values(), Table.plain)
+    if report.flights:
+        yield flights_part(report.flights.values(), Table.plain)
     if report.runtime is not None:
         yield runtime_part(report.runtime, Table.plain)
+
+
+def page_parts() -> dict[str, Callable[[], str]]:
+    """What the page takes from the files, by the name that its marker has there."""
+    return {
+        **{f"{name} figures": partial(_kept_database, name) for name in PLACES},
+        "size figures": lambda: _or_none(sizes_part, _in_order(kept_report().sizes)),
+        "flight figures": lambda: _or_none(flights_part, _in_order(kept_report().flights)),
+        "runtime figures": _kept_runtime,
+    }
+
+
+def _kept_database(name: str) -> str:
+    run = kept_report().databases.get(name)
+    return _NOTHING if run is None else database_part(run)
+
+
+def _kept_runtime() -> str:
+    run = kept_report().runtime
+    return _NOTHING if run is None else runtime_part(run)
+
+
+def _in_order(runs: Mapping[str, T]) -> list[T]:
+    return [runs[name] for name in PLACES if name in runs]
+
+
+def _or_none(part: Callable[[list[T]], str], runs: list[T]) -> str:
+    return part(runs) if runs else _NOTHING

@@ -1,12 +1,14 @@
-"""Tables that are printed, or stand in a page."""
+"""Tables and words that are printed, or stand in a page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
-__all__ = ["Table", "mark"]
+from benchmarks.rounds import Ratio
+
+__all__ = ["Table", "listed", "mark", "spread", "told"]
 
 
 @frozen
@@ -36,3 +38,20 @@ def mark(reached: bool | None) -> str:
     if reached is None:
         return ""
     return "reached" if reached else "MISSED"
+
+
+def spread(ratio: Ratio) -> str:
+    """Median, lowest and highest in one cell."""
+    return f"{ratio.median:.2f} ({ratio.lowest:.2f}-{ratio.highest:.2f})"
+
+
+def listed(values: Mapping[str, str]) -> str:
+    """Names with what they are."""
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def told(environment: Mapping[str, str]) -> str:
+    """When and where something was measured."""
+    found = dict(environment)
+    date, machine = found.pop("date"), found.pop("machine")
+    return f"Measured on {date}, {listed(found)}; machine: {machine}."

@@ -96,7 +96,7 @@ WORKLOADS: Final = (
     ),
     Workload(
         "read", "read by key", _bars(0.75, 0.80, 0.90), "calls/s", 300, 10, _keys,
-        lambda contestant, batch: contestant.read(batch),
+        lambda contestant, batch: contestant.read(batch), seldom=3,
     ),
     Workload(
         "update", "update by key, row back", _bars(0.90, 0.85, 0.90), "calls/s", 40, 10, _changes,
@@ -126,7 +126,8 @@ WORKLOADS: Final = (
     Workload(
         "read_at_once", "50 tasks read by key", _bars(3, 5, 4), "calls/s", 500, 6,
         lambda number, size: _by_task(_keys(number, size)),
-        lambda contestant, batch: contestant.read_at_once(batch), connections=CONNECTIONS,
+        lambda contestant, batch: contestant.read_at_once(batch),
+        connections=CONNECTIONS, seldom=3,
     ),
     Workload(
         "create_at_once", "50 tasks create one", _bars(5, 4, 4), "calls/s", 200, 5,

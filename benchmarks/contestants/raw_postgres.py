@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -13,7 +13,6 @@ from benchmarks.data import FIELDS, Row
 
 __all__ = ["RawPostgres"]
 
-_NAMES = ("id", *FIELDS)
 _FIELDS = ", ".join(FIELDS)
 _COLUMNS = f"id, {_FIELDS}"
 _CREATE = f"INSERT INTO users ({_FIELDS}) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING {_COLUMNS}"
@@ -33,6 +32,23 @@ _UPSERT = (
     + ", ".join(f"{name} = excluded.{name}" for name in FIELDS if name != "email")
 )
 _values = itemgetter(*FIELDS)
+
+
+def _decoded(rows: Iterable[Any]) -> list[Row]:
+    """Twice as quick as ``dict(record)``."""
+    return [
+        {
+            "id": key,
+            "name": name,
+            "email": email,
+            "age": age,
+            "department": department,
+            "active": active,
+            "score": score,
+            "created_at": created_at,
+        }
+        for key, name, email, age, department, active, score, created_at in rows
+    ]
 
 
 class RawPostgres:
@@ -65,27 +81,26 @@ class RawPostgres:
 
     async def create(self, rows: Sequence[Row]) -> list[Any]:
         fetch = self._create.fetchrow
-        return [dict(zip(_NAMES, await fetch(*_values(row)), strict=True)) for row in rows]
+        return _decoded([await fetch(*_values(row)) for row in rows])
 
     async def read(self, keys: Sequence[int]) -> list[Any]:
         fetch = self._read.fetchrow
-        return [dict(zip(_NAMES, await fetch(key), strict=True)) for key in keys]
+        return _decoded([await fetch(key) for key in keys])
 
     async def update(self, changes: Sequence[tuple[int, int]]) -> list[Any]:
         fetch = self._update.fetchrow
-        return [dict(zip(_NAMES, await fetch(age, key), strict=True)) for key, age in changes]
+        return _decoded([await fetch(age, key) for key, age in changes])
 
     async def page(self, pages: Sequence[Page]) -> list[list[Any]]:
         fetch = self._page.fetch
         answers = []
         for page in pages:
             found = await fetch(page.youngest, page.oldest, *page.departments, page.limit)
-            answers.append([dict(zip(_NAMES, row, strict=True)) for row in found])
+            answers.append(_decoded(found))
         return answers
 
     async def everything(self, rows: int) -> list[Any]:
-        found = await self._everything.fetch(rows)
-        return [dict(zip(_NAMES, row, strict=True)) for row in found]
+        return _decoded(await self._everything.fetch(rows))
 
     async def bulk_create(self, rows: Sequence[Row]) -> int:
         done = await self._connection.copy_records_to_table(
@@ -109,7 +124,7 @@ class RawPostgres:
 
         async def work(keys: Sequence[int]) -> list[Any]:
             fetch = pool.fetchrow
-            return [dict(zip(_NAMES, await fetch(_READ, key), strict=True)) for key in keys]
+            return _decoded([await fetch(_READ, key) for key in keys])
 
         return await at_once(work, parts)
 
@@ -119,8 +134,6 @@ class RawPostgres:
 
         async def work(rows: Sequence[Row]) -> list[Any]:
             fetch = pool.fetchrow
-            return [
-                dict(zip(_NAMES, await fetch(_CREATE, *_values(row)), strict=True)) for row in rows
-            ]
+            return _decoded([await fetch(_CREATE, *_values(row)) for row in rows])
 
         return await at_once(work, parts)
