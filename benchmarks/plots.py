@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
 from attrs import define, field
 
+from benchmarks.contestants.peers import PEERS
+from benchmarks.databases import PLACES
 from benchmarks.results import FOLDER, DatabaseRun, Report, SizeRun
 from benchmarks.rounds import OURS
 from benchmarks.sizes import MOST_MEGABYTES, SizeFigure
@@ -17,7 +19,9 @@ from benchmarks.sizes import MOST_MEGABYTES, SizeFigure
 __all__ = ["plots", "ratio_plot", "size_plot", "write_plots"]
 
 _OURS: Final = "#0b5cad"
-_PEERS: Final = ("#d1495b", "#edae49", "#66a182", "#8d5a97", "#7a7a7a", "#2e8b9a")
+_PEERS: Final = dict(
+    zip(PEERS, ("#d1495b", "#edae49", "#66a182", "#8d5a97", "#7a7a7a", "#2e8b9a"), strict=True)
+)
 _DATABASES: Final = {"sqlite": "#66a182", "postgres": "#0b5cad", "mysql": "#d1495b"}
 _DASHES: Final = {"bulk create": "", "list": "6 3", "stream": "2 3"}
 _GREY: Final = "#b0b0b0"
@@ -99,13 +103,14 @@ def ratio_plot(run: DatabaseRun) -> str:
         drawing.line((scale(value), top - 10), (scale(value), bottom), _GREY, wide)
         drawing.text((scale(value), bottom + 16), f"{value:g}", "middle")
     drawing.text((scale(1), bottom + 32), "times the raw driver (more is quicker)", "middle")
-    names = list(dict.fromkeys(name for each in run.measured for name in each.peers))
-    colours = dict(zip(names, _PEERS * len(names), strict=False))
+    taking_part = {name for each in run.measured for name in each.peers}
+    colours = {name: _PEERS[name] for name in PEERS if name in taking_part}
     for number, each in enumerate(run.measured):
         height = top + step * number + step / 2
         drawing.text((10, height + 4), each.title)
-        for name, ratio in each.peers.items():
-            drawing.dot((scale(ratio.median), height), 4, colours[name])
+        for name, colour in colours.items():
+            if name in each.peers:
+                drawing.dot((scale(each.peers[name].median), height), 4, colour)
         ours = each.ratio
         wide = ' stroke-width="3"'
         drawing.line((scale(ours.lowest), height), (scale(ours.highest), height), _OURS, wide)
@@ -121,7 +126,7 @@ def ratio_plot(run: DatabaseRun) -> str:
     return drawing.render(f"{run.title}: each workload to the raw driver")
 
 
-def size_plot(runs: Iterable[SizeRun]) -> str:
+def size_plot(runs: Sequence[SizeRun]) -> str:
     """Time per row and peak memory by number of rows."""
     drawing = _Drawing(900, 400)
     figures = [figure for run in runs for figure in run.figures]
@@ -176,7 +181,8 @@ def plots(report: Report) -> dict[str, str]:
     """The pictures by the name of the file."""
     found = {f"{name}.svg": ratio_plot(run) for name, run in report.databases.items()}
     if report.sizes:
-        found["sizes.svg"] = size_plot(list(report.sizes.values()))
+        runs = [report.sizes[name] for name in PLACES if name in report.sizes]
+        found["sizes.svg"] = size_plot(runs)
     return found
 
 
