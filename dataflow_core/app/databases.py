@@ -148,7 +148,12 @@ class Databases:
         )
         may_create = settings.auto_migrate and not settings.existing_schema_mode
         return EngineSettings(
-            connect, pool, may_create, settings.replica_sticky_seconds, settings.replica_wait
+            connect,
+            pool,
+            may_create,
+            settings.replica_sticky_seconds,
+            settings.replica_wait,
+            settings.coalesce,
         )
 
     async def close(self) -> None:
