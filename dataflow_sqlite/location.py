@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Location", "locate"]
 
 MEMORY: Final = ":memory:"
-_DEFAULT_BUSY_TIMEOUT: Final = 5.0
+_OPENING_SECONDS: Final = 5.0
 _FORMS: Final = (
     "sqlite:///folder/a.db is relative to the working directory, sqlite:////home/me/a.db (four"
     " slashes) is absolute, sqlite:///:memory: is in memory"
@@ -38,7 +38,8 @@ class Location:
     """A database and the settings of its connections; ``path`` is ``None`` for one in memory.
 
     ``explicit_journal`` tells whether the user asked for the journal mode, so that a file system
-    that refuses it is an error.
+    that refuses it is an error. Without ``busy_timeout`` a statement waits for another writer as
+    long as it may take.
     """
 
     path: Path | None
@@ -47,12 +48,17 @@ class Location:
     explicit_journal: bool = False
     synchronous: str | None = None
     cache_size_mb: int | None = None
-    busy_timeout: float = _DEFAULT_BUSY_TIMEOUT
+    busy_timeout: float | None = None
 
     @property
     def read_only(self) -> bool:
         """Whether nothing may be written."""
         return self.mode == "ro"
+
+    @property
+    def opening_seconds(self) -> float:
+        """How long opening a file waits for another writer."""
+        return _OPENING_SECONDS if self.busy_timeout is None else self.busy_timeout
 
     def __str__(self) -> str:
         return MEMORY if self.path is None else str(self.path)
@@ -71,13 +77,10 @@ def locate(url: DatabaseURL, options: ConnectOptions) -> Location:
     given = _options(url.query, options.options)
     database = url.database or MEMORY
     _refuse_contradictions(given, database == MEMORY)
-    busy_timeout = given.get("busy_timeout")
-    if busy_timeout is None:
-        busy_timeout = min(_DEFAULT_BUSY_TIMEOUT, options.command_timeout or _DEFAULT_BUSY_TIMEOUT)
     common: dict[str, Any] = {
         "synchronous": given.get("synchronous"),
         "cache_size_mb": given.get("cache_size_mb"),
-        "busy_timeout": float(busy_timeout),
+        "busy_timeout": given.get("busy_timeout"),
     }
     if database == MEMORY:
         return Location(path=None, **common)

@@ -21,7 +21,11 @@ _OPTIONS: Final = (
     Option("cache_size_mb", int, "page cache of each connection, in megabytes"),
     Option("journal_mode", str, f"one of {', '.join(JOURNAL_MODES)} (default WAL)"),
     Option("synchronous", str, f"one of {', '.join(SYNCHRONOUS)} (default FULL)"),
-    Option("busy_timeout", (int, float), "seconds to wait for another writer (default 5)"),
+    Option(
+        "busy_timeout",
+        (int, float),
+        "seconds to wait for another writer (default: command_timeout)",
+    ),
     Option("mode", str, "ro reads only, rw creates no file, rwc creates it (default)"),
 )
 
