@@ -17,7 +17,7 @@ from dataflow_sqlite.plugin import JOURNAL_MODES, MODES, SYNCHRONOUS
 if TYPE_CHECKING:
     from dataflow_core.contract import DatabaseURL
 
-__all__ = ["Location", "locate"]
+__all__ = ["Location", "check", "locate"]
 
 MEMORY: Final = ":memory:"
 _OPENING_SECONDS: Final = 5.0
@@ -73,10 +73,8 @@ def locate(url: DatabaseURL, options: ConnectOptions) -> Location:
         InvalidOption: an option has a wrong value, or two contradict each other.
         ConnectionFailed: the folder of the file is missing, or the file is none.
     """
-    _refuse_server(url)
-    given = _options(url.query, options.options)
+    given = check(url, options)
     database = url.database or MEMORY
-    _refuse_contradictions(given, database == MEMORY)
     common: dict[str, Any] = {
         "synchronous": given.get("synchronous"),
         "cache_size_mb": given.get("cache_size_mb"),
@@ -96,6 +94,18 @@ def locate(url: DatabaseURL, options: ConnectOptions) -> Location:
     if mode == "ro":
         return Location(path=path, mode=mode, **common)
     return Location(path, mode, journal_mode, explicit, **common)
+
+
+def check(url: DatabaseURL, options: ConnectOptions) -> dict[str, Any]:
+    """The options of a URL that can be right, whatever files there are.
+
+    Raises:
+        InvalidURL, UnknownOption, InvalidOption: as ``locate``.
+    """
+    _refuse_server(url)
+    given = _options(url.query, options.options)
+    _refuse_contradictions(given, (url.database or MEMORY) == MEMORY)
+    return given
 
 
 def _refuse_server(url: DatabaseURL) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from dataflow_core.contract import Dialect, DialectSpec, Option, hookimpl
 
 if TYPE_CHECKING:
-    from dataflow_core.contract import TestServer
+    from dataflow_core.contract import ConnectOptions, DatabaseURL, TestServer
 
 __all__ = ["JOURNAL_MODES", "MODES", "SYNCHRONOUS", "dataflow_dialect", "dataflow_test_server"]
 
@@ -36,6 +36,12 @@ def _load() -> Dialect:
     return load()
 
 
+def _check(url: DatabaseURL, options: ConnectOptions) -> None:
+    from dataflow_sqlite.location import check
+
+    check(url, options)
+
+
 @hookimpl
 def dataflow_dialect() -> DialectSpec:
     """SQLite: ``sqlite:///path`` and ``:memory:``, and what opens without any URL."""
@@ -46,6 +52,7 @@ def dataflow_dialect() -> DialectSpec:
         default_url=":memory:",
         options=_OPTIONS,
         load=_load,
+        check=_check,
     )
 
 
