@@ -77,7 +77,7 @@ class Settings:
         pool_size: connections that are kept.
         max_overflow: connections that may be opened beyond these.
         pool_recycle: seconds after which a connection is replaced.
-        pool_pre_ping: whether a connection is tried before it is used.
+        pool_pre_ping: whether a connection that was idle for 30 seconds is tried before it is used.
         pool_timeout: seconds to wait for a free connection.
         connect_timeout: seconds to wait for a new connection.
         command_timeout: seconds to wait for a statement.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import aiosqlite
@@ -48,7 +50,8 @@ class SQLiteConnection:
         self._fetchall = driver.execute_fetchall
         self._opening = opening
         self._errors: FunctionErrors = opening.errors
-        self._busy_timeout = opening.location.busy_timeout
+        busy_timeout = opening.location.busy_timeout
+        self._busy_timeout = math.inf if busy_timeout is None else busy_timeout
         self._in_memory = opening.location.path is None
         self._usable = True
         self._query_only = False
@@ -83,51 +86,45 @@ class SQLiteConnection:
             if not _is_busy(error):
                 self._explain(error)
                 raise
-        return await self._patiently(lambda: self._fetchall(sql, parameters))  # type: ignore[arg-type, return-value]
+        again = self._patiently(lambda: self._fetchall(sql, parameters), _FIRST_PAUSE)
+        return await again  # type: ignore[return-value]
 
     async def fetch_named(
         self, sql: str, parameters: Sequence[Any]
     ) -> tuple[tuple[str, ...], Sequence[Sequence[Any]]]:
         """Run one statement and return the names of its columns and its rows."""
-        try:
-            cursor = await self._driver.execute(sql, parameters)
-            rows = list(await cursor.fetchall())
-            await cursor.close()
-        except sqlite3.Error as error:
-            self._explain(error)
-            raise
+        return await self._patiently(lambda: self._named(sql, parameters))
+
+    async def _named(
+        self, sql: str, parameters: Sequence[Any]
+    ) -> tuple[tuple[str, ...], Sequence[Sequence[Any]]]:
+        cursor = await self._driver.execute(sql, parameters)
+        rows = list(await cursor.fetchall())
+        await cursor.close()
         return tuple(column[0] for column in cursor.description or ()), rows
 
     def stream(
         self, sql: str, parameters: Sequence[Any], size: int
     ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
         """Run one reading statement; its rows in batches, as they were when it began."""
-        self._streaming = Streaming(lambda: self._cursor(sql, parameters), self._explain)
+        opened = partial(self._patiently, partial(self._driver.execute, sql, parameters))
+        self._streaming = Streaming(opened, self._explain)
         return self._streaming.batches(size)
 
-    async def _cursor(self, sql: str, parameters: Sequence[Any]) -> aiosqlite.Cursor:
-        try:
-            return await self._driver.execute(sql, parameters)
-        except sqlite3.Error as error:
-            if not _is_busy(error):
-                raise
-        return await self._patiently(lambda: self._driver.execute(sql, parameters))
-
-    async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Try again until the other writer is gone.
+    async def _patiently(self, once: Callable[[], Awaitable[T]], pause: float = 0.0) -> T:
+        """Try again until the other writer is gone; ``pause`` before the first time.
 
         Not left to SQLite's own busy timeout: it sleeps in the thread, where no cancellation
         reaches it, and would then still carry the statement out.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._busy_timeout
-        pause = _FIRST_PAUSE
         while True:
-            left = deadline - loop.time()
-            await asyncio.sleep(max(min(pause, left), 0))
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            if pause:
+                await asyncio.sleep(max(min(pause, deadline - loop.time()), 0))
+            pause = min(pause * 2 or _FIRST_PAUSE, _LONGEST_PAUSE)
             try:
-                return await work()
+                return await once()
             except sqlite3.Error as error:
                 if not _is_busy(error) or loop.time() >= deadline:
                     self._explain(error)
@@ -141,18 +138,7 @@ class SQLiteConnection:
 
     async def execute(self, sql: str, parameters: Sequence[Any]) -> int:
         """Run one statement and return the number of rows that it matched or wrote."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._busy_timeout
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                return await self._count(sql, parameters)
-            except sqlite3.Error as error:
-                if not _is_busy(error) or loop.time() >= deadline:
-                    self._explain(error)
-                    raise
-            await asyncio.sleep(max(min(pause, deadline - loop.time()), 0))
-            pause = min(pause * 2, _LONGEST_PAUSE)
+        return await self._patiently(lambda: self._count(sql, parameters))
 
     async def _count(self, sql: str, parameters: Sequence[Any]) -> int:
         changes = self._driver.total_changes

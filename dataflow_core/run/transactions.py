@@ -303,7 +303,10 @@ class TransactionScope:
         try:
             begin = session.connection.begin(isolation=self.isolation, read_only=self.read_only)
             await session.guarded(begin, _OF_TRANSACTION)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, DataFlowError):
+                # Whatever became of the begin, nothing was written yet.
+                error.outcome = "not done"
             await self.engine.give_back(session)
             raise
         return session
