@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import define, field
 
+from dataflow_core.compile.needs import require
 from dataflow_core.contract import ConnectOptions, Dialect, DialectSpec, Option
 from dataflow_core.contract.manager import Plugins
 from dataflow_core.errors import (
@@ -15,7 +16,6 @@ from dataflow_core.errors import (
     InvalidOption,
     UnknownDatabase,
     UnknownOption,
-    UnsupportedFeature,
 )
 from dataflow_core.errors.safe_json import HIDDEN, is_secret
 from dataflow_core.naming_hints import nearest, quoted
@@ -110,15 +110,10 @@ class Databases:
         text = self.settings.read_replica
         if text is None:
             return None
-        feature = dialect.features.get("connection.read_replica")
-        if feature is None or feature.level != "full":
-            reason = feature.reason if feature else "the dialect does not declare it"
-            raise UnsupportedFeature(
-                f"{dialect.name} takes no read_replica: {reason}",
-                feature="connection.read_replica",
-                dialect=dialect.name,
-                reason=reason,
-            )
+        replicas = ("connection.read_replica",)
+        require(
+            dialect.features, replicas, dialect=dialect.name, version=None, place="read_replica"
+        )
         url = parse_url(text)
         if self.plugins.dialect_of(url.scheme, text).name != spec.name:
             raise InvalidOption(

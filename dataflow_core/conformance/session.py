@@ -11,6 +11,7 @@ from typing import Any, Final
 from attrs import define, field
 
 from dataflow_core import DataFlow
+from dataflow_core.compile.needs import offers
 from dataflow_core.conformance.database import Database
 from dataflow_core.conformance.equality import first_difference
 from dataflow_core.conformance.oracle import Oracle
@@ -18,7 +19,7 @@ from dataflow_core.errors import DataFlowError, TableMissing, UnsupportedFeature
 from dataflow_core.run.transactions import TransactionScope
 from dataflow_core.schema import Model
 
-__all__ = ["CaseFailed", "Session"]
+__all__ = ["CaseFailed", "Session", "cancelled", "expect_cancelled"]
 
 _numbers: Final = itertools.count(1)
 _RUN: Final = secrets.token_hex(4)
@@ -50,6 +51,7 @@ class Session:
         ignore_claims: send even what the dialect declares off.
         last: the node and parameters of the latest call, for the report.
         classes: the models of the handle as they were registered, for the report.
+        asked: the features that core asked for, in order.
     """
 
     url: str
@@ -59,11 +61,12 @@ class Session:
     database: Database = field(init=False)
     last: tuple[str, dict[str, Any]] | None = None
     classes: list[type] = field(factory=list)
+    asked: dict[str, None] = field(factory=dict)
     _others: dict[int, Database] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self.db = DataFlow(self.url, **self.options)
-        self.database = Database(self.db, self.ignore_claims)
+        self.database = Database(self.db, self.ignore_claims, self.asked)
 
     async def close(self) -> None:
         """Drop the tables of the case and close every handle."""
@@ -75,10 +78,22 @@ class Session:
             for database in databases:
                 await database.db.aclose()
 
+    def refused(self) -> str | None:
+        """The latest feature that core asked for and that is declared off; so it was refused.
+
+        A case that fails need not fail with that: it may have been refused in another task.
+        """
+        if self.ignore_claims:
+            return None
+        features, version = self.database.dialect.features, self.database.engine.server_version
+        return next(
+            (name for name in reversed(self.asked) if not offers(features, name, version)), None
+        )
+
     def another(self, **options: Any) -> Any:
         """A second handle on the same URL. A database in memory is another one then."""
         handle = DataFlow(self.url, **{**self.options, **options})
-        self._others[id(handle)] = Database(handle, self.ignore_claims)
+        self._others[id(handle)] = Database(handle, self.ignore_claims, self.asked)
         return handle
 
     async def second_handle(self, model: Model, **options: Any) -> Any | None:
@@ -293,3 +308,11 @@ async def cancelled(work: Awaitable[Any], after: float) -> None:
     await asyncio.sleep(after)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def expect_cancelled(session: Session, task: asyncio.Future[Any]) -> None:
+    """A task that was cancelled ends as such. A refusal before is the outcome of the case."""
+    outcome: object = (await asyncio.gather(task, return_exceptions=True))[0]
+    if isinstance(outcome, UnsupportedFeature):
+        raise outcome
+    session.true(isinstance(outcome, asyncio.CancelledError), f"it ended with {outcome!r}")

@@ -107,7 +107,9 @@ class ListNodes:
             return _page([], 0, offset, None, truncated=False)
         wanted = self.max_rows if limit is None else limit
         fetched, hidden = _with_keys(columns, order, distinct=distinct)
-        operation = self._find(fetched, predicate, order, offset, distinct, wanted, bindings)
+        paged = limit is not None or cursor is not None
+        cut = (offset, wanted, paged)
+        operation = self._find(fetched, predicate, order, cut, distinct, bindings)
         rows = await reads.find(self.engine(), operation, bindings.values)
         next_cursor = None
         more = len(rows) > wanted
@@ -126,16 +128,25 @@ class ListNodes:
         columns: tuple[Field, ...],
         predicate: Predicate,
         order: tuple[SortKey, ...],
-        offset: int,
+        cut: tuple[int, int, bool],
         distinct: bool,
-        wanted: int,
         bindings: Bindings,
     ) -> Find:
         """One row more than wanted is asked for: it tells whether there is a next page."""
         number = Integer()
+        offset, wanted, paged = cut
         limit_slot = bindings.slot(min(wanted + 1, number.high), number)
         offset_slot = bindings.slot(offset, number) if offset else None
-        return Find(self.model, columns, predicate, order, limit_slot, offset_slot, distinct)
+        return Find(
+            self.model,
+            columns,
+            predicate,
+            order,
+            limit_slot,
+            offset_slot,
+            distinct,
+            paged=paged,
+        )
 
     def _distinct_order(
         self, node: str, order: tuple[SortKey, ...], columns: tuple[Field, ...]
@@ -180,7 +191,7 @@ class ListNodes:
         """One row more than may come back, so that cutting is seen and said."""
         if pipeline.stages and isinstance(pipeline.stages[-1], Facet):
             return pipeline
-        cap = Limit(bindings.slot(self.max_rows + 1, Integer()))
+        cap = Limit(bindings.slot(self.max_rows + 1, Integer()), guard=True)
         return evolve(pipeline, stages=(*pipeline.stages, cap))
 
 

@@ -63,6 +63,7 @@ async def create_many(
 
 async def update_rows(engine: Engine, model: Model, rows: Rows, now: dt.datetime) -> int:
     """Set, in the row with the key that each item gives, the other fields that it gives."""
+    engine.need("write.bulk_update")
     await engine.prepare(model)
     matched = 0
     index = 0

@@ -11,6 +11,7 @@ from typing import Any
 from attrs import define, field
 
 from dataflow_core.compile import WriterCache
+from dataflow_core.compile.needs import needed, require
 from dataflow_core.contract import (
     Connection,
     ConnectOptions,
@@ -27,6 +28,7 @@ from dataflow_core.errors import (
     InstanceClosed,
     ReadOnlyDatabase,
 )
+from dataflow_core.features import Version
 from dataflow_core.operations import Operation
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.loops import Pools
@@ -72,7 +74,7 @@ class Engine:
     cache: ShapeCache = field(factory=ShapeCache)
     replica: Replica | None = None
     _driver: Driver | None = None
-    _adapted: bool = False
+    server_version: Version | None = None
     _pools: Pools | None = None
     _closed: bool = False
     _writers: dict[Model, WriterCache] = field(factory=dict)
@@ -90,13 +92,21 @@ class Engine:
         found = self.cache.get(operation)
         if found is not None:
             return found
+        # Before anything is sent; again by ``_compile``, when the server's version is known.
+        self.need(*needed(operation))
         if isinstance(current_transaction(self), Explanation):
             return self._compile(operation)
         await self.prepare(operation.model)
         return self.cache.add(operation, self._compile)
 
     def _compile(self, operation: Operation) -> Plan:
+        self.need(*needed(operation))
         return Plan.of(operation, self.dialect.compiler)
+
+    def need(self, *features: str) -> None:
+        """``UnsupportedFeature`` for a feature that the dialect declares off for this server."""
+        dialect = self.dialect
+        require(dialect.features, features, dialect=dialect.name, version=self.server_version)
 
     def writers(self, model: Model) -> WriterCache:
         """The row writers of a model."""
@@ -355,8 +365,9 @@ class Engine:
             if translated is None:
                 raise
             raise translated from error
-        if not self._adapted:
-            self.dialect, self._adapted = self.dialect.adapt(connection.server), True
+        if self.server_version is None:
+            self.server_version = connection.server.version
+            self.dialect = self.dialect.adapt(connection.server)
         return connection
 
     def statistics(self) -> dict[str, PoolStatistics]:
