@@ -10,6 +10,7 @@ from typing import Any, Final
 from attrs import asdict, frozen
 
 from dataflow_core.conformance.outcome import CaseResult, Outcome, claim_about
+from dataflow_core.errors.safe_json import HIDDEN
 from dataflow_core.features import FEATURES, Feature, Tier, features_of
 
 __all__ = ["SCHEMA", "FeatureLine", "Report", "Versions"]
@@ -182,8 +183,15 @@ class Report:
         lines += [f"  {note}" for note in result.notes]
         lines.append(f"  declared: {result.claim.feature} {result.claim.level or 'not at all'}")
         lines += [f"  {line}" for line in result.observation.explanation.splitlines()]
-        lines.append(f"  alone: dataflow-conformance run {shlex.quote(self.url)} --case {case.id}")
+        lines.append(f"  alone: {self._alone(case.id)}")
         return "\n".join(lines)
+
+    def _alone(self, name: str) -> str:
+        """The command that runs a case alone. A password is not shown: the shell has to know it."""
+        if HIDDEN not in self.url:
+            return f"dataflow-conformance run {shlex.quote(self.url)} --case {name}"
+        command = f'dataflow-conformance run "$URL" --case {name}'
+        return f"{command}  # URL: {self.url}, with what is hidden filled in"
 
     def _totals(self) -> str:
         counts = ", ".join(f"{count} {name}" for name, count in self.counts.items())

@@ -44,21 +44,43 @@ def selected(
 ) -> tuple[Case, ...]:
     """The cases of these topics, features and ids; all of them, if nothing is asked for.
 
+    Parameters:
+        topics: the first parts of ids, such as ``filters`` or ``filters.json``, or a word that
+            several topics have cases of: ``json``, ``regex``.
+        features: feature ids.
+        cases: ids of cases.
+
     Raises:
-        InvalidValue: a name that no case has.
+        InvalidValue: a name that no case has; or no case has all that was asked for.
     """
     every = all_cases()
     topics, features, cases = tuple(topics), tuple(features), tuple(cases)
-    _known(topics, {item.topic for item in every}, "topic")
+    parts = {part for item in every for part in _topics(item)}
+    _known(topics, parts, "topic")
     _known(features, FEATURES, "feature")
     _known(cases, {item.id for item in every}, "case")
-    return tuple(
+    chosen = tuple(
         item
         for item in every
-        if (not topics or item.topic in topics)
+        if (not topics or _topics(item) & set(topics))
         and (not features or item.feature in features)
         and (not cases or item.id in cases)
     )
+    if not chosen:
+        asked = ", ".join((*topics, *features, *cases))
+        raise InvalidValue(f"the suite has no case of {asked}: nothing would be run")
+    return chosen
+
+
+def _topics(item: Case) -> set[str]:
+    """What a case is found by: each beginning of its id, and the second word of its feature."""
+    words = item.id.split(".")[:-1]
+    beginnings = {".".join(words[:length]) for length in range(1, len(words) + 1)}
+    return beginnings | set(item.feature.split(".")[1:2]) & _ACROSS
+
+
+_ACROSS: Final = frozenset(("json", "regex"))
+"""Topics that have their cases in several of the others."""
 
 
 def _known(names: Sequence[str], known: Iterable[str], what: str) -> None:

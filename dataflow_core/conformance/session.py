@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from attrs import define, field
@@ -15,11 +16,12 @@ from dataflow_core.compile.needs import offers
 from dataflow_core.conformance.database import Database
 from dataflow_core.conformance.equality import first_difference
 from dataflow_core.conformance.oracle import Oracle
+from dataflow_core.conformance.watched import Handle
 from dataflow_core.errors import DataFlowError, TableMissing, UnsupportedFeature
 from dataflow_core.run.transactions import TransactionScope
 from dataflow_core.schema import Model
 
-__all__ = ["CaseFailed", "Session", "cancelled", "expect_cancelled"]
+__all__ = ["CaseFailed", "Session", "cancelled", "expect_cancelled", "reached"]
 
 _numbers: Final = itertools.count(1)
 _RUN: Final = secrets.token_hex(4)
@@ -49,7 +51,8 @@ class Session:
         options: further arguments of ``DataFlow``.
         db: the handle.
         ignore_claims: send even what the dialect declares off.
-        last: the node and parameters of the latest call, for the report.
+        last: the node and parameters of the latest call, over whichever handle, for the report.
+        last_on: where that call went.
         classes: the models of the handle as they were registered, for the report.
         asked: the features that core asked for, in order.
     """
@@ -59,14 +62,25 @@ class Session:
     ignore_claims: bool = False
     db: Any = field(init=False)
     database: Database = field(init=False)
+    last_on: Database = field(init=False)
     last: tuple[str, dict[str, Any]] | None = None
     classes: list[type] = field(factory=list)
     asked: dict[str, None] = field(factory=dict)
     _others: dict[int, Database] = field(factory=dict)
+    _loaded: dict[Model, list[Mapping[str, Any]]] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        self.db = DataFlow(self.url, **self.options)
-        self.database = Database(self.db, self.ignore_claims, self.asked)
+        self.db, self.database = self._opened({})
+        self.last_on = self.database
+
+    def _opened(self, options: Mapping[str, Any]) -> tuple[Any, Database]:
+        """A handle that tells this session of its calls, and the database behind it."""
+        inner = DataFlow(self.url, **{**self.options, **options})
+        database = Database(inner, self.ignore_claims, self.asked)
+        return Handle(inner, partial(self._note, database)), database
+
+    def _note(self, database: Database, node: str, parameters: dict[str, Any]) -> None:
+        self.last, self.last_on = (node, parameters), database
 
     async def close(self) -> None:
         """Drop the tables of the case and close every handle."""
@@ -92,8 +106,8 @@ class Session:
 
     def another(self, **options: Any) -> Any:
         """A second handle on the same URL. A database in memory is another one then."""
-        handle = DataFlow(self.url, **{**self.options, **options})
-        self._others[id(handle)] = Database(handle, self.ignore_claims, self.asked)
+        handle, database = self._opened(options)
+        self._others[id(handle)] = database
         return handle
 
     async def second_handle(self, model: Model, **options: Any) -> Any | None:
@@ -149,12 +163,14 @@ class Session:
 
     async def load(self, model: Model, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Create rows one by one; the rows as stored."""
+        rows = list(rows)
+        self._loaded[model] = [*self._loaded.get(model, ()), *rows]
         return [dict((await self.run(model, "Create", values=row))["result"]) for row in rows]
 
     async def run(self, model: Model, kind: str, /, **parameters: Any) -> dict[str, Any]:
         """Run a node of a model: ``run(model, "List", filter={...})``."""
         node = f"{model.name}{kind}Node"
-        self.last = (node, parameters)
+        self._note(self.database, node, parameters)
         await self.database.before_call(model)
         result: dict[str, Any] = await self.db.run(node, **parameters)
         self.database.after_call()
@@ -192,6 +208,17 @@ class Session:
         """The list node gives the rows with these keys, in this order."""
         await self._expect_keys(model, document, list(ids), None, **parameters)
 
+    def _loaded_rows(self, model: Model, ids: Sequence[Any]) -> list[dict[str, Any]] | None:
+        """The rows with these keys as the evaluator holds them; ``None`` if it does not know."""
+        oracle = Oracle(model)
+        [name] = model.key_names
+        try:
+            oracle.load(self._loaded.get(model, ()))
+            known = {row[name]: row for row in oracle.all_rows()}
+            return [known[key] for key in ids]
+        except (DataFlowError, KeyError):  # rows that were stored in another way, or changed
+            return None
+
     async def _expect_keys(
         self, model: Model, document: Any, ids: list[Any], meant: Any, **parameters: Any
     ) -> None:
@@ -201,6 +228,8 @@ class Session:
         keys = [row[name] for row in rows]
         found = first_difference(keys, ids)
         if found is not None:
+            if meant is None:
+                meant = self._loaded_rows(model, ids)
             expected, got = (ids, keys) if meant is None else (meant, rows)
             raise CaseFailed(f"filter {document!r}: keys {found}", expected=expected, got=got)
 
@@ -316,3 +345,13 @@ async def expect_cancelled(session: Session, task: asyncio.Future[Any]) -> None:
     if isinstance(outcome, UnsupportedFeature):
         raise outcome
     session.true(isinstance(outcome, asyncio.CancelledError), f"it ended with {outcome!r}")
+
+
+async def reached(event: asyncio.Event, task: asyncio.Future[Any]) -> None:
+    """Wait until a task has got somewhere; if it ends before, raise what it raised."""
+    waiting = asyncio.ensure_future(event.wait())
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if not event.is_set():
+        await task
+        raise CaseFailed("a task ended before it was half done")

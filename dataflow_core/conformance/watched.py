@@ -7,7 +7,7 @@ case that failed, and no longer.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     from dataflow_core.url import DatabaseURL
 
-__all__ = ["EVERYTHING", "Recording", "SentStatement", "WatchedDialect"]
+__all__ = ["EVERYTHING", "Handle", "Recording", "SentStatement", "WatchedDialect"]
 
 _KEPT_STATEMENTS: Final = 20
 _KEPT_VALUES: Final = 40
@@ -91,6 +91,22 @@ class Recording:
         """Forget what was sent so far."""
         self.statements.clear()
         self._left_out = 0
+
+
+class Handle:
+    """A handle of which every call of a node is told; otherwise the handle itself."""
+
+    def __init__(self, inner: Any, note: Callable[[str, dict[str, Any]], None]) -> None:
+        self._inner = inner
+        self._note = note
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def run(self, node: str, /, **parameters: Any) -> Any:
+        """Run a node, as ``DataFlow.run``."""
+        self._note(node, parameters)
+        return self._inner.run(node, **parameters)
 
 
 class _Delegate:
