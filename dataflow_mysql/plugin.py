@@ -42,6 +42,7 @@ def dataflow_dialect() -> DialectSpec:
         schemes=("mysql", "mariadb"),
         options=_OPTIONS,
         load=_load,
+        contract=1,
     )
 
 

@@ -45,6 +45,7 @@ def dataflow_dialect() -> DialectSpec:
         schemes=("postgresql", "postgres"),
         options=_OPTIONS,
         load=_load,
+        contract=1,
     )
 
 

@@ -39,9 +39,11 @@ def dataflow_dialect() -> DialectSpec:
         name="sqlite",
         schemes=("sqlite",),
         texts=(":memory:",),
+        memory=":memory:",
         default_url=":memory:",
         options=_OPTIONS,
         load=_load,
+        contract=1,
     )
 
 

@@ -134,10 +134,13 @@ class Report:
 
     @property
     def tier(self) -> Tier | None:
-        """The highest tier that works with all below it; only of a complete run."""
+        """The highest tier that works with all below it; only of a complete run.
+
+        A feature that the suite has no case for counts for no tier.
+        """
         if not self.complete:
             return None
-        good = {line.feature for line in self.lines if line.outcome is Outcome.PASS}
+        good = {line.feature for line in self.lines if line.outcome in (Outcome.PASS, None)}
         reached: Tier | None = None
         for tier in _TIERS:
             if not set(features_of(tier)) <= good:

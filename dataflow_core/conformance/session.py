@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from dataflow_core import DataFlow
 from dataflow_core.compile.needs import offers
@@ -73,9 +73,9 @@ class Session:
         self.db, self.database = self._opened({})
         self.last_on = self.database
 
-    def _opened(self, options: Mapping[str, Any]) -> tuple[Any, Database]:
+    def _opened(self, options: Mapping[str, Any], url: str | None = None) -> tuple[Any, Database]:
         """A handle that tells this session of its calls, and the database behind it."""
-        inner = DataFlow(self.url, **{**self.options, **options})
+        inner = DataFlow(self.url if url is None else url, **{**self.options, **options})
         database = Database(inner, self.ignore_claims, self.asked)
         return Handle(inner, partial(self._note, database)), database
 
@@ -107,6 +107,28 @@ class Session:
     def another(self, **options: Any) -> Any:
         """A second handle on the same URL. A database in memory is another one then."""
         handle, database = self._opened(options)
+        self._others[id(handle)] = database
+        return handle
+
+    def in_memory(self) -> Any:
+        """A handle on a database in memory, by the URL under test with another name in it.
+
+        Raises:
+            UnsupportedFeature: the dialect's plugin names none.
+        """
+        name = self.database.dialect.name
+        specs = {spec.name: spec for spec in self.db.plugins.dialects()}
+        memory = specs[name].memory if name in specs else None
+        if memory is None:
+            reason = "its plugin names no database in memory"
+            raise UnsupportedFeature(
+                f"{name} does not offer connection.memory: {reason}",
+                feature="connection.memory",
+                dialect=name,
+                reason=reason,
+            )
+        url = evolve(self.db.url, database=memory).render(hide_password=False)
+        handle, database = self._opened({}, url)
         self._others[id(handle)] = database
         return handle
 

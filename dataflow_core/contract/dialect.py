@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from dataflow_core.compile import Codec, Compiled, DDLCompiler
 from dataflow_core.contract.driver import Connection, ConnectOptions, Driver, Server
@@ -122,7 +122,11 @@ class DialectSpec:
     """What a dialect's plugin declares. ``load`` imports the driver and is called at first use.
 
     ``schemes`` are the URL schemes claimed; ``texts`` whole URL texts such as ``":memory:"``;
-    ``default_url`` is what ``DataFlow()`` opens without a URL, from one dialect at most.
+    ``default_url`` is what ``DataFlow()`` opens without a URL, from one dialect at most. ``memory``
+    is what stands for the name of the database in a URL that opens one in memory.
+
+    ``contract`` is the ``CONTRACT_VERSION`` that the dialect is written for: a number, written
+    down, since the constant would always be that of the core at hand.
     """
 
     name: str
@@ -131,7 +135,8 @@ class DialectSpec:
     options: tuple[Option, ...] = ()
     texts: tuple[str, ...] = ()
     default_url: str | None = None
-    contract: int = CONTRACT_VERSION
+    memory: str | None = None
+    contract: int = field(kw_only=True)
 
 
 class TestServer(Protocol):

@@ -62,7 +62,7 @@ class Plugin:
 
     @hookimpl
     def dataflow_dialect(self) -> DialectSpec:
-        return DialectSpec(name=self.name, schemes=(self.name,), load=self.load)
+        return DialectSpec(name=self.name, schemes=(self.name,), load=self.load, contract=1)
 
 
 PLUGINS: Mapping[str, Any] = {

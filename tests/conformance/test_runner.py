@@ -62,7 +62,7 @@ def plugin(dialect: SQLiteDialect) -> Any:
     class Plugin:
         @hookimpl
         def dataflow_dialect(self) -> DialectSpec:
-            return DialectSpec(name="lying", schemes=("lying",), load=lambda: dialect)
+            return DialectSpec(name="lying", schemes=("lying",), load=lambda: dialect, contract=1)
 
     return Plugin()
 
@@ -129,7 +129,7 @@ async def test_a_claim_is_right_if_a_case_fails_without_it() -> None:
 
                 return Replaced(connection, fetch=fetched)
 
-            return Replaced(driver, connect=connected)  # type: ignore[return-value]
+            return Replaced(driver, connect=connected)
 
     dialect = WithoutDistinct({"select.distinct": Feature("unsupported", "it has none")})
     report = await run_on(dialect, features=["select.distinct"])

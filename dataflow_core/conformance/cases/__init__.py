@@ -33,4 +33,5 @@ MODULES: Final = (
     "limits",
     "concurrency",
     "corners",
+    "memory",
 )

@@ -143,7 +143,7 @@ async def run_mutant(mutant: Mutant, place: str = ":memory:", **chosen: Any) -> 
         @hookimpl
         def dataflow_dialect(self) -> DialectSpec:
             return DialectSpec(
-                name="mutant", schemes=("mutant",), load=lambda: _dialect(mutant, place)
+                name="mutant", schemes=("mutant",), load=lambda: _dialect(mutant, place), contract=1
             )
 
     return await run(
