@@ -172,7 +172,9 @@ class Report:
 
     def to_text(self) -> str:
         """The report for a terminal: what is bad in full, then the table, then totals."""
-        parts = [self._explanation(result) for result in self.bad]
+        stale = [result for result in self.bad if result.outcome is Outcome.STALE_CLAIM]
+        parts = [self._explanation(result) for result in self.bad if result not in stale]
+        parts += _stale_claims(stale)
         parts.append(_table(self.lines))
         parts.append(self._totals())
         return "\n\n".join(parts)
@@ -209,6 +211,19 @@ class Report:
             lines.append("tier reached: not told, as only a part of the suite ran")
         lines.append(", ".join(f"{name} {text}" for name, text in asdict(self.versions).items()))
         return "\n".join(lines)
+
+
+def _stale_claims(results: Iterable[CaseResult]) -> list[str]:
+    """One text for each feature: of a claim that is stale every case says the same."""
+    cases: dict[str, list[CaseResult]] = {}
+    for result in results:
+        cases.setdefault(result.claim.feature, []).append(result)
+    return [
+        f"{Outcome.STALE_CLAIM.value}  {name}\n  declared: {name} {found[0].claim.level}"
+        f' ("{found[0].claim.reason}"), but each of its {len(found)} cases holds:'
+        " declare it full"
+        for name, found in cases.items()
+    ]
 
 
 def _counts(results: Iterable[CaseResult]) -> dict[str, int]:

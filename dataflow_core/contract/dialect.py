@@ -119,14 +119,18 @@ class Option:
 
 @frozen
 class DialectSpec:
-    """What a dialect's plugin declares. ``load`` imports the driver and is called at first use.
+    """What a dialect's plugin declares.
 
-    ``schemes`` are the URL schemes claimed; ``texts`` whole URL texts such as ``":memory:"``;
-    ``default_url`` is what ``DataFlow()`` opens without a URL, from one dialect at most. ``memory``
-    is what stands for the name of the database in a URL that opens one in memory.
-
-    ``contract`` is the ``CONTRACT_VERSION`` that the dialect is written for: a number, written
-    down, since the constant would always be that of the core at hand.
+    Attributes:
+        name: the dialect's name.
+        schemes: the URL schemes claimed.
+        load: imports the driver and makes the dialect; called at first use.
+        options: the connection options of its own.
+        texts: whole texts in place of a URL, such as ``":memory:"``.
+        default_url: what ``DataFlow()`` opens without a URL, from one dialect at most.
+        memory: what stands for the name of the database in a URL that opens one in memory.
+        contract: the ``CONTRACT_VERSION`` that the dialect is written for: the number, written
+            down, since the constant is always that of the core at hand.
     """
 
     name: str
