@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from attrs import frozen
 
-__all__ = ["FEATURES", "Feature", "FeatureInfo", "Level", "Tier", "features_of"]
+__all__ = ["FEATURES", "Feature", "FeatureInfo", "Level", "Tier", "Version", "features_of"]
 
 Level = Literal["full", "not_implemented", "unsupported"]
 """``full`` works; ``not_implemented`` could be built; ``unsupported`` the engine cannot do."""
@@ -19,6 +19,7 @@ Level = Literal["full", "not_implemented", "unsupported"]
 Tier = Literal["core", "standard", "extended"]
 
 Version = tuple[int, ...]
+"""The version of a server."""
 
 
 @frozen

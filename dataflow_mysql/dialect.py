@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from dataflow_core.contract import (
     Connection,
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from dataflow_core.contract import DatabaseURL
 
 __all__ = ["FEATURES", "MariaDBDialect", "MySQLDialect", "OldMariaDBDialect", "load"]
+
+T = TypeVar("T")
 
 _OFF: Final = {
     "connection.memory": Feature("unsupported", "the server keeps no database in memory"),
@@ -117,11 +119,26 @@ class MySQLDialect(BaseDialect):
         self._ddl = self.ddl_class(self._compiler)
 
     def adapt(self, server: Server) -> Dialect:
-        """The dialect of the product and the version at the other end."""
+        """The dialect of the product and the version at the other end.
+
+        A relative stays what it is: what it replaces stands before what that product has.
+        """
         for oldest, dialect in _BY_SERVER.get(server.name, ()):
             if server.version >= oldest:
-                return dialect(loads=server.details.get("local_infile") == "1")
+                return self._as(dialect, loads=server.details.get("local_infile") == "1")
         return self
+
+    def _as(self, dialect: type[MySQLDialect], *, loads: bool) -> Dialect:
+        own = type(self)
+        if issubclass(own, dialect):
+            return own(loads=loads)
+        if own is MySQLDialect:
+            return dialect(loads=loads)
+        spelling = _over(own.compiler_class, dialect.compiler_class)
+        adapted = _over(own, dialect)
+        adapted.compiler_class = spelling
+        made: Dialect = adapted(loads=loads)
+        return made
 
     def open(self, url: DatabaseURL, options: ConnectOptions) -> Driver:
         """Check URL and options and return a driver; opens nothing.
@@ -137,6 +154,13 @@ class MySQLDialect(BaseDialect):
     async def table_columns(self, connection: Connection, table: str) -> Sequence[str]:
         """The column names of a table, in order; empty if there is no such table."""
         return await table_columns(connection, table)
+
+
+def _over(own: type[T], other: type[T]) -> type[T]:
+    """A class that is the one, and the other where that is silent."""
+    if issubclass(own, other) or issubclass(other, own):
+        return own if issubclass(own, other) else other
+    return type(own.__name__, (own, other), {"__module__": own.__module__, "__doc__": own.__doc__})
 
 
 class MariaDBDialect(MySQLDialect):

@@ -49,6 +49,7 @@ def dataflow_dialect() -> DialectSpec:
         options=_OPTIONS,
         load=_load,
         check=_check,
+        contract=1,
     )
 
 

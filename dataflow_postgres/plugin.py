@@ -54,6 +54,7 @@ def dataflow_dialect() -> DialectSpec:
         options=_OPTIONS,
         load=_load,
         check=_check,
+        contract=1,
     )
 
 

@@ -49,10 +49,12 @@ def dataflow_dialect() -> DialectSpec:
         name="sqlite",
         schemes=("sqlite",),
         texts=(":memory:",),
+        memory=":memory:",
         default_url=":memory:",
         options=_OPTIONS,
         load=_load,
         check=_check,
+        contract=1,
     )
 
 

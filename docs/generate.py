@@ -9,13 +9,17 @@ line for each operator, stands in `descriptions.toml`.
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+import attrs
 
 DOCS = Path(__file__).resolve().parent
 if __name__ == "__main__":
@@ -25,11 +29,16 @@ from benchmarks.report import page_parts  # noqa: E402 - run as a program, too
 from dataflow_core.aggregate.parse import STAGES  # noqa: E402
 from dataflow_core.aggregate.parse_group import ACCUMULATORS  # noqa: E402
 from dataflow_core.app.dataflow import _UNAVAILABLE as UNAVAILABLE  # noqa: E402
-from dataflow_core.compile import BaseCompiler  # noqa: E402
+from dataflow_core.compile import BaseCompiler, Codec  # noqa: E402
 from dataflow_core.conformance.parity import parity_tables  # noqa: E402
 from dataflow_core.conformance.saved_report import read_report  # noqa: E402
-from dataflow_core.contract import DialectSpec, hookspecs  # noqa: E402
-from dataflow_core.dialect import BaseDDLCompiler, BaseDialect, SyncDriver  # noqa: E402
+from dataflow_core.contract import Connection, DialectSpec, Driver, hookspecs  # noqa: E402
+from dataflow_core.dialect import (  # noqa: E402
+    BaseDDLCompiler,
+    BaseDialect,
+    ErrorRule,
+    SyncDriver,
+)
 from dataflow_core.expressions.functions import FUNCTIONS, TRUNCATION_UNITS  # noqa: E402
 from dataflow_core.features import FEATURES  # noqa: E402
 from dataflow_core.filters.leaves import LEAVES, ONLY_WITH  # noqa: E402
@@ -52,6 +61,9 @@ PARITY = DOCS / "reference" / "parity"
 DESCRIPTIONS: dict[str, dict[str, Any]] = tomllib.loads(
     (DOCS / "descriptions.toml").read_text(encoding="utf-8")
 )
+
+PUBLIC: dict[str, Any] = tomllib.loads((DOCS / "public.toml").read_text(encoding="utf-8"))
+"""The modules that a plugin may import from."""
 
 # Operators of filters that the parser knows beside those under a field.
 LOGIC = ("$not", "$and", "$or", "$nor", "$elemMatch", "$expr", "$comment")
@@ -264,6 +276,48 @@ def members(cls: type) -> str:
     return table(("member", "what it is"), rows)
 
 
+def fields_of(cls: type) -> str:
+    """The fields of a value, with defaults, from the class and its docstring."""
+    texts = documented(cls.__doc__, "Attributes")
+    rows = []
+    for item in attrs.fields(cls):
+        default = "" if item.default is attrs.NOTHING else f" = {item.default!r}"
+        rows.append([code(f"{item.name}{default}"), texts.get(item.name, "")])
+    return table(("field", "what it is"), rows)
+
+
+def public_modules() -> str:
+    """The modules of the core that a plugin may import from."""
+    return table(("module", "holds"), ([code(name), text] for name, text in PUBLIC["core"].items()))
+
+
+def relatives() -> str:
+    """What each first-party dialect publishes for relatives, by module."""
+    rows = []
+    for package in PUBLIC["relatives"]["packages"]:
+        for name in PUBLIC["relatives"]["modules"]:
+            module = importlib.import_module(f"{package}.{name}")
+            rows += [
+                [code(module.__name__), code(public), _summary(module, public)]
+                for public in module.__all__
+                if not public.startswith("dataflow_")
+            ]
+    return table(("module", "name", "what it is"), rows)
+
+
+def _summary(module: ModuleType, name: str) -> str:
+    """The first sentence about a public name: of its docstring, or of the text behind it."""
+    value = getattr(module, name)
+    text = inspect.getdoc(value) if callable(value) else None
+    if text is None:
+        body = ast.parse(inspect.getsource(module)).body
+        for node, after in zip(body, [*body[1:], None], strict=True):
+            named = isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == name
+            if named and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+                text = str(after.value.value)
+    return markdown(" ".join((text or "").split("\n\n")[0].split()))
+
+
 def _type_name(kind: Any) -> str:
     return " | ".join(item.__name__ for item in (kind if isinstance(kind, tuple) else (kind,)))
 
@@ -298,6 +352,13 @@ GENERATED: dict[str, Callable[[], str]] = {
     "ddl class": lambda: members(BaseDDLCompiler),
     "sync driver class": lambda: members(SyncDriver),
     **page_parts(),
+    "driver protocol": lambda: members(Driver),
+    "connection protocol": lambda: members(Connection),
+    "dialect spec": lambda: fields_of(DialectSpec),
+    "error rule": lambda: fields_of(ErrorRule),
+    "codec": lambda: fields_of(Codec),
+    "public modules": public_modules,
+    "relatives": relatives,
 }
 """What can stand between two markers, by the name in the marker."""
 

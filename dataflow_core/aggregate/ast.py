@@ -101,9 +101,10 @@ class Sort:
 
 @frozen
 class Limit:
-    """At most so many rows."""
+    """At most so many rows. ``guard``: nobody asked for it, it keeps every result in bounds."""
 
     slot: Slot
+    guard: bool = False
 
 
 @frozen
@@ -147,8 +148,13 @@ Stage = Match | Group | Project | Sort | Limit | Skip | CountRows | Sample | Uni
 
 @frozen
 class Pipeline:
-    """Stages in order, and the fields of the rows that come in and that come out."""
+    """Stages in order, and the fields of the rows that come in and that come out.
+
+    ``more_stages`` says that one was written as a stage beyond the basic ones (``$addFields``,
+    ``$bucket``, ...), which the tree does not tell.
+    """
 
     source: tuple[Field, ...]
     stages: tuple[Stage, ...]
     fields: tuple[Field, ...]
+    more_stages: bool = False

@@ -91,7 +91,8 @@ class _State:
             if stages and isinstance(stages[-1], Facet):
                 raise InvalidPipeline(f"{self.name}: $facet is the last stage")
             stages.append(stage)
-        return Pipeline(source, tuple(stages), self.fields)
+        more = any(next(iter(item)) in _MORE_STAGES for item in document)
+        return Pipeline(source, tuple(stages), self.fields, more)
 
     def _stage(self, item: Any, where: str, *, nested: bool) -> Stage:
         if not isinstance(item, Mapping) or len(item) != 1:
@@ -109,6 +110,10 @@ class _State:
         if nested and key == "$facet":
             raise InvalidPipeline(f"{where}: $facet does not stand inside another pipeline")
         return make(self, value, f"{where}.{key}")
+
+
+_MORE_STAGES: Final = ("$addFields", "$set", "$unset", "$sortByCount", "$bucket", "$sample")
+"""Those of the feature ``aggregate.more_stages``."""
 
 
 def _expanded(document: list[Any] | tuple[Any, ...]) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import define, field
 
+from dataflow_core.compile.needs import require
 from dataflow_core.contract import ConnectOptions, Dialect, DialectSpec, Option
 from dataflow_core.contract.manager import Plugins
 from dataflow_core.errors import (
@@ -15,11 +16,11 @@ from dataflow_core.errors import (
     InvalidOption,
     UnknownDatabase,
     UnknownOption,
-    UnsupportedFeature,
 )
 from dataflow_core.errors.safe_json import HIDDEN, is_secret
 from dataflow_core.naming_hints import nearest, quoted
-from dataflow_core.run.engine import Engine, EngineSettings
+from dataflow_core.run.engine import Engine
+from dataflow_core.run.engine_settings import EngineSettings
 from dataflow_core.run.pool import PoolLimits
 from dataflow_core.run.session import StatementEvent
 from dataflow_core.schema import Model
@@ -126,15 +127,10 @@ class Databases:
 
     def _refuse_replica(self, dialect: Dialect) -> None:
         """Refuse a copy that the dialect cannot read from."""
-        feature = dialect.features.get("connection.read_replica")
-        if feature is None or feature.level != "full":
-            reason = feature.reason if feature else "the dialect does not declare it"
-            raise UnsupportedFeature(
-                f"{dialect.name} takes no read_replica: {reason}",
-                feature="connection.read_replica",
-                dialect=dialect.name,
-                reason=reason,
-            )
+        replicas = ("connection.read_replica",)
+        require(
+            dialect.features, replicas, dialect=dialect.name, version=None, place="read_replica"
+        )
 
     def _connect_options(self, name: str) -> ConnectOptions:
         settings = self.settings

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from dataflow_core.aggregate.ast import Accumulator
 from dataflow_core.compile.build import Build
 from dataflow_core.compile.expressions import converted, expression_sql
+from dataflow_core.compile.needs import ACCUMULATOR_FEATURES
 from dataflow_core.types import Float
 
 if TYPE_CHECKING:
@@ -15,20 +16,11 @@ if TYPE_CHECKING:
 __all__ = ["accumulated"]
 
 _STATISTICS: Final = {"stdDevPop": "STDDEV_POP", "stdDevSamp": "STDDEV_SAMP"}
-_FEATURES: Final = {
-    "first": "aggregate.first_last",
-    "last": "aggregate.first_last",
-    "push": "aggregate.collect",
-    "addToSet": "aggregate.collect",
-    "stdDevPop": "aggregate.statistics",
-    "stdDevSamp": "aggregate.statistics",
-    "median": "aggregate.statistics",
-}
 
 
 def accumulated(compiler: BaseCompiler, item: Accumulator, build: Build) -> str:
     """The SQL of one accumulator; NULLs are left out as MongoDB leaves out absent fields."""
-    build.need(_FEATURES.get(item.function, "aggregate.group"))
+    build.need(ACCUMULATOR_FEATURES.get(item.function, "aggregate.group"))
     if item.function == "count" or item.expression is None:
         return "COUNT(*)"
     kind = item.expression.type

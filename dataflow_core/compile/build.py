@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
+from dataflow_core.compile.needs import require
 from dataflow_core.compile.statement import Encode, Parameter
-from dataflow_core.errors import UnsupportedFeature
 from dataflow_core.filters.ast import Slot
 from dataflow_core.schema import Field
 from dataflow_core.types import FieldType
@@ -86,16 +86,12 @@ class Build:
         return self.compiler.quote(target.column)
 
     def need(self, feature: str) -> None:
-        """Refuse if the dialect declares the feature off."""
-        declared = self.compiler.features.get(feature)
-        if declared is None or declared.level != "full":
-            reason = declared.reason if declared else "the dialect does not declare it"
-            raise UnsupportedFeature(
-                f"{self.compiler.name} does not offer {feature}: {reason}",
-                feature=feature,
-                dialect=self.compiler.name,
-                reason=reason,
-            )
+        """Refuse if the dialect declares the feature off, whatever the version of the server.
+
+        Whoever runs an operation has asked before, and knows the version: ``needed``.
+        """
+        compiler = self.compiler
+        require(compiler.features, (feature,), dialect=compiler.name, version=None)
 
 
 @define

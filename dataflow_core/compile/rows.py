@@ -72,7 +72,8 @@ def _aggregate(compiler: BaseCompiler, operation: Aggregate) -> Compiled:
         return Compiled(_pipeline(compiler, operation, pipeline))
     branches = []
     for name, branch in last.branches:
-        whole = Pipeline(pipeline.source, (*pipeline.stages[:-1], *branch.stages), branch.fields)
+        stages = (*pipeline.stages[:-1], *branch.stages)
+        whole = Pipeline(pipeline.source, stages, branch.fields)
         Build(compiler).need("aggregate.facet")
         branches.append((name, _pipeline(compiler, operation, whole)))
     return Compiled(branches=tuple(branches))

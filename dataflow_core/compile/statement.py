@@ -18,10 +18,12 @@ Encode = Callable[[Any], Any]
 class Codec:
     """How a type travels between Python and the driver. ``None`` means: as it is.
 
-    ``encode`` turns a canonical value into what the driver takes, ``decode`` turns what the driver
-    gives into the canonical value; neither is called with ``None``. ``decode_source`` may give the
-    same as ``decode`` as an expression over the name ``value``, which is then compiled into the row
-    function and saves a call per cell; likewise ``encode_source``.
+    Attributes:
+        encode: turns a canonical value into what the driver takes; never called with ``None``.
+        decode: turns what the driver gives into the canonical value; never called with ``None``.
+        decode_source: may give the same as ``decode`` as an expression over the name ``value``,
+            which is then compiled into the row function and saves a call per cell.
+        encode_source: likewise for ``encode``.
     """
 
     encode: Encode | None = None

@@ -31,12 +31,14 @@ class Database:
     Attributes:
         db: the handle.
         ignore_claims: send even what the dialect declares off.
+        asked: the features that core asked for, in order, to carry out what was called.
         statements: how many statements its nodes have sent so far.
         recording: the statements of the latest call, with their values.
     """
 
     db: DataFlow
     ignore_claims: bool = False
+    asked: dict[str, None] = field(factory=dict)
     statements: int = 0
     recording: Recording = field(factory=Recording)
     _mark: int = 0
@@ -46,7 +48,10 @@ class Database:
     def __attrs_post_init__(self) -> None:
         self._echo, self.engine.observer = self.engine.observer, self._count
         watched = WatchedDialect(
-            self.engine.dialect, self.recording, claim_everything=self.ignore_claims
+            self.engine.dialect,
+            self.recording,
+            self.asked,
+            claim_everything=self.ignore_claims,
         )
         self.engine.dialect = cast("Dialect", watched)
 

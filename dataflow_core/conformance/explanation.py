@@ -29,7 +29,7 @@ def described_call(session: Session) -> list[str]:
     if session.last is None:
         return []
     node, parameters = session.last
-    recording = session.database.recording
+    recording = session.last_on.recording
     sent = list(recording.statements)
     shown = sent[-_SHOWN_STATEMENTS:]
     lines = [f"operation: {node}({cut(repr(parameters))})"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from dataflow_core.conformance.outcome import Observation
@@ -55,31 +55,41 @@ async def first_table(
 def levels(cases: Sequence[Case], seen: Seen) -> dict[str, Feature]:
     """The level of every feature by what its cases showed.
 
-    A case that needs a second feature says nothing about its own one where the second is missing.
+    A case that fails may fail for want of another feature that it uses, and is then no fault of its
+    own one. So the feature of whose cases the greatest part fails is found missing first, and every
+    case that uses it says nothing about the others; and so on until no failure is left over.
     """
-    alone = {name: _first_failure(_of(cases, name, ()), seen) for name in FEATURES}
-    missing = {name for name, failed in alone.items() if failed is not None}
+    using = {item.id: {*item.features, *seen[item.id].asked} for item in cases}
+    own = {name: [item for item in cases if item.feature == name] for name in FEATURES}
+    missing: dict[str, Case] = {}
+    while True:
+        shares: dict[str, tuple[float, Case]] = {}
+        for name in FEATURES:
+            told = [item for item in own[name] if not using[item.id] & missing.keys()]
+            failed = [item for item in told if not seen[item.id].passed]
+            if failed:
+                shares[name] = (len(failed) / len(told), failed[0])
+        if not shares:
+            break
+        worst = max(shares, key=lambda name: shares[name][0])
+        missing[worst] = shares[worst][1]
     found = {}
     for name in FEATURES:
-        held = _of(cases, name, [one for one in FEATURES if one not in missing])
-        failed = alone[name] or _first_failure(held, seen)
-        if failed is not None:
-            found[name] = Feature("not_implemented", _reason(failed, seen[failed.id]))
-        elif held:
+        first = next((item for item in own[name] if not seen[item.id].passed), None)
+        held = [item for item in own[name] if not using[item.id] & missing.keys()]
+        if name in missing:
+            found[name] = _gap(missing[name], seen)
+        elif held or (own[name] and first is None):
             found[name] = Feature("full")
+        elif first is not None:
+            found[name] = _gap(first, seen)
         else:
             found[name] = Feature("not_implemented", _UNTESTED)
     return found
 
 
-def _of(cases: Iterable[Case], feature: str, others: Iterable[str]) -> list[Case]:
-    """The cases of a feature that need nothing else but these."""
-    allowed = set(others)
-    return [item for item in cases if item.feature == feature and allowed.issuperset(item.also)]
-
-
-def _first_failure(cases: Iterable[Case], seen: Seen) -> Case | None:
-    return next((item for item in cases if not seen[item.id].passed), None)
+def _gap(item: Case, seen: Seen) -> Feature:
+    return Feature("not_implemented", _reason(item, seen[item.id]))
 
 
 def _reason(item: Case, seen: Observation) -> str:

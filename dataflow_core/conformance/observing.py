@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Final
 
 from attrs import evolve
@@ -19,10 +19,13 @@ from dataflow_core.conformance.registry import Case
 from dataflow_core.conformance.session import CaseFailed, Session
 from dataflow_core.errors import DataFlowError, UnsupportedFeature
 
-__all__ = ["LIMIT", "observe"]
+__all__ = ["CLOSING", "LIMIT", "observe"]
 
 LIMIT: Final = 60.0
 """Seconds that a case may take."""
+
+CLOSING: Final = 30.0
+"""Seconds that it may take to remove its tables and close its handles."""
 
 
 async def observe(
@@ -57,32 +60,44 @@ async def _once(
     url: str, item: Case, options: Mapping[str, Any], ignore_claims: bool
 ) -> Observation:
     session = Session(url, options, ignore_claims)
-    try:
-        async with asyncio.timeout(LIMIT):
-            await item.check(session)
-        seen = Observation(passed=True)
-    except Exception as error:  # whatever a case raises is an outcome of it
-        seen = await _observed(session, error)
-    try:
-        await session.close()
-    except Exception as error:  # tables that cannot be dropped: the case left something behind
-        if seen.passed:
-            seen = Observation(passed=False, explanation=f"afterwards: {_message(error)}")
-    return seen
+    error = await _ended(item.check(session), LIMIT)
+    seen = Observation(passed=True) if error is None else await _observed(session, error)
+    error = await _ended(session.close(), CLOSING)
+    if error is not None and seen.passed:
+        # Tables that cannot be dropped: the case left something behind.
+        explanation = f"afterwards: {_message(error, CLOSING)}"
+        seen = Observation(passed=False, explanation=explanation)
+    return evolve(seen, asked=tuple(session.asked))
 
 
-async def _observed(session: Session, error: Exception) -> Observation:
+async def _ended(work: Awaitable[object], limit: float) -> BaseException | None:
+    """Wait for something; what it raised, whatever that is: it is an outcome of the case."""
+    try:
+        async with asyncio.timeout(limit):
+            await work
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise  # it is this run that is to end
+        return error
+    except Exception as error:
+        return error
+    return None
+
+
+async def _observed(session: Session, error: BaseException) -> Observation:
     refusal = _refusal(error)
+    refused = session.refused() if refusal is None else refusal.feature
     lines = [_message(error), *described_call(session)]
     if isinstance(error, CaseFailed):
         lines += described_sides(error)
-    if refusal is None:
+    if refused is None:
         elsewhere = await spelled_elsewhere(session)
         if elsewhere:
             lines += ["as other dialects spell it:", *(f"  {line}" for line in elsewhere)]
     return Observation(
         passed=False,
-        refused=None if refusal is None else refusal.feature,
+        refused=refused,
         sent=refusal is not None and session.database.sent_in_last_call,
         explanation="\n".join(lines),
     )
@@ -97,11 +112,13 @@ def _refusal(error: BaseException | None) -> UnsupportedFeature | None:
     return None
 
 
-def _message(error: Exception) -> str:
+def _message(error: BaseException, limit: float = LIMIT) -> str:
     if isinstance(error, CaseFailed):
         return error.message
     if isinstance(error, DataFlowError):
         return f"{type(error).__name__} {error.code}: {error.message}"
     if isinstance(error, TimeoutError):
-        return f"did not end within {LIMIT:g} s"
+        return f"did not end within {limit:g} s"
+    if isinstance(error, asyncio.CancelledError):
+        return "CancelledError came out, and nobody had cancelled anything"
     return f"{type(error).__name__}: {error}"

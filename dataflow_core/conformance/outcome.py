@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from attrs import evolve, field, frozen
@@ -11,7 +11,18 @@ from attrs import evolve, field, frozen
 from dataflow_core.conformance.registry import Case
 from dataflow_core.features import Feature, Level
 
-__all__ = ["CaseResult", "Claim", "Observation", "Outcome", "claim_about", "claim_of", "judged"]
+__all__ = [
+    "CaseResult",
+    "Claim",
+    "Observation",
+    "Outcome",
+    "claim_about",
+    "claim_behind",
+    "claim_of",
+    "judged",
+    "settled",
+    "stale_features",
+]
 
 
 class Outcome(enum.StrEnum):
@@ -31,7 +42,6 @@ class Outcome(enum.StrEnum):
         return self not in _GOOD
 
 
-_GAP: Final = Outcome.KNOWN_GAP
 _GOOD: Final = (Outcome.PASS, Outcome.DECLINED, Outcome.KNOWN_GAP)
 
 
@@ -52,6 +62,7 @@ class Observation:
         passed: the case held.
         refused: the feature id that an ``UnsupportedFeature`` named.
         sent: whether anything was sent to the database by the call that was refused.
+        asked: the features that core asked for on behalf of the case.
         explanation: why the case did not hold, as text to print.
         seconds: how long the case took.
     """
@@ -59,6 +70,7 @@ class Observation:
     passed: bool
     refused: str | None = None
     sent: bool = False
+    asked: tuple[str, ...] = ()
     explanation: str = ""
     seconds: float = 0.0
 
@@ -108,20 +120,49 @@ def claim_behind(
     return claim if other.level in (None, "full") or claim.level is None else other
 
 
-def settled(results: Sequence[CaseResult]) -> tuple[CaseResult, ...]:
-    """The results, where a claim is stale only if all that was tried of its feature works.
+def stale_features(
+    results: Sequence[CaseResult], cases: Sequence[Case], holding: Collection[str]
+) -> tuple[str, ...]:
+    """The features all of whose cases ran, and hold: if they are declared off, the claim is stale.
 
-    Much of a feature can hold without the database's help, above all what core refuses by itself.
+    Much of a feature can hold without the database's help, above all what core refuses by itself;
+    so one case that holds says nothing, and a part of the cases no more than that.
+
+    Parameters:
+        results: of the run.
+        cases: every case of the suite.
+        holding: ids of those that were refused, and hold where the claims are ignored.
     """
-    lacking = {
-        result.claim.feature for result in results if result.outcome in (_GAP, Outcome.DECLINED)
+    good = {
+        result.case.id
+        for result in results
+        if result.observation.passed or result.case.id in holding
     }
+    lacking = {item.feature for item in cases if item.id not in good}
+    return tuple(dict.fromkeys(item.feature for item in cases if item.feature not in lacking))
+
+
+def settled(
+    results: Sequence[CaseResult], working: Collection[str], claims: Callable[[str], Claim]
+) -> tuple[CaseResult, ...]:
+    """The results, where those of features that are declared off and work say so.
+
+    Parameters:
+        results: of the run.
+        working: what ``stale_features`` gives.
+        claims: gives the claim about a feature.
+    """
     return tuple(
-        evolve(result, outcome=Outcome.PASS)
-        if result.outcome is Outcome.STALE_CLAIM and result.claim.feature in lacking
-        else result
+        _stale(result, claims(result.case.feature)) if result.case.feature in working else result
         for result in results
     )
+
+
+def _stale(result: CaseResult, claim: Claim) -> CaseResult:
+    if claim.level in (None, "full"):
+        return result
+    note = f"{claim.feature} is declared {claim.level}, but it works"
+    return evolve(result, claim=claim, outcome=Outcome.STALE_CLAIM, notes=(note,))
 
 
 def judged(case: Case, claim: Claim, seen: Observation) -> CaseResult:
@@ -140,7 +181,8 @@ def _judge(claim: Claim, seen: Observation) -> tuple[Outcome, str]:
             return Outcome.BROKEN_CLAIM, f"declared full, but {seen.refused} was refused"
         return Outcome.FAIL, ""
     if seen.passed:
-        return Outcome.STALE_CLAIM, f"{claim.feature} is declared {claim.level}, but it works"
+        # Whether the claim is stale shows when all cases of the feature have run.
+        return Outcome.PASS, f"{claim.feature} is declared {claim.level}; this holds all the same"
     if not claim.reason:
         return Outcome.FAIL, f"{claim.feature} is declared {claim.level} without a reason"
     if claim.level == "not_implemented":

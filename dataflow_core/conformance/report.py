@@ -10,6 +10,7 @@ from typing import Any, Final
 from attrs import asdict, frozen
 
 from dataflow_core.conformance.outcome import CaseResult, Outcome, claim_about
+from dataflow_core.errors.safe_json import HIDDEN
 from dataflow_core.features import FEATURES, Feature, Tier, features_of
 
 __all__ = ["SCHEMA", "FeatureLine", "Report", "Versions"]
@@ -133,10 +134,13 @@ class Report:
 
     @property
     def tier(self) -> Tier | None:
-        """The highest tier that works with all below it; only of a complete run."""
+        """The highest tier that works with all below it; only of a complete run.
+
+        A feature that the suite has no case for counts for no tier.
+        """
         if not self.complete:
             return None
-        good = {line.feature for line in self.lines if line.outcome is Outcome.PASS}
+        good = {line.feature for line in self.lines if line.outcome in (Outcome.PASS, None)}
         reached: Tier | None = None
         for tier in _TIERS:
             if not set(features_of(tier)) <= good:
@@ -168,7 +172,9 @@ class Report:
 
     def to_text(self) -> str:
         """The report for a terminal: what is bad in full, then the table, then totals."""
-        parts = [self._explanation(result) for result in self.bad]
+        stale = [result for result in self.bad if result.outcome is Outcome.STALE_CLAIM]
+        parts = [self._explanation(result) for result in self.bad if result not in stale]
+        parts += _stale_claims(stale)
         parts.append(_table(self.lines))
         parts.append(self._totals())
         return "\n\n".join(parts)
@@ -182,8 +188,15 @@ class Report:
         lines += [f"  {note}" for note in result.notes]
         lines.append(f"  declared: {result.claim.feature} {result.claim.level or 'not at all'}")
         lines += [f"  {line}" for line in result.observation.explanation.splitlines()]
-        lines.append(f"  alone: dataflow-conformance run {shlex.quote(self.url)} --case {case.id}")
+        lines.append(f"  alone: {self._alone(case.id)}")
         return "\n".join(lines)
+
+    def _alone(self, name: str) -> str:
+        """The command that runs a case alone. A password is not shown: the shell has to know it."""
+        if HIDDEN not in self.url:
+            return f"dataflow-conformance run {shlex.quote(self.url)} --case {name}"
+        command = f'dataflow-conformance run "$URL" --case {name}'
+        return f"{command}  # URL: {self.url}, with what is hidden filled in"
 
     def _totals(self) -> str:
         counts = ", ".join(f"{count} {name}" for name, count in self.counts.items())
@@ -198,6 +211,19 @@ class Report:
             lines.append("tier reached: not told, as only a part of the suite ran")
         lines.append(", ".join(f"{name} {text}" for name, text in asdict(self.versions).items()))
         return "\n".join(lines)
+
+
+def _stale_claims(results: Iterable[CaseResult]) -> list[str]:
+    """One text for each feature: of a claim that is stale every case says the same."""
+    cases: dict[str, list[CaseResult]] = {}
+    for result in results:
+        cases.setdefault(result.claim.feature, []).append(result)
+    return [
+        f"{Outcome.STALE_CLAIM.value}  {name}\n  declared: {name} {found[0].claim.level}"
+        f' ("{found[0].claim.reason}"), but each of its {len(found)} cases holds:'
+        " declare it full"
+        for name, found in cases.items()
+    ]
 
 
 def _counts(results: Iterable[CaseResult]) -> dict[str, int]:

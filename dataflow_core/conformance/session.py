@@ -6,19 +6,22 @@ import asyncio
 import itertools
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from dataflow_core import DataFlow
+from dataflow_core.compile.needs import offers
 from dataflow_core.conformance.database import Database
 from dataflow_core.conformance.equality import first_difference
 from dataflow_core.conformance.oracle import Oracle
+from dataflow_core.conformance.watched import Handle
 from dataflow_core.errors import DataFlowError, TableMissing, UnsupportedFeature
 from dataflow_core.run.transactions import TransactionScope
 from dataflow_core.schema import Model
 
-__all__ = ["CaseFailed", "Session"]
+__all__ = ["CaseFailed", "Session", "cancelled", "expect_cancelled", "reached"]
 
 _numbers: Final = itertools.count(1)
 _RUN: Final = secrets.token_hex(4)
@@ -48,8 +51,10 @@ class Session:
         options: further arguments of ``DataFlow``.
         db: the handle.
         ignore_claims: send even what the dialect declares off.
-        last: the node and parameters of the latest call, for the report.
+        last: the node and parameters of the latest call, over whichever handle, for the report.
+        last_on: where that call went.
         classes: the models of the handle as they were registered, for the report.
+        asked: the features that core asked for, in order.
     """
 
     url: str
@@ -57,13 +62,25 @@ class Session:
     ignore_claims: bool = False
     db: Any = field(init=False)
     database: Database = field(init=False)
+    last_on: Database = field(init=False)
     last: tuple[str, dict[str, Any]] | None = None
     classes: list[type] = field(factory=list)
+    asked: dict[str, None] = field(factory=dict)
     _others: dict[int, Database] = field(factory=dict)
+    _loaded: dict[Model, list[Mapping[str, Any]]] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        self.db = DataFlow(self.url, **self.options)
-        self.database = Database(self.db, self.ignore_claims)
+        self.db, self.database = self._opened({})
+        self.last_on = self.database
+
+    def _opened(self, options: Mapping[str, Any], url: str | None = None) -> tuple[Any, Database]:
+        """A handle that tells this session of its calls, and the database behind it."""
+        inner = DataFlow(self.url if url is None else url, **{**self.options, **options})
+        database = Database(inner, self.ignore_claims, self.asked)
+        return Handle(inner, partial(self._note, database)), database
+
+    def _note(self, database: Database, node: str, parameters: dict[str, Any]) -> None:
+        self.last, self.last_on = (node, parameters), database
 
     async def close(self) -> None:
         """Drop the tables of the case and close every handle."""
@@ -75,10 +92,44 @@ class Session:
             for database in databases:
                 await database.db.aclose()
 
+    def refused(self) -> str | None:
+        """The latest feature that core asked for and that is declared off; so it was refused.
+
+        A case that fails need not fail with that: it may have been refused in another task.
+        """
+        if self.ignore_claims:
+            return None
+        features, version = self.database.dialect.features, self.database.engine.server_version
+        return next(
+            (name for name in reversed(self.asked) if not offers(features, name, version)), None
+        )
+
     def another(self, **options: Any) -> Any:
         """A second handle on the same URL. A database in memory is another one then."""
-        handle = DataFlow(self.url, **{**self.options, **options})
-        self._others[id(handle)] = Database(handle, self.ignore_claims)
+        handle, database = self._opened(options)
+        self._others[id(handle)] = database
+        return handle
+
+    def in_memory(self) -> Any:
+        """A handle on a database in memory, by the URL under test with another name in it.
+
+        Raises:
+            UnsupportedFeature: the dialect's plugin names none.
+        """
+        name = self.database.dialect.name
+        specs = {spec.name: spec for spec in self.db.plugins.dialects()}
+        memory = specs[name].memory if name in specs else None
+        if memory is None:
+            reason = "its plugin names no database in memory"
+            raise UnsupportedFeature(
+                f"{name} does not offer connection.memory: {reason}",
+                feature="connection.memory",
+                dialect=name,
+                reason=reason,
+            )
+        url = evolve(self.db.url, database=memory).render(hide_password=False)
+        handle, database = self._opened({}, url)
+        self._others[id(handle)] = database
         return handle
 
     async def second_handle(self, model: Model, **options: Any) -> Any | None:
@@ -134,12 +185,14 @@ class Session:
 
     async def load(self, model: Model, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Create rows one by one; the rows as stored."""
+        rows = list(rows)
+        self._loaded[model] = [*self._loaded.get(model, ()), *rows]
         return [dict((await self.run(model, "Create", values=row))["result"]) for row in rows]
 
     async def run(self, model: Model, kind: str, /, **parameters: Any) -> dict[str, Any]:
         """Run a node of a model: ``run(model, "List", filter={...})``."""
         node = f"{model.name}{kind}Node"
-        self.last = (node, parameters)
+        self._note(self.database, node, parameters)
         await self.database.before_call(model)
         result: dict[str, Any] = await self.db.run(node, **parameters)
         self.database.after_call()
@@ -177,6 +230,17 @@ class Session:
         """The list node gives the rows with these keys, in this order."""
         await self._expect_keys(model, document, list(ids), None, **parameters)
 
+    def _loaded_rows(self, model: Model, ids: Sequence[Any]) -> list[dict[str, Any]] | None:
+        """The rows with these keys as the evaluator holds them; ``None`` if it does not know."""
+        oracle = Oracle(model)
+        [name] = model.key_names
+        try:
+            oracle.load(self._loaded.get(model, ()))
+            known = {row[name]: row for row in oracle.all_rows()}
+            return [known[key] for key in ids]
+        except (DataFlowError, KeyError):  # rows that were stored in another way, or changed
+            return None
+
     async def _expect_keys(
         self, model: Model, document: Any, ids: list[Any], meant: Any, **parameters: Any
     ) -> None:
@@ -186,6 +250,8 @@ class Session:
         keys = [row[name] for row in rows]
         found = first_difference(keys, ids)
         if found is not None:
+            if meant is None:
+                meant = self._loaded_rows(model, ids)
             expected, got = (ids, keys) if meant is None else (meant, rows)
             raise CaseFailed(f"filter {document!r}: keys {found}", expected=expected, got=got)
 
@@ -293,3 +359,21 @@ async def cancelled(work: Awaitable[Any], after: float) -> None:
     await asyncio.sleep(after)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def expect_cancelled(session: Session, task: asyncio.Future[Any]) -> None:
+    """A task that was cancelled ends as such. A refusal before is the outcome of the case."""
+    outcome: object = (await asyncio.gather(task, return_exceptions=True))[0]
+    if isinstance(outcome, UnsupportedFeature):
+        raise outcome
+    session.true(isinstance(outcome, asyncio.CancelledError), f"it ended with {outcome!r}")
+
+
+async def reached(event: asyncio.Event, task: asyncio.Future[Any]) -> None:
+    """Wait until a task has got somewhere; if it ends before, raise what it raised."""
+    waiting = asyncio.ensure_future(event.wait())
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if not event.is_set():
+        await task
+        raise CaseFailed("a task ended before it was half done")

@@ -7,7 +7,7 @@ case that failed, and no longer.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -26,13 +26,34 @@ if TYPE_CHECKING:
     )
     from dataflow_core.url import DatabaseURL
 
-__all__ = ["EVERYTHING", "Recording", "SentStatement", "WatchedDialect"]
+__all__ = ["EVERYTHING", "Handle", "Recording", "SentStatement", "WatchedDialect"]
 
 _KEPT_STATEMENTS: Final = 20
 _KEPT_VALUES: Final = 40
 
 EVERYTHING: Final[Mapping[str, Feature]] = {name: Feature("full") for name in FEATURES}
 """A table that claims every feature."""
+
+
+class _Noting(Mapping[str, Feature]):
+    """A table that notes which features were asked for; to look with ``get`` asks for nothing."""
+
+    def __init__(self, table: Mapping[str, Feature], asked: dict[str, None]) -> None:
+        self._table = table
+        self._asked = asked
+
+    def __getitem__(self, name: str) -> Feature:
+        self._asked[name] = None
+        return self._table[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self._table.get(name, default)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table)
+
+    def __len__(self) -> int:
+        return len(self._table)
 
 
 @frozen
@@ -70,6 +91,22 @@ class Recording:
         """Forget what was sent so far."""
         self.statements.clear()
         self._left_out = 0
+
+
+class Handle:
+    """A handle of which every call of a node is told; otherwise the handle itself."""
+
+    def __init__(self, inner: Any, note: Callable[[str, dict[str, Any]], None]) -> None:
+        self._inner = inner
+        self._note = note
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def run(self, node: str, /, **parameters: Any) -> Any:
+        """Run a node, as ``DataFlow.run``."""
+        self._note(node, parameters)
+        return self._inner.run(node, **parameters)
 
 
 class _Delegate:
@@ -117,14 +154,22 @@ class WatchedDialect(_Delegate):
     Parameters:
         inner: the dialect.
         recording: where the statements are noted.
+        asked: where the features that core asks for are noted.
         claim_everything: whether core is to send even what the dialect declares off.
     """
 
     def __init__(
-        self, inner: Dialect, recording: Recording, *, claim_everything: bool = False
+        self,
+        inner: Dialect,
+        recording: Recording,
+        asked: dict[str, None],
+        *,
+        claim_everything: bool = False,
     ) -> None:
         super().__init__(inner, recording)
         self._claim_everything = claim_everything
+        self._asked = asked
+        self._features = _Noting(EVERYTHING if claim_everything else inner.features, asked)
         if claim_everything:
             # The base class of compilers looks the claims up here, also for the DDL compiler.
             cast("Any", inner.compiler).features = EVERYTHING
@@ -137,12 +182,14 @@ class WatchedDialect(_Delegate):
     @property
     def features(self) -> Mapping[str, Feature]:
         """What the dialect declares, or everything."""
-        return EVERYTHING if self._claim_everything else self.inner.features
+        return self._features
 
     def adapt(self, server: Server) -> Dialect:
         """The dialect for a server, watched as well."""
         adapted = self.inner.adapt(server)
-        watched = WatchedDialect(adapted, self._recording, claim_everything=self._claim_everything)
+        watched = WatchedDialect(
+            adapted, self._recording, self._asked, claim_everything=self._claim_everything
+        )
         return cast("Dialect", watched)
 
     def open(self, url: DatabaseURL, options: ConnectOptions) -> Driver:

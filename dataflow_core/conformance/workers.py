@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from attrs import define, field, frozen
 
-from dataflow_core.conformance.observing import LIMIT, observe
+from dataflow_core.conformance.observing import CLOSING, LIMIT, observe
 from dataflow_core.conformance.outcome import Observation
 from dataflow_core.conformance.registry import Case, all_cases
 from dataflow_core.errors import InvalidValue
@@ -117,7 +117,7 @@ def _hand_out(worker: _Worker, todo: deque[Case], job: Job) -> bool:
     if not todo:
         return False
     worker.item = todo.popleft()
-    worker.deadline = time.monotonic() + _STARTING + LIMIT * job.repeat + _GRACE
+    worker.deadline = time.monotonic() + _STARTING + (LIMIT + CLOSING) * job.repeat + _GRACE
     with suppress(OSError):  # it died: the end of its pipe is noticed next
         worker.pipe.send(worker.item.id)
     return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from dataflow_core.compile import Codec, Compiled, DDLCompiler
 from dataflow_core.contract.driver import Connection, ConnectOptions, Driver, Server
@@ -124,12 +124,20 @@ class Option:
 
 @frozen
 class DialectSpec:
-    """What a dialect's plugin declares. ``load`` imports the driver and is called at first use.
+    """What a dialect's plugin declares.
 
-    ``schemes`` are the URL schemes claimed; ``texts`` whole URL texts such as ``":memory:"``;
-    ``default_url`` is what ``DataFlow()`` opens without a URL, from one dialect at most. ``check``
-    refuses a URL and options that cannot be right, when an instance is made: it imports no driver
-    and opens nothing; without it they are refused at first use.
+    Attributes:
+        name: the dialect's name.
+        schemes: the URL schemes claimed.
+        load: imports the driver and makes the dialect; called at first use.
+        options: the connection options of its own.
+        texts: whole texts in place of a URL, such as ``":memory:"``.
+        default_url: what ``DataFlow()`` opens without a URL, from one dialect at most.
+        memory: what stands for the name of the database in a URL that opens one in memory.
+        check: refuses a URL and options that cannot be right, when an instance is made: it imports
+            no driver and opens nothing; without it they are refused at first use.
+        contract: the ``CONTRACT_VERSION`` that the dialect is written for: the number, written
+            down, since the constant is always that of the core at hand.
     """
 
     name: str
@@ -138,8 +146,9 @@ class DialectSpec:
     options: tuple[Option, ...] = ()
     texts: tuple[str, ...] = ()
     default_url: str | None = None
+    memory: str | None = None
     check: Callable[[DatabaseURL, ConnectOptions], object] | None = None
-    contract: int = CONTRACT_VERSION
+    contract: int = field(kw_only=True)
 
 
 class TestServer(Protocol):

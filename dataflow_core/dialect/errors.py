@@ -26,7 +26,7 @@ from dataflow_core.schema import Model
 __all__ = ["ErrorRule", "error_by_rules", "error_of_python"]
 
 _ITEMS: Final = re.compile(r"\s*,\s*")
-_QUOTES: Final = "\"'`[] "
+_PAIRS: Final = ('""', "''", "``", "[]")
 
 
 def _compiled(pattern: str | None) -> re.Pattern[str] | None:
@@ -117,7 +117,12 @@ def _only_reference(model: Model | None) -> tuple[str, ...]:
 
 
 def _name(text: str | None) -> str | None:
-    return None if text is None else text.strip(_QUOTES)
+    """A name without the quotes around it; quotes that belong to the name stay."""
+    if text is None:
+        return None
+    name = text.strip()
+    quoted = len(name) > 2 and name[0] + name[-1] in _PAIRS
+    return name[1:-1] if quoted else name
 
 
 def error_of_python(error: Exception, situation: ErrorSituation) -> DataFlowError | None:

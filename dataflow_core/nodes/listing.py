@@ -55,7 +55,11 @@ STREAM_PARAMETERS = (
 
 @frozen
 class _Asked:
-    """What a list is asked for; ``origin`` is what its cursors belong to."""
+    """What a list is asked for.
+
+    ``origin`` is what its cursors belong to; ``paged`` says whether a part of the rows was asked
+    for.
+    """
 
     predicate: Predicate
     columns: tuple[Field, ...]
@@ -64,6 +68,7 @@ class _Asked:
     offset: int
     distinct: bool
     origin: Callable[[], str]
+    paged: bool
 
 
 @define(eq=False)
@@ -178,7 +183,8 @@ class ListNodes:
                 raise ConflictingParameters(f"{node}: cursor goes with neither offset nor distinct")
             behind = after(order, decode_cursor(cursor, origin(), order, node), bindings)
             predicate = behind if predicate == Always(True) else And((predicate, behind))
-        return _Asked(predicate, columns, order, limit, offset, distinct, origin)
+        paged = limit is not None or cursor is not None
+        return _Asked(predicate, columns, order, limit, offset, distinct, origin, paged)
 
     def _find(
         self, asked: _Asked, columns: tuple[Field, ...], limit: int | None, bindings: Bindings
@@ -194,6 +200,7 @@ class ListNodes:
             limit_slot,
             offset_slot,
             asked.distinct,
+            paged=asked.paged,
         )
 
     def _distinct_order(
@@ -239,7 +246,7 @@ class ListNodes:
         """One row more than may come back, so that cutting is seen and said."""
         if pipeline.stages and isinstance(pipeline.stages[-1], Facet):
             return pipeline
-        cap = Limit(bindings.slot(self.max_rows + 1, Integer()))
+        cap = Limit(bindings.slot(self.max_rows + 1, Integer()), guard=True)
         return evolve(pipeline, stages=(*pipeline.stages, cap))
 
 

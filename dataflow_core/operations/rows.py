@@ -59,7 +59,8 @@ class CreateMany:
 class Find:
     """Rows that pass a filter, sorted, cut. ``columns`` are the fields that come back.
 
-    ``lock`` keeps the rows from changing until the transaction ends.
+    ``lock`` keeps the rows from changing until the transaction ends. ``paged`` says that the limit
+    is the caller's, or that a cursor is: the limit that guards every list is no page.
     """
 
     model: Model
@@ -70,6 +71,7 @@ class Find:
     offset: Slot | None = None
     distinct: bool = False
     lock: bool = False
+    paged: bool = False
 
 
 @frozen(cache_hash=True)

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 from attrs import define, field
 
 from dataflow_core.compile import WriterCache
+from dataflow_core.compile.needs import needed, require
 from dataflow_core.contract import (
     Connection,
-    ConnectOptions,
     Dialect,
     Driver,
     ErrorSituation,
@@ -28,12 +28,14 @@ from dataflow_core.errors import (
     InstanceClosed,
     ReadOnlyDatabase,
 )
+from dataflow_core.features import Version
 from dataflow_core.operations import Operation
 from dataflow_core.run.coalescers import coalescer
+from dataflow_core.run.engine_settings import EngineSettings
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.loops import Pools
 from dataflow_core.run.plans import Plan, ShapeCache
-from dataflow_core.run.pool import Pool, PoolLimits, PoolStatistics
+from dataflow_core.run.pool import Pool, PoolStatistics
 from dataflow_core.run.replicas import Replica
 from dataflow_core.run.session import Rows, Session, StatementEvent, may_repeat, or_again
 from dataflow_core.run.tables import TABLE_ERRORS, Tables
@@ -41,27 +43,11 @@ from dataflow_core.run.transactions import Transaction, TransactionScope, curren
 from dataflow_core.schema import Model
 from dataflow_core.url import DatabaseURL
 
-__all__ = ["Engine", "EngineSettings"]
+__all__ = ["Engine"]
 
 logger = logging.getLogger("dataflow")
 
 T = TypeVar("T")
-
-
-@define(frozen=True)
-class EngineSettings:
-    """What an engine needs to know of the instance's settings.
-
-    After a write, reads go to the primary for ``sticky_seconds`` or, with ``replica_wait``, until
-    the replica has caught up. ``coalesce``: calls that are made together share statements.
-    """
-
-    connect: ConnectOptions
-    pool: PoolLimits
-    may_create_tables: bool = True
-    sticky_seconds: float = 5.0
-    replica_wait: bool = False
-    coalesce: bool = True
 
 
 @define(eq=False)
@@ -77,7 +63,7 @@ class Engine:
     cache: ShapeCache = field(factory=ShapeCache)
     replica: Replica | None = None
     _driver: Driver | None = None
-    _adapted: bool = False
+    server_version: Version | None = None
     _pools: Pools | None = None
     _closed: bool = False
     _writers: dict[Model, WriterCache] = field(factory=dict)
@@ -95,16 +81,24 @@ class Engine:
         found = self.cache.get(operation)
         if found is not None:
             return found
+        # Before anything is sent; again by ``_compile``, when the server's version is known.
+        self.need(*needed(operation))
         if isinstance(current_transaction(self), Explanation):
             return self._compile(operation)
         await self.prepare(operation.model)
         return self.cache.add(operation, self._compile)
 
     def _compile(self, operation: Operation) -> Plan:
+        self.need(*needed(operation))
         plan = Plan.of(operation, self.dialect.compiler)
         if self.settings.coalesce:
             plan.coalescer = coalescer(self, plan)
         return plan
+
+    def need(self, *features: str) -> None:
+        """``UnsupportedFeature`` for a feature that the dialect declares off for this server."""
+        dialect = self.dialect
+        require(dialect.features, features, dialect=dialect.name, version=self.server_version)
 
     def writers(self, model: Model) -> WriterCache:
         """The row writers of a model."""
@@ -375,8 +369,9 @@ class Engine:
             if translated is None:
                 raise
             raise translated from error
-        if not self._adapted:
-            self.dialect, self._adapted = self.dialect.adapt(connection.server), True
+        if self.server_version is None:
+            self.server_version = connection.server.version
+            self.dialect = self.dialect.adapt(connection.server)
         return connection
 
     def statistics(self) -> dict[str, PoolStatistics]:

@@ -34,6 +34,7 @@ async def update_rows(engine: Engine, model: Model, rows: Rows, now: dt.datetime
 
     Returns how many rows were found, one after the other; all or none are changed.
     """
+    engine.need("write.bulk_update")
     await engine.prepare(model)
     changes: dict[tuple[str, ...], _Change] = {}
     collected: _Collected | None = None

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from attrs import define
 
 from dataflow_core.compile import LoadStatement
+from dataflow_core.compile.needs import offers, require
 from dataflow_core.contract import Connection, Dialect, ErrorSituation
 from dataflow_core.errors import (
     ConnectionLost,
@@ -67,6 +68,20 @@ class Session:
     pool: Pool | None = None
     writing: AbstractContextManager[None] | None = None
     must_reset: bool = False
+
+    def offers(self, feature: str) -> bool:
+        """Whether the dialect declares a feature for the server at the other end."""
+        return offers(self.dialect.features, feature, self.connection.server.version)
+
+    def need(self, *features: str, place: str = "") -> None:
+        """``UnsupportedFeature`` for what is declared off for the server at the other end."""
+        require(
+            self.dialect.features,
+            features,
+            dialect=self.dialect.name,
+            version=self.connection.server.version,
+            place=place,
+        )
 
     # Plain functions that give the coroutine of ``guarded``: one layer less for every statement.
 

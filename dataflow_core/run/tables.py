@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
+from dataflow_core.compile.needs import table_needs
 from dataflow_core.contract import ErrorSituation
 from dataflow_core.errors import InvalidModel, SchemaMismatch, TableMissing, UnsupportedFeature
 from dataflow_core.naming_hints import quoted
@@ -24,7 +25,7 @@ __all__ = ["TABLE_ERRORS", "Tables"]
 
 logger = logging.getLogger("dataflow")
 
-TABLE_ERRORS: Final = (SchemaMismatch, TableMissing, InvalidModel)
+TABLE_ERRORS: Final = (SchemaMismatch, TableMissing, InvalidModel, UnsupportedFeature)
 """What is wrong with one model's table: nothing was sent that changes anything."""
 
 
@@ -51,9 +52,8 @@ class Tables:
         """
         absent: list[Model] = []
         wanted = self._with_referred(model)
-        if self.may_create:
-            for item in wanted:
-                _refuse_undeclared(item, dialect)
+        for item in wanted:
+            session.need(*table_needs(item, made=self.may_create), place=item.name)
         for item in wanted:
             if item not in self.ready:
                 if await self._is_there(item, session, dialect):
@@ -69,7 +69,8 @@ class Tables:
                 model=absent[0].name,
                 table=absent[0].table,
             )
-        if session.connection.in_transaction or not dialect.ddl.transactional:
+        alone = dialect.ddl.transactional and session.offers("transactions")
+        if session.connection.in_transaction or not alone:
             await self._make(absent, session, dialect)
         else:
             await self._make_at_once(absent, session, dialect)
@@ -133,23 +134,3 @@ class Tables:
             for sql in dialect.ddl.compile(operation):
                 await session.execute(sql, (), situation)
             logger.info("made the table %s of %s", model.table, model.name)
-
-
-def _refuse_undeclared(model: Model, dialect: Dialect) -> None:
-    """``UnsupportedFeature`` if the model has constraints that the dialect declares off."""
-    fields = model.fields
-    used = {
-        "constraints.foreign_key": bool(model.foreign_keys)
-        or any(item.references is not None for item in fields),
-        "constraints.check": bool(model.checks) or any(item.check is not None for item in fields),
-    }
-    for feature in (name for name, is_used in used.items() if is_used):
-        declared = dialect.features.get(feature)
-        if declared is None or declared.level != "full":
-            reason = "the dialect does not declare it" if declared is None else declared.reason
-            raise UnsupportedFeature(
-                f"{model.name}: {dialect.name} does not offer {feature}: {reason}",
-                feature=feature,
-                dialect=dialect.name,
-                reason=reason,
-            )

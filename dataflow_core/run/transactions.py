@@ -39,6 +39,7 @@ __all__ = ["Transaction", "TransactionScope", "current_transaction", "explaining
 T = TypeVar("T")
 
 _OF_TRANSACTION = ErrorSituation(writing=True)
+_SAVEPOINT: Final = "transactions.savepoint"
 _MOST_KEPT: Final = 1_000_000
 """The most values of statements that are kept to be sent again."""
 
@@ -133,10 +134,13 @@ class Transaction:
         return result
 
     def __attrs_post_init__(self) -> None:
-        declared = self.session.dialect.features.get("transactions.savepoint")
-        lacking = declared is None or declared.level != "full"
-        if lacking and not self.session.connection.survives_errors:
+        if not self.has_savepoints and not self.session.connection.survives_errors:
             self._give_up()
+
+    @property
+    def has_savepoints(self) -> bool:
+        """Whether the dialect declares savepoints."""
+        return self.session.offers(_SAVEPOINT)
 
     def _give_up(self) -> None:
         """There is no way back: keep what is written from now on, if nothing was before."""
@@ -184,7 +188,7 @@ class Transaction:
         if self.session.connection.survives_errors or not self.recovers:
             return None
         try:
-            return await self.savepoint()
+            return await self._set_savepoint()
         except UnsupportedFeature:
             self._give_up()
             return None
@@ -203,6 +207,10 @@ class Transaction:
 
     async def savepoint(self) -> str:
         """Set a savepoint of a name of its own and return the name."""
+        self.session.need(_SAVEPOINT)
+        return await self._set_savepoint()
+
+    async def _set_savepoint(self) -> str:
         async with self._lock:
             self._check()
             self._savepoints += 1
@@ -280,19 +288,26 @@ class TransactionScope:
                     "a nested transaction has the isolation of the one around it; drop isolation"
                 )
             self._tables_before = len(outer.made_tables)
-            try:
-                self._savepoint = await outer.savepoint()
-            except UnsupportedFeature:
-                if not self.joins:
-                    raise
-                self._joined = True
+            self._joined = self.joins and not outer.has_savepoints
+            if not self._joined:
+                await self._nest(outer)
             self._transaction = outer
             return outer
         self._transaction = await self._begin()
         self._token = _current.set({**_current.get({}), self.engine: self._transaction})
         return self._transaction
 
+    async def _nest(self, outer: Transaction | Explanation) -> None:
+        try:
+            self._savepoint = await outer.savepoint()
+        except UnsupportedFeature:
+            # Declared, and not there after all.
+            if not self.joins:
+                raise
+            self._joined = True
+
     async def _begin(self) -> Transaction:
+        self.engine.need("transactions")  # and once more when the version of the server is known
         await self.engine.prepare_all()
         # Nothing is done yet, so it is begun again where the connection had died in the pool.
         session = await or_again(self._opened, ErrorSituation())
@@ -301,6 +316,7 @@ class TransactionScope:
     async def _opened(self) -> Session:
         session = await self.engine.borrow(writes=not self.read_only)
         try:
+            session.need("transactions")
             begin = session.connection.begin(isolation=self.isolation, read_only=self.read_only)
             await session.guarded(begin, _OF_TRANSACTION)
         except BaseException as error:

@@ -169,6 +169,7 @@ async def _rewrite(
     The same on every database by construction, since it is the definition of the operators itself.
     """
     model = operation.model
+    engine.need("updates.json", *(["write.bulk_update"] if most is None else []))
     find = Find(model, model.fields, operation.filter, order=with_key((), model), lock=True)
     values = list(values)
     if most is not None:

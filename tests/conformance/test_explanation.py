@@ -62,7 +62,7 @@ class Plugin:
 
     @hookimpl
     def dataflow_dialect(self) -> DialectSpec:
-        return DialectSpec(name=self.name, schemes=(self.name,), load=self.load)
+        return DialectSpec(name=self.name, schemes=(self.name,), load=self.load, contract=1)
 
 
 PLUGINS: Mapping[str, Any] = {
@@ -101,8 +101,8 @@ async def test_a_failure_shows_statement_values_and_both_sides() -> None:
     assert statement.startswith('statement: SELECT "id", "t" FROM "conformance_')
     values = lines[lines.index(statement) + 1]
     assert values.startswith("  values: ['apple', ")
-    assert "expected: [2]" in lines
-    assert "got:      [1]" in lines
+    assert "expected: [{'id': 2, 't': 'pear'}]" in lines
+    assert "got:      [{'id': 1, 't': 'apple'}]" in lines
 
 
 async def test_a_failure_shows_how_other_dialects_spell_it() -> None:

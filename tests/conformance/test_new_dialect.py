@@ -60,6 +60,40 @@ def test_a_relative_passes_what_its_base_passes(tmp_path: Path) -> None:
     assert run(package, "-c", server).stdout.startswith("acme-lite://")
 
 
+def passes_on(package: Path, url: str, scheme: str) -> None:
+    """Run some topics on the database of a URL, by the scheme of the new package."""
+    own = f"{scheme}://{url.partition('://')[2]}"
+    command = ("-m", "dataflow_core.conformance", "run", own)
+    result = run(package, *command, "--topic", "paging", "--topic", "upsert")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "dialect acme" in result.stdout
+    assert "0 pass" not in result.stdout
+
+
+@pytest.mark.timeout(200)
+def test_a_relative_of_postgres_passes(tmp_path: Path, postgres_url: str) -> None:
+    """What is written for a relative of the dialect runs on its server."""
+    passes_on(written(tmp_path, "acme", "postgres"), postgres_url, "acme")
+
+
+@pytest.mark.timeout(200)
+def test_a_relative_of_mysql_passes(tmp_path: Path, mysql_url: str) -> None:
+    """What is written for a relative of the dialect runs on its server."""
+    passes_on(written(tmp_path, "acme", "mysql"), mysql_url, "acme")
+
+
+@pytest.mark.parametrize("like", ["postgres", "mysql"])
+def test_the_server_of_a_relative_can_be_private(tmp_path: Path, like: str) -> None:
+    """The test server keeps what that of its base can do: one for itself, one that is durable."""
+    code = (
+        "from dataflow_acme.plugin import dataflow_test_server as make\n"
+        "other = make().private(durable=True)\n"
+        "print(type(other).__name__, other.is_private, other.durable)"
+    )
+    result = run(written(tmp_path, "acme", like), "-c", code)
+    assert result.stdout.split() == ["AcmeServer", "True", "True"], result.stderr
+
+
 @pytest.mark.timeout(200)
 def test_a_dialect_of_nothing_has_known_gaps_only(tmp_path: Path) -> None:
     """Every feature is declared `not_implemented`, and that is true."""
@@ -118,6 +152,17 @@ def test_a_name_that_no_module_can_have_is_refused(
     folder = tmp_path / "new"
     assert main(["new-dialect", name, "--output", str(folder)]) == 2
     assert "small letters" in capsys.readouterr().err
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("name", ["sqlite", "postgresql", "mariadb"])
+def test_a_name_that_is_taken_is_refused(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An installed dialect keeps its name, its package and its URL schemes."""
+    folder = tmp_path / "new"
+    assert main(["new-dialect", name, "--output", str(folder)]) == 2
+    assert "call the new one otherwise" in capsys.readouterr().err
     assert not folder.exists()
 
 

@@ -62,7 +62,7 @@ class PlainPlugin:
 
     @hookimpl
     def dataflow_dialect(self) -> DialectSpec:
-        return DialectSpec(name="plain", schemes=("plain",), load=PlainDialect)
+        return DialectSpec(name="plain", schemes=("plain",), load=PlainDialect, contract=1)
 
 
 async def run_plain(**chosen: Any) -> Report:

@@ -5,17 +5,20 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from dataflow_core.conformance import Case, CaseFailed, Outcome, Report, Session, run
 from dataflow_core.conformance import registry as registry_module
 from dataflow_core.conformance.equality import first_difference, same
 from dataflow_core.conformance.outcome import (
+    CaseResult,
     Claim,
     Observation,
     claim_behind,
     claim_of,
     judged,
     settled,
+    stale_features,
 )
 from dataflow_core.conformance.registry import all_cases, register
 from dataflow_core.conformance.runner import observe, selected
@@ -42,13 +45,24 @@ class LyingDialect(SQLiteDialect):
         return super().open(parse_url(":memory:"), options)
 
 
+class Replaced:
+    """Something with other attributes."""
+
+    def __init__(self, inner: Any, **others: Any) -> None:
+        self._inner = inner
+        self._others = others
+
+    def __getattr__(self, name: str) -> Any:
+        return self._others[name] if name in self._others else getattr(self._inner, name)
+
+
 def plugin(dialect: SQLiteDialect) -> Any:
     """A plugin that declares the dialect."""
 
     class Plugin:
         @hookimpl
         def dataflow_dialect(self) -> DialectSpec:
-            return DialectSpec(name="lying", schemes=("lying",), load=lambda: dialect)
+            return DialectSpec(name="lying", schemes=("lying",), load=lambda: dialect, contract=1)
 
     return Plugin()
 
@@ -75,9 +89,52 @@ async def test_declared_off_but_works_is_a_stale_claim() -> None:
     """What is declared off and works all the same is a stale claim, at both levels below full."""
     for level in ("unsupported", "not_implemented"):
         feature = Feature(level, "we never looked")
-        report = await run_on(LyingDialect({"order.null_first": feature}), cases=["order.ties"])
+        told: list[CaseResult] = []
+        report = await run_on(
+            LyingDialect({"select.distinct": feature}),
+            features=["select.distinct"],
+            on_result=told.append,
+        )
         assert outcomes(report) == {Outcome.STALE_CLAIM}
         assert not report.passed
+        assert tuple(told[-len(report.results) :]) == report.results
+
+
+async def test_a_part_of_the_cases_makes_no_claim_stale() -> None:
+    """Where not every case of a feature ran, nothing is said about whether its claim is stale."""
+    told: list[Outcome] = []
+    report = await run_on(
+        LyingDialect({"select.distinct": Feature("unsupported", "we never looked")}),
+        cases=["select.distinct"],
+        on_result=lambda result: told.append(result.outcome),
+    )
+    assert Outcome.STALE_CLAIM not in (*outcomes(report), *told)
+    assert report.passed
+
+
+async def test_a_claim_is_right_if_a_case_fails_without_it() -> None:
+    """What core refuses is run again as if it were claimed: one case that fails is enough."""
+
+    class WithoutDistinct(LyingDialect):
+        def open(self, url: DatabaseURL, options: ConnectOptions) -> Driver:
+            driver: Any = super().open(url, options)
+            connect = driver.connect
+
+            async def connected(lane: Any) -> Any:
+                connection = await connect(lane)
+                fetch = connection.fetch
+
+                def fetched(sql: str, parameters: Any) -> Any:
+                    return fetch(sql.replace("DISTINCT", "DISTINKT"), parameters)
+
+                return Replaced(connection, fetch=fetched)
+
+            return Replaced(driver, connect=connected)
+
+    dialect = WithoutDistinct({"select.distinct": Feature("unsupported", "it has none")})
+    report = await run_on(dialect, features=["select.distinct"])
+    assert outcomes(report) <= {Outcome.DECLINED, Outcome.PASS}
+    assert report.passed
 
 
 async def test_silence_is_undeclared() -> None:
@@ -117,7 +174,7 @@ async def test_wrong_results_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "ORDER BY" in text
     assert "expected:" in text
     assert "as other dialects spell it:" in text
-    assert f"--case {result.case.id}" in text
+    assert f'run "$URL" --case {result.case.id}  # URL: lying://user:***@host/db' in text
     assert "secret" not in text
 
 
@@ -135,7 +192,7 @@ REFUSED = Observation(passed=False, refused="filters.regex")
         (
             Claim("filters.regex", "unsupported", "no engine"),
             Observation(passed=True),
-            Outcome.STALE_CLAIM,
+            Outcome.PASS,
         ),
         (
             Claim("filters.regex", "unsupported", "no engine"),
@@ -192,8 +249,24 @@ def test_a_claim_is_stale_only_if_all_of_the_feature_works() -> None:
     """What core refuses by itself holds on every database, also where the feature is off."""
     claim = Claim("filters.regex", "unsupported", "no engine")
     passed, refused = (judged(CASE, claim, seen) for seen in (Observation(passed=True), REFUSED))
-    assert [one.outcome for one in settled([passed, refused])] == [Outcome.PASS, Outcome.DECLINED]
-    assert [one.outcome for one in settled([passed, passed])] == [Outcome.STALE_CLAIM] * 2
+    other = evolve(CASE, id="made.other")
+    cases, both = [CASE, other], [passed, evolve(refused, case=other)]
+
+    def results(holding: set[str]) -> list[Outcome]:
+        working = stale_features(both, cases, holding)
+        return [one.outcome for one in settled(both, working, lambda _: claim)]
+
+    assert results(set()) == [Outcome.PASS, Outcome.DECLINED]
+    assert results({"made.other"}) == [Outcome.STALE_CLAIM] * 2
+    assert stale_features(both, [*cases, evolve(CASE, id="made.third")], {"made.other"}) == ()
+
+
+def test_a_case_that_lacks_another_feature_makes_no_claim_stale() -> None:
+    """A case that was refused for a second feature counts for its own one as well."""
+    second = Claim("paging", "unsupported", "no pages")
+    refused = judged(CASE, second, Observation(passed=False, refused="paging"))
+    other = judged(evolve(CASE, id="made.other"), second, Observation(passed=True))
+    assert stale_features([refused, other], [refused.case, other.case], set()) == ()
 
 
 def test_a_claim_depends_on_the_server() -> None:
@@ -239,6 +312,42 @@ async def test_a_crash_is_a_failure() -> None:
     seen = await observe(":memory:", Case("made.crash", "paging", "A rule.", "0.1", check))
     assert not seen.passed
     assert "KeyError" in seen.explanation
+
+
+async def test_a_stray_cancellation_is_a_failure() -> None:
+    """A CancelledError that nobody asked for is the outcome of its case, and the run goes on."""
+
+    async def check(session: Session) -> None:
+        raise asyncio.CancelledError
+
+    item = Case("made.stray", "paging", "A rule.", "0.1", check)
+    seen = await observe(":memory:", item)
+    assert not seen.passed
+    assert "nobody had cancelled" in seen.explanation
+
+    async def waits(session: Session) -> None:
+        await asyncio.sleep(60)
+
+    running = asyncio.ensure_future(observe(":memory:", evolve(item, check=waits)))
+    await asyncio.sleep(0.05)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_closing_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handle that cannot be closed does not hold the run up, and fails its case."""
+    monkeypatch.setattr("dataflow_core.conformance.observing.CLOSING", 0.05)
+
+    async def hangs(_: Session) -> None:
+        await asyncio.sleep(60)
+
+    async def check(session: Session) -> None:
+        monkeypatch.setattr(Session, "close", hangs)
+
+    seen = await observe(":memory:", Case("made.open", "paging", "A rule.", "0.1", check))
+    assert not seen.passed
+    assert "afterwards: did not end" in seen.explanation
 
 
 async def test_a_case_that_hangs_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,6 +403,11 @@ def test_choosing() -> None:
     with pytest.raises(InvalidValue) as caught:
         selected(topics=["upserts"])
     assert caught.value.suggestion == "upsert"
+    with pytest.raises(InvalidValue, match="no case"):
+        selected(topics=["upsert"], features=["filters.bits"])
+    assert {item.id for item in selected(topics=["filters.regex"])} == {
+        item.id for item in all_cases() if item.id.startswith("filters.regex.")
+    }
 
 
 def test_equality_is_strict() -> None:

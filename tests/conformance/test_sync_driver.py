@@ -117,7 +117,7 @@ class BlockingPlugin:
 
     @hookimpl
     def dataflow_dialect(self) -> DialectSpec:
-        return DialectSpec(name="blocking", schemes=("blocking",), load=self.dialect)
+        return DialectSpec(name="blocking", schemes=("blocking",), load=self.dialect, contract=1)
 
 
 async def run_blocking(folder: Any, dialect: type[BlockingDialect], **chosen: Any) -> Report:

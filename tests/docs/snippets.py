@@ -2,7 +2,9 @@
 
     python tests/docs/snippets.py PAGE
 
-Blocks of one page share one namespace and may use `await`. A block after the comment
+Blocks of one page share one namespace and may use `await`. A block whose first line is a comment
+with a path, such as `# package/module.py`, is that file: it is written, imported from there, and
+what it defines is in the namespace. A block after the comment
 `<!-- no-run: reason -->` is only compiled. Needs the standard library only, so that it also runs
 where nothing but the wheels is installed.
 """
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import importlib
 import inspect
 import re
 import sys
@@ -19,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 _FENCE = re.compile(r"^(?P<indent> *)(?P<fence>`{3,}|~{3,})(?P<info>.*)$")
+_PATH = re.compile(r"# (?P<path>[\w./-]+/[\w./-]+\.py)\n")
 _COMMENT = re.compile(r"^ *<!-- *(?P<text>.*?) *-->")
 
 
@@ -30,6 +34,12 @@ class Block(NamedTuple):
     source: str
     comment: str
     """Text of the HTML comment just before the block, empty without one."""
+
+    @property
+    def file(self) -> str | None:
+        """The path of the file that the block is."""
+        found = _PATH.match(self.source)
+        return found["path"] if found else None
 
     @property
     def runs(self) -> bool:
@@ -72,6 +82,23 @@ def python_blocks(text: str) -> list[Block]:
     return blocks
 
 
+def written(block: Block) -> dict[str, Any]:
+    """Write the file that a block is, and import it from its package; what is in it."""
+    assert block.file is not None
+    path = Path(block.file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(block.source, encoding="utf-8")
+    # The package is the folder that holds the file; what holds the package is to be installed.
+    folder = str(path.parent.parent.resolve())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    name = f"{path.parent.name}.{path.stem}"
+    sys.modules.pop(name, None)
+    importlib.invalidate_caches()
+    module = importlib.import_module(name)
+    return {key: value for key, value in vars(module).items() if not key.startswith("__")}
+
+
 def run_page(page: Path) -> None:
     """Compile every block of the page and run those that are to be run."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
@@ -87,7 +114,9 @@ def run_page(page: Path) -> None:
             )
             if not block.runs:
                 continue
-            if code.co_flags & inspect.CO_COROUTINE:
+            if block.file is not None:
+                namespace.update(written(block))
+            elif code.co_flags & inspect.CO_COROUTINE:
                 runner.run(eval(code, namespace))  # noqa: S307 - our own documentation
             else:
                 exec(code, namespace)  # noqa: S102 - our own documentation

@@ -12,6 +12,7 @@ import pytest
 from tests.packaging.building import built_wheel, environment, run
 
 EXAMPLES = ("dataflow_duckdb", "dataflow_sqlcipher")
+BASES = ("dataflow_sqlite", "dataflow_postgres", "dataflow_mysql")
 pytestmark = pytest.mark.timeout(1200)
 
 
@@ -23,7 +24,7 @@ def commands(
     built = [
         built_wheel(source / "examples" / name, tmp_path_factory.mktemp(name)) for name in EXAMPLES
     ]
-    core = [wheels["dataflow_core"], wheels["dataflow_sqlite"]]
+    core = [wheels[name] for name in ("dataflow_core", *BASES)]
     folder = tmp_path_factory.mktemp("environment")
     return environment(folder / "env", *core, *built, "mypy", "pytest", "ruff")
 
@@ -67,6 +68,17 @@ def test_the_examples_are_typed(commands: Path, tmp_path: Path) -> None:
     """mypy finds nothing in them, as strictly as it can look."""
     for name in EXAMPLES:
         run(commands / "mypy", "--strict", "-p", name, folder=tmp_path)
+
+
+@pytest.mark.parametrize("like", ["postgres", "mysql"])
+def test_a_relative_is_written_cleanly(commands: Path, tmp_path: Path, like: str) -> None:
+    """Types and style of what `new-dialect` writes are those that its own checks ask for."""
+    folder = tmp_path / "acme"
+    made = (commands / "dataflow-conformance", "new-dialect", "acme", "--like", like)
+    run(*made, "--output", folder, folder=tmp_path)
+    run(commands / "ruff", "check", ".", folder=folder)
+    run(commands / "ruff", "format", "--check", ".", folder=folder)
+    run(commands / "mypy", folder=folder)
 
 
 @pytest.mark.parametrize(

@@ -36,4 +36,5 @@ MODULES: Final = (
     "concurrency",
     "coalescing",
     "corners",
+    "memory",
 )

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from dataflow_core.conformance.registry import case
-from dataflow_core.conformance.session import cancelled
+from dataflow_core.conformance.session import cancelled, expect_cancelled, reached
 from dataflow_core.errors import DataFlowError, InvalidType, UniqueViolation
 from dataflow_core.schema.declare import field
 
@@ -223,14 +223,9 @@ async def cancelled_savepoint(session: Session) -> None:
                 await asyncio.sleep(60)
 
     task = asyncio.ensure_future(work())
-    waiting = asyncio.ensure_future(inside.wait())
-    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    if task.done():
-        await task
+    await reached(inside, task)
     task.cancel()
-    outcome: object = (await asyncio.gather(task, return_exceptions=True))[0]
-    session.true(isinstance(outcome, asyncio.CancelledError), f"it ended with {outcome!r}")
+    await expect_cancelled(session, task)
     session.equal(await session.rows(model), [])
     await session.run(model, "Create", id=1)
     _nothing_out(session)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from dataflow_core.conformance.registry import case
+from dataflow_core.conformance.session import reached
 from dataflow_core.errors import DataFlowError, UniqueViolation
 from dataflow_core.schema.declare import field
 
@@ -188,7 +189,7 @@ async def closing_transaction(session: Session) -> None:
             await handle.run("BoxCreateNode", id=2)
 
     task = asyncio.ensure_future(work())
-    await inside.wait()
+    await reached(inside, task)
     closing_it = asyncio.ensure_future(handle.aclose())
     await asyncio.sleep(0.02)
     go_on.set()

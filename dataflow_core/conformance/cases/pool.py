@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from dataflow_core.conformance.registry import case
+from dataflow_core.conformance.session import reached
 from dataflow_core.errors import (
     DataFlowError,
     InstanceClosed,
@@ -61,7 +62,7 @@ async def _held(handle: Any) -> AsyncIterator[None]:
 
     holder = asyncio.ensure_future(hold())
     try:
-        await holding.wait()
+        await reached(holding, holder)
         yield
     finally:
         may_end.set()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow_core import AsyncLocalRuntime, WorkflowBuilder
 from dataflow_core.conformance.registry import case
+from dataflow_core.conformance.session import reached
 from dataflow_core.errors import (
     DataFlowError,
     NodeExecutionError,
@@ -89,7 +90,7 @@ async def rollback_cancelled(session: Session) -> None:
             await asyncio.sleep(60)
 
     task = asyncio.ensure_future(work())
-    await inside.wait()
+    await reached(inside, task)
     task.cancel()
     await _leaves_by(asyncio.CancelledError, task)
     session.equal(await _ids(session, model), [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from importlib import metadata
 from typing import Final
 
 from attrs import frozen
@@ -66,14 +67,29 @@ def names_of(name: str) -> Names:
     """The names of a new package.
 
     Raises:
-        InvalidValue: the name cannot be one of a module.
+        InvalidValue: the name cannot be one of a module, or an installed dialect has it.
     """
     if not _NAME.fullmatch(name) or keyword.iskeyword(name) or name == "core":
         raise InvalidValue(
             f"a dialect is called like 'acme' or 'acme_db', in small letters, not {quoted(name)}"
         )
+    _refuse_taken(name)
     prefix = "".join(part.capitalize() for part in name.split("_"))
     return Names(name, f"dataflow_{name}", f"{DISTRIBUTION}-{name.replace('_', '-')}", prefix)
+
+
+def _refuse_taken(name: str) -> None:
+    """Two dialects of one name, or of one scheme, cannot be installed beside each other."""
+    scheme = name.replace("_", "-")
+    for spec in Plugins().dialects():
+        if name == spec.name or {name, scheme} & set(spec.schemes):
+            raise InvalidValue(
+                f"the installed dialect {spec.name} has the name or the URL scheme {quoted(name)};"
+                " call the new one otherwise"
+            )
+    package = f"dataflow_{name}"
+    if package in metadata.packages_distributions():
+        raise InvalidValue(f"an installed package is called {package}; call the new one otherwise")
 
 
 def base_of(name: str) -> Base:
@@ -119,7 +135,5 @@ def _server(name: str) -> tuple[str, str] | None:
 
 
 def _distribution(module: str) -> str:
-    from importlib import metadata
-
     package = module.partition(".")[0]
     return next(iter(metadata.packages_distributions().get(package, ())), package)

@@ -85,7 +85,9 @@ env_list = py, lint, type
 [testenv]
 description = the conformance suite
 extras = test
-pass_env = ${environment}
+pass_env =
+    ${environment}
+    CONFORMANCE_TOPICS
 commands = python -m pytest {posargs}
 
 [testenv:conformance]

@@ -57,6 +57,8 @@ _SERVER: Final = '''
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from ${base_server_module} import ${base_server}
 
 __all__ = ["${prefix}Server"]
@@ -67,9 +69,9 @@ class ${prefix}Server(${base_server}):
 
     name = "${name}"
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._urls: dict[str, str] = {}
+    @cached_property
+    def _urls(self) -> dict[str, str]:
+        return {}
 
     def new_database(self) -> str:
         """Make an empty database and return its URL."""
@@ -80,7 +82,7 @@ class ${prefix}Server(${base_server}):
 
     def drop_database(self, url: str) -> None:
         """Remove a database that ``new_database`` made."""
-        super().drop_database(self._urls.pop(url))
+        super().drop_database(self._urls.pop(url, url))
 '''
 
 FILES: Final = {

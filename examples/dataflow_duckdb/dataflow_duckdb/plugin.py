@@ -26,6 +26,7 @@ def dataflow_dialect() -> DialectSpec:
         schemes=("duckdb",),
         options=(Option("threads", int, "how many threads a query may use (default: all)"),),
         load=_load,
+        memory=":memory:",
         contract=1,
     )
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from dataflow_core.compile import CHANGES
 from dataflow_core.conformance import Outcome
 from dataflow_core.errors import UnsupportedFeature
 from dataflow_core.features import Feature
 from dataflow_core.filters import Pattern
-from dataflow_core.updates.ast import BitChange
 from dataflow_sqlite.compiler import SQLiteCompiler
 from tests.conformance.mutants.mutant import Mutant, MutantConnection, spelling
 
@@ -30,16 +28,6 @@ def failing(*_: Any, **__: Any) -> str:
     return "this is no SQL"
 
 
-class RefusesTooLate(MutantConnection):
-    """Refuses a statement with LIMIT when it has come back."""
-
-    async def fetch(self, sql: str, parameters: Any) -> Any:
-        rows = await self.inner.fetch(sql, parameters)
-        if "LIMIT" in sql:
-            refuse("paging")()
-        return rows
-
-
 class RefusesSavepoints(MutantConnection):
     """Has no savepoints, and says so only when one is set."""
 
@@ -55,18 +43,42 @@ CLAIMS: Final = (
         ("order.ties", "order.of_n", "order.several"),
         Outcome.STALE_CLAIM,
         claims={"order.null_first": _OFF},
+        whole="order.null_first",
+    ),
+    Mutant(
+        "says that it cannot do what core then refuses",
+        ("filters.regex.dot", "filters.regex.refused.lazy"),
+        Outcome.STALE_CLAIM,
+        claims={"filters.regex": _OFF},
+        whole="filters.regex",
+    ),
+    Mutant(
+        "says that it has not built a type that it stores",
+        ("types.date.round_trip", "types.date.datetime.refused"),
+        Outcome.STALE_CLAIM,
+        claims={"types.date": Feature("not_implemented", "some day")},
+        whole="types.date",
+    ),
+    Mutant(
+        "says that it has no savepoints and has them",
+        ("transactions.savepoint.rollback", "transactions.savepoint.nested"),
+        Outcome.STALE_CLAIM,
+        claims={"transactions.savepoint": _OFF},
+        whole="transactions.savepoint",
     ),
     Mutant(
         "says that it has not built what works",
         ("select.distinct", "select.distinct.text"),
         Outcome.STALE_CLAIM,
         claims={"select.distinct": Feature("not_implemented", "some day")},
+        whole="select.distinct",
     ),
     Mutant(
         "says that only a newer server can do what works",
         ("paging.limit_offset",),
         Outcome.STALE_CLAIM,
         claims={"paging": Feature("full", "only there", server=lambda version: version > (99,))},
+        whole="paging",
     ),
     Mutant(
         "says nothing about a feature",
@@ -100,25 +112,26 @@ CLAIMS: Final = (
         Outcome.BROKEN_CLAIM,
         connection=RefusesSavepoints,
     ),
+    # Core refuses by itself most of what is declared off; what it cannot see is the dialect's word.
     Mutant(
         "declares a feature off and refuses it in another's name",
-        ("updates.bit.and", "updates.bit.or"),
+        ("constraints.unique.key", "constraints.not_null"),
         Outcome.BROKEN_CLAIM,
-        claims={"updates.bits": _OFF},
-        compiler=spelling(changes={**CHANGES, BitChange: refuse("updates.arithmetic")}),
+        claims={"constraints.errors": _OFF},
+        translate=lambda error, situation: refuse("updates.arithmetic")(),
     ),
     Mutant(
         "declares a feature off and refuses it after SQL was sent",
-        ("paging.limit_offset",),
+        ("constraints.unique.key", "constraints.not_null"),
         Outcome.BROKEN_CLAIM,
-        claims={"paging": _OFF},
-        connection=RefusesTooLate,
+        claims={"constraints.errors": _OFF},
+        translate=lambda error, situation: refuse("constraints.errors")(),
     ),
     Mutant(
         "declares a feature off and sends nonsense instead of refusing",
-        ("updates.bit.and", "updates.bit.or"),
-        claims={"updates.bits": _OFF},
-        compiler=spelling(changes={**CHANGES, BitChange: failing}),
+        ("identifiers.keywords",),
+        claims={"identifiers": _OFF},
+        compiler=spelling(quote=failing),
     ),
     Mutant(
         "declares a feature off without a reason",

@@ -50,6 +50,7 @@ class Mutant:
         functions: functions in SQL that are wrong.
         translate: turns right errors into wrong ones; ``None`` lets the driver's own error out.
         file: whether it needs a file, where readers run beside the writer.
+        whole: the feature all of whose cases have to run, so that a claim can be seen to be stale.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Mutant:
     functions: Functions = field(factory=dict)
     translate: Callable[[DataFlowError, ErrorSituation], DataFlowError | None] | None = None
     file: bool = False
+    whole: str | None = None
 
 
 def spelling(**methods: Any) -> type[SQLiteCompiler]:
@@ -141,11 +143,11 @@ async def run_mutant(mutant: Mutant, place: str = ":memory:", **chosen: Any) -> 
         @hookimpl
         def dataflow_dialect(self) -> DialectSpec:
             return DialectSpec(
-                name="mutant", schemes=("mutant",), load=lambda: _dialect(mutant, place)
+                name="mutant", schemes=("mutant",), load=lambda: _dialect(mutant, place), contract=1
             )
 
     return await run(
         "mutant://host/db",
         options={"plugins": [("mutant", Plugin())]},
-        **(chosen or {"cases": mutant.caught}),
+        **(chosen or ({"features": [mutant.whole]} if mutant.whole else {"cases": mutant.caught})),
     )

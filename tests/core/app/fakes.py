@@ -23,7 +23,9 @@ class Acme:
             Option("depth", (int, float), "a depth"),
             Option("api_token", int, "a secret"),
         )
-        return DialectSpec("acme", ("acme",), _refuse, options, default_url="acme://default/main")
+        return DialectSpec(
+            "acme", ("acme",), _refuse, options, default_url="acme://default/main", contract=1
+        )
 
 
 def _refuse() -> Any:

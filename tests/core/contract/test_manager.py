@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dataflow_core.contract import DialectSpec, hookimpl
+from dataflow_core.contract import CONTRACT_VERSION, DialectSpec, hookimpl
 from dataflow_core.contract.manager import Plugins
 from dataflow_core.errors import (
     ContractMismatch,
@@ -36,6 +36,7 @@ class Plugin:
 
 def spec(name: str = "acme", **options: Any) -> DialectSpec:
     """A dialect that cannot be loaded."""
+    options.setdefault("contract", CONTRACT_VERSION)
     return DialectSpec(name, (name,), load=lambda: pytest.fail("loaded"), **options)
 
 

@@ -1,0 +1,26 @@
+"""What an engine is told of the instance's settings."""
+
+from __future__ import annotations
+
+from attrs import define
+
+from dataflow_core.contract import ConnectOptions
+from dataflow_core.run.pool import PoolLimits
+
+__all__ = ["EngineSettings"]
+
+
+@define(frozen=True)
+class EngineSettings:
+    """What an engine needs to know of the instance's settings.
+
+    After a write, reads go to the primary for ``sticky_seconds`` or, with ``replica_wait``, until
+    the replica has caught up. ``coalesce``: calls that are made together share statements.
+    """
+
+    connect: ConnectOptions
+    pool: PoolLimits
+    may_create_tables: bool = True
+    sticky_seconds: float = 5.0
+    replica_wait: bool = False
+    coalesce: bool = True
