@@ -36,6 +36,7 @@ from dataflow_core.errors import (
     TableMissing,
     UniqueViolation,
     ValueTooLong,
+    with_database_code,
 )
 from dataflow_core.schema import Model
 from dataflow_mysql.ddl import (
@@ -61,10 +62,14 @@ Translate = Callable[[ServerError, ErrorSituation], DataFlowError]
 
 def translate_error(error: Exception, situation: ErrorSituation) -> DataFlowError | None:
     """The uniform error for what the driver raised, or ``None`` if it is not the driver's."""
-    if isinstance(error, DataFlowError):
-        return error
     if isinstance(error, MySQLError):
         error = server_error(error)
+    return with_database_code(_translated(error, situation), getattr(error, "number", None))
+
+
+def _translated(error: Exception, situation: ErrorSituation) -> DataFlowError | None:
+    if isinstance(error, DataFlowError):
+        return error
     if isinstance(error, ServerError):
         return _BY_NUMBER.get(error.number, _any)(error, situation)
     if isinstance(error, ConnectionGone):
@@ -97,18 +102,12 @@ def _place(situation: ErrorSituation) -> str:
     return situation.model.name if situation.model is not None else "the statement"
 
 
-def _code(error: ServerError) -> dict[str, Any]:
-    return {"mysql": error.number}
-
-
 def _any(error: ServerError, situation: ErrorSituation) -> DataFlowError:
     # Values stand in quotes, or as plain numbers where the statement itself is repeated.
     text = _SIMPLE_QUOTED.sub("'...'", error.text)
     if situation.model is not None or text.count("'") % 2:
         text = f"the server refused the statement (error {error.number})"
-    return DatabaseError(
-        f"{_place(situation)}: {text}", outcome=_not_done(situation), **_code(error)
-    )
+    return DatabaseError(f"{_place(situation)}: {text}", outcome=_not_done(situation))
 
 
 def _syntax(error: ServerError, situation: ErrorSituation) -> DataFlowError:
@@ -119,7 +118,6 @@ def _syntax(error: ServerError, situation: ErrorSituation) -> DataFlowError:
     return DatabaseError(
         f"{_place(situation)}: the server cannot read the statement{shown}",
         outcome=_not_done(situation),
-        **_code(error),
     )
 
 
@@ -129,23 +127,21 @@ def _named(message: str) -> Translate:
     def translate(error: ServerError, situation: ErrorSituation) -> DataFlowError:
         found = _SIMPLE_QUOTED.search(error.text)
         shown = f" {found[1]!r}" if found is not None else ""
-        return DatabaseError(
-            f"{_place(situation)}: {message}{shown}", outcome=_not_done(situation), **_code(error)
-        )
+        return DatabaseError(f"{_place(situation)}: {message}{shown}", outcome=_not_done(situation))
 
     return translate
 
 
 def _simple(kind: type[DataFlowError], message: str, outcome: Outcome = "not done") -> Translate:
     def translate(error: ServerError, situation: ErrorSituation) -> DataFlowError:
-        return kind(message, outcome=outcome if situation.writing else None, **_code(error))
+        return kind(message, outcome=outcome if situation.writing else None)
 
     return translate
 
 
 def _about_value(kind: type[DataFlowError], message: str) -> Translate:
     def translate(error: ServerError, situation: ErrorSituation) -> DataFlowError:
-        return kind(f"{_place(situation)}: {message}", **_code(error))
+        return kind(f"{_place(situation)}: {message}")
 
     return translate
 
@@ -322,19 +318,13 @@ def _table_missing(error: ServerError, situation: ErrorSituation) -> DataFlowErr
     found = _SIMPLE_QUOTED.search(error.text)
     name = found[1].partition(".")[2] if found is not None else _table(situation)
     shown = "a table" if name is None else f"the table {name!r}"
-    return TableMissing(
-        f"{shown} does not exist", table=name, outcome=_not_done(situation), **_code(error)
-    )
+    return TableMissing(f"{shown} does not exist", table=name, outcome=_not_done(situation))
 
 
 def _interrupted(error: ServerError, situation: ErrorSituation) -> DataFlowError:
-    if situation.timed_out:
-        return StatementTimeout(
-            f"{_place(situation)}: took longer than command_timeout and was interrupted",
-            outcome=_not_done(situation),
-        )
-    return DatabaseError(
-        "the statement was interrupted", outcome=_not_done(situation), **_code(error)
+    reason = "command_timeout" if situation.timed_out else "it may, or was ended by somebody else"
+    return StatementTimeout(
+        f"{_place(situation)}: took longer than {reason}", outcome=_not_done(situation)
     )
 
 

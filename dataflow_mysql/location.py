@@ -74,14 +74,18 @@ def locate(url: DatabaseURL, options: ConnectOptions) -> MySQLLocation:
         InvalidOption: an option has a wrong value, two contradict each other, or a certificate's
             file cannot be read.
     """
-    location = _located(url, options)
+    location = _located(url, options, options.options)
     if options.replica is None:
         return location
-    return evolve(location, replica=_located(options.replica, options))
+    # The socket is where the primary is; a replica's own stands in its URL.
+    shared = {name: value for name, value in options.options.items() if name != "unix_socket"}
+    return evolve(location, replica=_located(options.replica, options, shared))
 
 
-def _located(url: DatabaseURL, options: ConnectOptions) -> MySQLLocation:
-    given = _options(url.query, options.options)
+def _located(
+    url: DatabaseURL, options: ConnectOptions, keywords: Mapping[str, Any]
+) -> MySQLLocation:
+    given = _options(url.query, keywords)
     unix_socket = given.get("unix_socket")
     if unix_socket is not None and (url.host or _DEFAULT_HOST).lower() != _DEFAULT_HOST:
         raise InvalidOption(

@@ -14,7 +14,7 @@ from dataflow_core.errors import ConnectionFailed, DataFlowError, InvalidOption
 from dataflow_mysql.location import MySQLLocation
 from dataflow_mysql.protocol.failures import ServerError
 from dataflow_mysql.protocol.login import Wire, log_in, wire_of
-from dataflow_mysql.protocol.plain import server_error
+from dataflow_mysql.protocol.plain import PlainWire, server_error
 from dataflow_mysql.protocol.wire import CHARSET
 
 __all__ = ["Opened", "connect_error", "open_connection", "server_of", "settings"]
@@ -26,6 +26,9 @@ _REFUSED: Final = frozenset((1044, 1045, 1130, 1698, 1251, 2059, 3118, 3159, 415
 # What the server counts beside the statement itself.
 _PACKET_MARGIN: Final = 64
 _UNKNOWN_COLLATION: Final = (1273, 1253)
+
+_FOR_EVER: Final = "31536000"
+"""A year in seconds: the most that both servers take."""
 
 SQL_MODE: Final = ",".join(
     (
@@ -47,7 +50,6 @@ _DETAILS: Final = (
     "max_allowed_packet",
     "local_infile",
     "auto_increment_increment",
-    "innodb_lock_wait_timeout",
     "read_only",
     "version_comment",
 )
@@ -101,6 +103,9 @@ def settings(server: Server, location: MySQLLocation, *, read_only: bool = False
         "unique_checks": "1",
         "sql_safe_updates": "0",
         "sql_select_limit": "DEFAULT",
+        # How long a statement may wait for locks is a matter of command_timeout.
+        "innodb_lock_wait_timeout": _FOR_EVER,
+        "lock_wait_timeout": _FOR_EVER,
         "group_concat_max_len": "4294967295",
         # Room for several long texts as the keys of one sort.
         "sort_buffer_size": "4194304",
@@ -160,6 +165,8 @@ async def _set_up(login: Any, wire: Wire, location: MySQLLocation, *, read_only:
     ((number, *values),) = (await wire.query(DETAILS.encode())).rows
     identity = tuple(values[: len(_IDENTITY)])
     details = dict(zip(_DETAILS, map(str, values[len(_IDENTITY) :]), strict=True))
+    if isinstance(wire, PlainWire):
+        details["local_infile"] = "0"
     details["collation"] = COLLATIONS[server.name]
     adapted = Server(server.name, server.version, details)
     return Opened(wire, adapted, int(number), identity, statement)
@@ -171,7 +178,7 @@ def connect_error(error: Exception, original: Exception, where: str) -> DataFlow
         return error
     if isinstance(error, ServerError):
         return ConnectionFailed(
-            f"{where} refused the connection: {_refusal(error)}", mysql=error.number
+            f"{where} refused the connection: {_refusal(error)}", database_code=str(error.number)
         )
     reason = original.__cause__ or original
     if isinstance(reason, ssl.SSLError):

@@ -10,7 +10,7 @@ from dataflow_core.contract import Dialect, DialectSpec, Option, hookimpl
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dataflow_core.contract import TestServer
+    from dataflow_core.contract import ConnectOptions, DatabaseURL, TestServer
 
 __all__ = ["SSL_MODES", "dataflow_dialect", "dataflow_test_server"]
 
@@ -34,6 +34,12 @@ def _load() -> Dialect:
     return load()
 
 
+def _check(url: DatabaseURL, options: ConnectOptions) -> None:
+    from dataflow_mysql.location import locate
+
+    locate(url, options)
+
+
 @hookimpl
 def dataflow_dialect() -> DialectSpec:
     """MySQL and MariaDB: ``mysql://user@host/name`` and ``mariadb://``; the server tells which."""
@@ -42,6 +48,7 @@ def dataflow_dialect() -> DialectSpec:
         schemes=("mysql", "mariadb"),
         options=_OPTIONS,
         load=_load,
+        check=_check,
     )
 
 

@@ -37,6 +37,7 @@ from dataflow_core.errors import (
     TransactionFailed,
     UniqueViolation,
     ValueTooLong,
+    with_database_code,
 )
 from dataflow_core.schema import Field, Model
 from dataflow_postgres.ddl import constraint_name
@@ -73,6 +74,10 @@ def note_lost(error: BaseException, *, nothing_done: bool) -> None:
 
 def translate_error(error: Exception, situation: ErrorSituation) -> DataFlowError | None:
     """The uniform error for what the driver raised, or ``None`` if it is not the driver's."""
+    return with_database_code(_translated(error, situation), getattr(error, "sqlstate", None))
+
+
+def _translated(error: Exception, situation: ErrorSituation) -> DataFlowError | None:
     if isinstance(error, DataFlowError):
         return error
     if hasattr(error, _LOST) or was_lost(error):
@@ -118,7 +123,7 @@ def _lost(error: BaseException, situation: ErrorSituation) -> DataFlowError:
     outcome: Outcome | None = None
     if situation.writing:
         outcome = "not done" if getattr(error, _LOST, False) else "unknown"
-    return ConnectionLost("the connection to the server was lost", outcome=outcome, **_code(error))
+    return ConnectionLost("the connection to the server was lost", outcome=outcome)
 
 
 def _not_done(situation: ErrorSituation) -> Outcome | None:
@@ -133,22 +138,17 @@ def _place(situation: ErrorSituation) -> str:
     return situation.model.name if situation.model is not None else "the statement"
 
 
-def _code(error: BaseException) -> dict[str, Any]:
-    code = getattr(error, "sqlstate", None)
-    return {} if code is None else {"sqlstate": code}
-
-
 def _any(error: Any, situation: ErrorSituation) -> DataFlowError:
     # A message may repeat a value of the row; of a user's own statement it is the best there is.
     text = f"PostgreSQL: {error.args[0]}"
     if situation.model is not None:
         text = f"{_place(situation)}: the server refused the statement"
-    return DatabaseError(text, outcome=_not_done(situation), **_code(error))
+    return DatabaseError(text, outcome=_not_done(situation))
 
 
 def _simple(kind: type[DataFlowError], message: str, outcome: Outcome = "not done") -> Translate:
     def translate(error: Any, situation: ErrorSituation) -> DataFlowError:
-        return kind(message, outcome=outcome if situation.writing else None, **_code(error))
+        return kind(message, outcome=outcome if situation.writing else None)
 
     return translate
 
@@ -168,7 +168,7 @@ def _of_row(kind: type[DataFlowError], message: str) -> Translate:
 
 def _about_value(kind: type[DataFlowError], message: str) -> Translate:
     def translate(error: Any, situation: ErrorSituation) -> DataFlowError:
-        return kind(f"{_place(situation)}: {message}", **_code(error))
+        return kind(f"{_place(situation)}: {message}")
 
     return translate
 
@@ -310,9 +310,7 @@ def _reference_columns(error: Any, model: Model | None) -> tuple[str, ...]:
 def _table_missing(error: Any, situation: ErrorSituation) -> DataFlowError:
     table = _name_at(getattr(error, "query", None), error.position) or _table(situation)
     shown = "a table" if table is None else f"the table {table!r}"
-    return TableMissing(
-        f"{shown} does not exist", table=table, outcome=_not_done(situation), **_code(error)
-    )
+    return TableMissing(f"{shown} does not exist", table=table, outcome=_not_done(situation))
 
 
 def _name_at(query: str | None, position: str | None) -> str | None:
@@ -336,17 +334,15 @@ def _feature(error: Any, situation: ErrorSituation) -> DataFlowError:
             f"{_place(situation)}: a table was changed since the statement was prepared;"
             " the transaction has to be run again",
             outcome=_not_done(situation),
-            **_code(error),
         )
     return _any(error, situation)
 
 
 def _cancelled(error: Any, situation: ErrorSituation) -> DataFlowError:
-    reason = "command_timeout" if situation.timed_out else "the server allows, or was cancelled"
+    reason = "command_timeout" if situation.timed_out else "it may, or was ended by somebody else"
     return StatementTimeout(
         f"{_place(situation)}: took longer than {reason}",
         outcome=_not_done(situation),
-        **_code(error),
     )
 
 

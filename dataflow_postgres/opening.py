@@ -166,7 +166,7 @@ def _failed(error: Exception, location: PostgresLocation) -> DataFlowError:
     return ConnectionFailed(
         f"{location}: {_reason(error, location)}",
         outcome="not done",
-        sqlstate=getattr(error, "sqlstate", None),
+        database_code=getattr(error, "sqlstate", None),
     )
 
 

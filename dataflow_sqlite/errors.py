@@ -30,6 +30,7 @@ from dataflow_core.errors import (
     TableMissing,
     UniqueViolation,
     ValueTooLong,
+    with_database_code,
 )
 from dataflow_core.schema import Field, Model
 from dataflow_sqlite.ddl import LENGTH_CHECK, TYPE_CHECK
@@ -44,6 +45,11 @@ _NO_TABLE: Final = re.compile(r"no such table: (?:main\.)?(.+)", re.DOTALL)
 
 def translate_error(error: Exception, situation: ErrorSituation) -> DataFlowError | None:
     """The uniform error for what the driver raised, or ``None`` if it is not the driver's."""
+    name = getattr(error, "sqlite_errorname", None)
+    return with_database_code(_translated(error, situation), name)
+
+
+def _translated(error: Exception, situation: ErrorSituation) -> DataFlowError | None:
     if isinstance(error, DataFlowError):
         return error
     if isinstance(error, OverflowError):
@@ -104,7 +110,6 @@ def _any(error: sqlite3.Error, situation: ErrorSituation) -> DataFlowError:
     return DatabaseError(
         f"SQLite: {text}",
         outcome=_not_done(situation),
-        sqlite=getattr(error, "sqlite_errorname", None),
     )
 
 
@@ -112,28 +117,22 @@ def _simple(
     kind: type[DataFlowError], message: str
 ) -> Callable[[sqlite3.Error, ErrorSituation], DataFlowError]:
     def translate(error: sqlite3.Error, situation: ErrorSituation) -> DataFlowError:
-        return kind(message, outcome=_not_done(situation), **_code(error))
+        return kind(message, outcome=_not_done(situation))
 
     return translate
 
 
-def _code(error: sqlite3.Error) -> dict[str, Any]:
-    return {"sqlite": getattr(error, "sqlite_errorname", None)}
-
-
 def _interrupted(error: sqlite3.Error, situation: ErrorSituation) -> DataFlowError:
-    if situation.timed_out:
-        return StatementTimeout(
-            f"{_place(situation)}: took longer than command_timeout and was interrupted",
-            outcome=_not_done(situation),
-        )
-    return DatabaseError("the statement was interrupted", outcome=_not_done(situation))
+    reason = "command_timeout" if situation.timed_out else "it may, or was ended by somebody else"
+    return StatementTimeout(
+        f"{_place(situation)}: took longer than {reason}", outcome=_not_done(situation)
+    )
 
 
 def _input_output(error: sqlite3.Error, situation: ErrorSituation) -> DataFlowError:
     # Nobody can tell whether a commit reached the disk before it failed.
     outcome: Outcome | None = "unknown" if situation.writing else None
-    return DatabaseError(f"SQLite: {error}", outcome=outcome, **_code(error))
+    return DatabaseError(f"SQLite: {error}", outcome=outcome)
 
 
 def _columns_of(text: str, situation: ErrorSituation) -> tuple[str | None, tuple[str, ...]]:

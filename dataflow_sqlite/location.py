@@ -17,10 +17,10 @@ from dataflow_sqlite.plugin import JOURNAL_MODES, MODES, SYNCHRONOUS
 if TYPE_CHECKING:
     from dataflow_core.contract import DatabaseURL
 
-__all__ = ["Location", "locate"]
+__all__ = ["Location", "check", "locate"]
 
 MEMORY: Final = ":memory:"
-_DEFAULT_BUSY_TIMEOUT: Final = 5.0
+_OPENING_SECONDS: Final = 5.0
 _FORMS: Final = (
     "sqlite:///folder/a.db is relative to the working directory, sqlite:////home/me/a.db (four"
     " slashes) is absolute, sqlite:///:memory: is in memory"
@@ -38,7 +38,8 @@ class Location:
     """A database and the settings of its connections; ``path`` is ``None`` for one in memory.
 
     ``explicit_journal`` tells whether the user asked for the journal mode, so that a file system
-    that refuses it is an error.
+    that refuses it is an error. Without ``busy_timeout`` a statement waits for another writer as
+    long as it may take.
     """
 
     path: Path | None
@@ -47,12 +48,17 @@ class Location:
     explicit_journal: bool = False
     synchronous: str | None = None
     cache_size_mb: int | None = None
-    busy_timeout: float = _DEFAULT_BUSY_TIMEOUT
+    busy_timeout: float | None = None
 
     @property
     def read_only(self) -> bool:
         """Whether nothing may be written."""
         return self.mode == "ro"
+
+    @property
+    def opening_seconds(self) -> float:
+        """How long opening a file waits for another writer."""
+        return _OPENING_SECONDS if self.busy_timeout is None else self.busy_timeout
 
     def __str__(self) -> str:
         return MEMORY if self.path is None else str(self.path)
@@ -67,17 +73,12 @@ def locate(url: DatabaseURL, options: ConnectOptions) -> Location:
         InvalidOption: an option has a wrong value, or two contradict each other.
         ConnectionFailed: the folder of the file is missing, or the file is none.
     """
-    _refuse_server(url)
-    given = _options(url.query, options.options)
+    given = check(url, options)
     database = url.database or MEMORY
-    _refuse_contradictions(given, database == MEMORY)
-    busy_timeout = given.get("busy_timeout")
-    if busy_timeout is None:
-        busy_timeout = min(_DEFAULT_BUSY_TIMEOUT, options.command_timeout or _DEFAULT_BUSY_TIMEOUT)
     common: dict[str, Any] = {
         "synchronous": given.get("synchronous"),
         "cache_size_mb": given.get("cache_size_mb"),
-        "busy_timeout": float(busy_timeout),
+        "busy_timeout": given.get("busy_timeout"),
     }
     if database == MEMORY:
         return Location(path=None, **common)
@@ -93,6 +94,18 @@ def locate(url: DatabaseURL, options: ConnectOptions) -> Location:
     if mode == "ro":
         return Location(path=path, mode=mode, **common)
     return Location(path, mode, journal_mode, explicit, **common)
+
+
+def check(url: DatabaseURL, options: ConnectOptions) -> dict[str, Any]:
+    """The options of a URL that can be right, whatever files there are.
+
+    Raises:
+        InvalidURL, UnknownOption, InvalidOption: as ``locate``.
+    """
+    _refuse_server(url)
+    given = _options(url.query, options.options)
+    _refuse_contradictions(given, (url.database or MEMORY) == MEMORY)
+    return given
 
 
 def _refuse_server(url: DatabaseURL) -> None:

@@ -59,7 +59,7 @@ _CHANGING: Final = frozenset(
 def settings_script(location: Location, *, read_only: bool) -> str:
     """The PRAGMAs of every connection, as one script."""
     settings = {
-        "busy_timeout": min(_BUSY_SLICE_MS, round(location.busy_timeout * 1000)),
+        "busy_timeout": min(_BUSY_SLICE_MS, round(location.opening_seconds * 1000)),
         "foreign_keys": "ON",
         # Checks of a model may call the functions of this package; all of them are harmless, so a
         # file that comes from somebody else may call them as well.
@@ -187,7 +187,7 @@ class Opening:
         _LOG.warning("%s stays in journal mode %s", self.location, result)
 
     def _patiently(self, connection: sqlite3.Connection, sql: str) -> str:
-        deadline = time.monotonic() + self.location.busy_timeout
+        deadline = time.monotonic() + self.location.opening_seconds
         while True:
             try:
                 return str(connection.execute(sql).fetchone()[0])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from dataflow_core.contract import Dialect, DialectSpec, Option, hookimpl
 
 if TYPE_CHECKING:
-    from dataflow_core.contract import TestServer
+    from dataflow_core.contract import ConnectOptions, DatabaseURL, TestServer
 
 __all__ = ["JOURNAL_MODES", "MODES", "SYNCHRONOUS", "dataflow_dialect", "dataflow_test_server"]
 
@@ -21,7 +21,11 @@ _OPTIONS: Final = (
     Option("cache_size_mb", int, "page cache of each connection, in megabytes"),
     Option("journal_mode", str, f"one of {', '.join(JOURNAL_MODES)} (default WAL)"),
     Option("synchronous", str, f"one of {', '.join(SYNCHRONOUS)} (default FULL)"),
-    Option("busy_timeout", (int, float), "seconds to wait for another writer (default 5)"),
+    Option(
+        "busy_timeout",
+        (int, float),
+        "seconds to wait for another writer (default: command_timeout)",
+    ),
     Option("mode", str, "ro reads only, rw creates no file, rwc creates it (default)"),
 )
 
@@ -30,6 +34,12 @@ def _load() -> Dialect:
     from dataflow_sqlite.dialect import load
 
     return load()
+
+
+def _check(url: DatabaseURL, options: ConnectOptions) -> None:
+    from dataflow_sqlite.location import check
+
+    check(url, options)
 
 
 @hookimpl
@@ -42,6 +52,7 @@ def dataflow_dialect() -> DialectSpec:
         default_url=":memory:",
         options=_OPTIONS,
         load=_load,
+        check=_check,
     )
 
 

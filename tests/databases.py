@@ -191,12 +191,14 @@ def databases_of(item: pytest.Item) -> list[str]:
 
 
 def needed_by(item: pytest.Item) -> list[str]:
-    """The databases whose server a test asks for."""
+    """The databases whose server a test asks for: by fixture, parameter or the mark `databases`."""
     fixtures = getattr(item, "fixturenames", ())
     needed = [name for name in EVERY_DATABASE if {f"{name}_server", f"{name}_url"} & {*fixtures}]
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     if "database" in parameters:
         needed.append(parameters["database"])
+    for mark in item.iter_markers("databases"):
+        needed += mark.args
     return list(dict.fromkeys(needed))
 
 
@@ -230,6 +232,13 @@ def pgbouncer_server(pytestconfig: pytest.Config) -> SharedServer:
 def mysql_server(pytestconfig: pytest.Config) -> SharedServer:
     """The MariaDB or MySQL server of the run; `private()` makes one that a test may kill."""
     return of(pytestconfig).server("mysql")
+
+
+@pytest.fixture
+def servers(request: pytest.FixtureRequest) -> dict[str, SharedServer]:
+    """The servers by name of the databases that a test names by the mark `databases`."""
+    names = [name for mark in request.node.iter_markers("databases") for name in mark.args]
+    return {name: of(request.config).server(name) for name in dict.fromkeys(names)}
 
 
 @pytest.fixture

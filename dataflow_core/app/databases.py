@@ -43,6 +43,7 @@ class Databases:
     models: Callable[[str], Iterable[Model]]
     urls: dict[str, DatabaseURL] = field(factory=dict)
     specs: dict[str, DialectSpec] = field(factory=dict)
+    replica: DatabaseURL | None = None
     _engines: dict[str, Engine] = field(factory=dict)
     _closed: bool = False
 
@@ -55,6 +56,10 @@ class Databases:
         for name, text in settings.databases.items():
             self._add(name, text, None)
         self._check_options()
+        self._check_replica()
+        for name, spec in self.specs.items():
+            if spec.check is not None:
+                spec.check(self.urls[name], self._connect_options(name))
 
     def _add(self, name: str, text: str, password: str | None) -> None:
         url = parse_url(text, password=password)
@@ -92,24 +97,35 @@ class Databases:
             )
         if self._closed:
             raise InstanceClosed("this instance is closed", database=name)
-        spec, settings = self.specs[name], self.settings
-        dialect = spec.load()
-        replica = self._replica(spec, dialect) if name == PRIMARY else None
+        dialect = self.specs[name].load()
+        if name == PRIMARY and self.replica is not None:
+            self._refuse_replica(dialect)
         engine = self._engines[name] = Engine(
             name,
             self.urls[name],
             dialect,
-            self._engine_settings(spec, replica),
+            self._engine_settings(name),
             lambda: self.models(name),
-            observer=_echo() if settings.echo else None,
+            observer=_echo() if self.settings.echo else None,
         )
         return engine
 
-    def _replica(self, spec: DialectSpec, dialect: Dialect) -> DatabaseURL | None:
-        """The copy of the primary database that takes reads."""
+    def _check_replica(self) -> None:
+        """Read the URL of the copy of the primary database that takes reads."""
         text = self.settings.read_replica
         if text is None:
-            return None
+            return
+        url, spec = parse_url(text), self.specs[PRIMARY]
+        if self.plugins.dialect_of(url.scheme, text).name != spec.name:
+            raise InvalidOption(
+                f"read_replica: a copy of the primary database has the same kind of URL as it,"
+                f" {' or '.join(f'{scheme}://' for scheme in spec.schemes)}",
+                option="read_replica",
+            )
+        self.replica = url
+
+    def _refuse_replica(self, dialect: Dialect) -> None:
+        """Refuse a copy that the dialect cannot read from."""
         feature = dialect.features.get("connection.read_replica")
         if feature is None or feature.level != "full":
             reason = feature.reason if feature else "the dialect does not declare it"
@@ -119,26 +135,20 @@ class Databases:
                 dialect=dialect.name,
                 reason=reason,
             )
-        url = parse_url(text)
-        if self.plugins.dialect_of(url.scheme, text).name != spec.name:
-            raise InvalidOption(
-                f"read_replica: a copy of the primary database has the same kind of URL as it,"
-                f" {' or '.join(f'{scheme}://' for scheme in spec.schemes)}",
-                option="read_replica",
-            )
-        return url
 
-    def _engine_settings(self, spec: DialectSpec, replica: DatabaseURL | None) -> EngineSettings:
+    def _connect_options(self, name: str) -> ConnectOptions:
         settings = self.settings
-        own = {option.name for option in spec.options}
-        options = {name: value for name, value in settings.dialect_options.items() if name in own}
-        connect = ConnectOptions(
+        own = {option.name for option in self.specs[name].options}
+        return ConnectOptions(
             settings.pool_size,
             settings.connect_timeout,
             settings.command_timeout,
-            options,
-            replica,
+            {key: value for key, value in settings.dialect_options.items() if key in own},
+            self.replica if name == PRIMARY else None,
         )
+
+    def _engine_settings(self, name: str) -> EngineSettings:
+        settings = self.settings
         pool = PoolLimits(
             settings.pool_size,
             settings.max_overflow,
@@ -146,9 +156,13 @@ class Databases:
             settings.pool_recycle,
             _PING_AFTER_SECONDS if settings.pool_pre_ping else None,
         )
-        may_create = settings.auto_migrate and not settings.existing_schema_mode
         return EngineSettings(
-            connect, pool, may_create, settings.replica_sticky_seconds, settings.replica_wait
+            self._connect_options(name),
+            pool,
+            settings.auto_migrate and not settings.existing_schema_mode,
+            settings.replica_sticky_seconds,
+            settings.replica_wait,
+            settings.coalesce,
         )
 
     async def close(self) -> None:

@@ -287,7 +287,11 @@ def _refuse_unavailable(settings: Settings) -> None:
         for variable in ENVIRONMENT:
             if variable.setting == name:
                 logger.warning("%s has no effect: %s", variable.name, reason)
-    if "replica_sticky_seconds" in settings.given and settings.read_replica is None:
+    for name in ("replica_sticky_seconds", "replica_wait"):
+        if name in settings.given and settings.read_replica is None:
+            raise InvalidOption(f"{name}: there is no read_replica", option=name)
+    if settings.replica_wait and "replica_sticky_seconds" in settings.given:
         raise InvalidOption(
-            "replica_sticky_seconds: there is no read_replica", option="replica_sticky_seconds"
+            "replica_sticky_seconds: replica_wait=True asks the replica instead; give one of them",
+            option="replica_sticky_seconds",
         )

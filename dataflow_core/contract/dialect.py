@@ -34,6 +34,11 @@ CONTRACT_VERSION: Final = 1
 class Compiler(Protocol):
     """Turns an operation's shape into statements."""
 
+    @property
+    def rows_at_once(self) -> int:
+        """How many rows of a bulk write are made ready while those before them are written."""
+        ...
+
     def compile(self, operation: Operation) -> Compiled:
         """Compile; raises ``UnsupportedFeature`` for what the dialect declares off."""
         ...
@@ -122,7 +127,9 @@ class DialectSpec:
     """What a dialect's plugin declares. ``load`` imports the driver and is called at first use.
 
     ``schemes`` are the URL schemes claimed; ``texts`` whole URL texts such as ``":memory:"``;
-    ``default_url`` is what ``DataFlow()`` opens without a URL, from one dialect at most.
+    ``default_url`` is what ``DataFlow()`` opens without a URL, from one dialect at most. ``check``
+    refuses a URL and options that cannot be right, when an instance is made: it imports no driver
+    and opens nothing; without it they are refused at first use.
     """
 
     name: str
@@ -131,6 +138,7 @@ class DialectSpec:
     options: tuple[Option, ...] = ()
     texts: tuple[str, ...] = ()
     default_url: str | None = None
+    check: Callable[[DatabaseURL, ConnectOptions], object] | None = None
     contract: int = CONTRACT_VERSION
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 from attrs import field, frozen
 
+from dataflow_core.compile import LoadStatement
 from dataflow_core.url import DatabaseURL
 
 __all__ = ["ConnectOptions", "Connection", "Driver", "Isolation", "Lane", "Server"]
@@ -106,6 +107,15 @@ class Connection(Protocol):
 
     async def execute(self, sql: str, parameters: Sequence[Any]) -> int:
         """Run one statement and return the number of rows that it matched or wrote."""
+        ...
+
+    async def load(self, statement: LoadStatement, rows: Sequence[Sequence[Any]]) -> int:
+        """Put rows into a table; the number of those that are there afterwards.
+
+        Called with what the dialect's compiler gives as ``load``, between ``savepoint`` and
+        ``release``. Where an error is raised, or some rows are left out, all is undone, and the
+        rows are written by other statements.
+        """
         ...
 
     def stream(

@@ -23,7 +23,7 @@ from dataflow_core.dialect.errors import (
     error_of_python,
     unknown_error,
 )
-from dataflow_core.errors import DataFlowError
+from dataflow_core.errors import DataFlowError, with_database_code
 from dataflow_core.features import Feature
 
 __all__ = ["BaseDialect"]
@@ -88,8 +88,9 @@ class BaseDialect(abc.ABC):
             return own
         if not isinstance(error, self.driver_errors):
             return None
-        found = error_by_rules(self.error_rules, self.error_code(error), str(error), situation)
-        return found or unknown_error(self.name, error, situation)
+        code = self.error_code(error)
+        found = error_by_rules(self.error_rules, code, str(error), situation)
+        return with_database_code(found or unknown_error(self.name, error, situation), code)
 
     async def table_columns(self, connection: Connection, table: str) -> Sequence[str]:
         """The column names of a table, in order; empty if there is no such table."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 
 from attrs import frozen
 
+from dataflow_core.compile import LoadStatement
 from dataflow_core.contract import Connection, Isolation, Lane, Server
 from dataflow_core.dialect.paramstyles import Paramstyle, placed
 from dataflow_core.dialect.worker import Worker
@@ -111,6 +112,13 @@ class SyncDriver(abc.ABC):
             return Answer(rows, names, cursor.rowcount)
         finally:
             cursor.close()
+
+    def load(self, raw: Any, statement: LoadStatement, rows: Sequence[Sequence[Any]]) -> int:
+        """Put rows into a table; how many are there afterwards.
+
+        Called only if the dialect's compiler gives a ``load``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how to load rows")
 
     def stream(
         self, raw: Any, sql: str, parameters: Any, size: int
@@ -232,6 +240,11 @@ class SyncConnection:
         """Run one statement and return the number of rows that it matched or wrote."""
         answer = await self._answer(sql, parameters)
         return answer.count if answer.count >= 0 else len(answer.rows)
+
+    async def load(self, statement: LoadStatement, rows: Sequence[Sequence[Any]]) -> int:
+        """Put rows into a table; the number of those that are there afterwards."""
+        driver, raw = self._driver, self._raw
+        return await self._worker.submit(lambda: driver.load(raw, statement, rows))
 
     async def stream(
         self, sql: str, parameters: Sequence[Any], size: int

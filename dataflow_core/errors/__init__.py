@@ -41,6 +41,7 @@ from dataflow_core.errors.database import (
     SerializationFailure,
     StatementTimeout,
     TransactionFailed,
+    with_database_code,
 )
 from dataflow_core.errors.execution import (
     BlockingCallRefused,
@@ -203,4 +204,5 @@ __all__ = [
     "all_errors",
     "docs_link",
     "reference",
+    "with_database_code",
 ]

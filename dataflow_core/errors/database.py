@@ -6,6 +6,14 @@ from typing import Any
 
 from dataflow_core.errors.base import DataFlowError, Outcome, Solution
 
+
+def with_database_code(error: DataFlowError | None, code: object) -> DataFlowError | None:
+    """Note the database's own code of an error in its context; what has one already keeps it."""
+    if error is not None and code is not None and error.context.get("database_code") is None:
+        error.context["database_code"] = str(code)
+    return error
+
+
 _TRY_AGAIN = Solution(
     "Run it in a transaction, which is tried again.",
     "runtime.execute(workflow.build(), transaction=True)",
@@ -16,7 +24,8 @@ class DatabaseError(DataFlowError):
     """The database refused or failed, for a reason that no other class names.
 
     `retryable` tells whether the same call may succeed when it is made again. A write is safe to
-    make again only where `outcome` is `"not done"`.
+    make again only where `outcome` is `"not done"`. `database_code` is the database's own code of
+    the error as text, None where DataFlow noticed it by itself.
     """
 
     code = "DF-502"
@@ -28,6 +37,17 @@ class DatabaseError(DataFlowError):
             'print(db.explain("UserListNode", filter={"name": "Ada"}))',
         ),
     )
+
+    def __init__(
+        self, message: str, /, *, database_code: str | None = None, **context: Any
+    ) -> None:
+        super().__init__(message, database_code=database_code, **context)
+
+    @property
+    def database_code(self) -> str | None:
+        """The database's own code of the error; by the same name on every database."""
+        code: str | None = self.context.get("database_code")
+        return code
 
 
 class ConnectionFailed(DatabaseError):
@@ -72,7 +92,11 @@ class ConnectionLost(DatabaseError):
 
 
 class PoolTimeout(DatabaseError):
-    """No connection became free within `pool_timeout`; nothing was sent."""
+    """No connection became free within `pool_timeout`; nothing was sent.
+
+    `error.context["borrowers"]` says who holds the connections: the name of each task, for how
+    many `seconds`, and its `stack`, as `file:line function`.
+    """
 
     code = "DF-505"
     title = "No free connection"
@@ -95,15 +119,27 @@ class PoolTimeout(DatabaseError):
     ) -> None:
         super().__init__(message, outcome=outcome, **context)
 
+    def _explanation(self) -> list[str]:
+        lines = []
+        for borrower in self.context.get("borrowers", ()):
+            lines.append(f"  held for {borrower['seconds']:g} s by {borrower['task']}:")
+            lines += [f"       {place}" for place in borrower["stack"]]
+        return [*lines, *super()._explanation()]
+
 
 class StatementTimeout(DatabaseError):
-    """A statement took longer than `command_timeout` and was cancelled."""
+    """A statement was stopped: it took longer than it may, or somebody else ended it.
+
+    Longer than `command_timeout` or than the server allows, waiting for locks included. Where an
+    administrator cancels a statement at the server, databases do not tell that apart.
+    """
 
     code = "DF-506"
     title = "A statement took too long"
     causes: tuple[str, ...] = (
         "The statement reads many rows without an index.",
         "It asks for too much at once.",
+        "It waited for a lock that another transaction holds.",
     )
     solutions: tuple[Solution, ...] = (
         Solution(

@@ -48,11 +48,12 @@ _ONE = ("filter", "tenant_id")
 
 KINDS: Final[tuple[_Kind, ...]] = (
     _Kind(
-        "create", "Create", ("values", "tenant_id"), ("result", "created"),
+        "create", "Create", ("values", "coalesce", "tenant_id"), ("result", "created"),
         writes=True, fields_in=True, fields_out=True, description="insert one row",
     ),
     _Kind(
-        "read", "Read", (*_ONE, "select", "include", "raise_on_not_found", "include_deleted"),
+        "read", "Read",
+        (*_ONE, "select", "include", "raise_on_not_found", "coalesce", "include_deleted"),
         ("result", "found"), fields_out=True, keys_in=True, description="read one row",
     ),
     _Kind(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -29,6 +29,7 @@ from dataflow_core.errors import (
     ReadOnlyDatabase,
 )
 from dataflow_core.operations import Operation
+from dataflow_core.run.coalescers import coalescer
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.loops import Pools
 from dataflow_core.run.plans import Plan, ShapeCache
@@ -52,7 +53,7 @@ class EngineSettings:
     """What an engine needs to know of the instance's settings.
 
     After a write, reads go to the primary for ``sticky_seconds`` or, with ``replica_wait``, until
-    the replica has caught up.
+    the replica has caught up. ``coalesce``: calls that are made together share statements.
     """
 
     connect: ConnectOptions
@@ -60,6 +61,7 @@ class EngineSettings:
     may_create_tables: bool = True
     sticky_seconds: float = 5.0
     replica_wait: bool = False
+    coalesce: bool = True
 
 
 @define(eq=False)
@@ -99,7 +101,10 @@ class Engine:
         return self.cache.add(operation, self._compile)
 
     def _compile(self, operation: Operation) -> Plan:
-        return Plan.of(operation, self.dialect.compiler)
+        plan = Plan.of(operation, self.dialect.compiler)
+        if self.settings.coalesce:
+            plan.coalescer = coalescer(self, plan)
+        return plan
 
     def writers(self, model: Model) -> WriterCache:
         """The row writers of a model."""
@@ -188,14 +193,14 @@ class Engine:
         alone = current_transaction(self) is None
         return TransactionScope(self, "repeatable read" if alone else None, read_only=True)
 
-    async def fetch(self, plan: Plan, sql: str, parameters: Sequence[Any]) -> Rows:
-        """Run one statement of a plan and return its rows."""
+    def fetch(self, plan: Plan, sql: str, parameters: Sequence[Any]) -> Coroutine[Any, Any, Rows]:
+        """Run one statement of a plan and return its rows; to be awaited at once."""
         transaction = current_transaction(self)
         if transaction is not None:
-            return await transaction.fetch(sql, parameters, plan.situation)
+            return transaction.fetch(sql, parameters, plan.situation)
         if self.replica is not None:
-            return await self._fetch_beside_replica(self.replica, plan, sql, parameters)
-        return await self._fetch(self._pool(plan.writes), plan, sql, parameters)
+            return self._fetch_beside_replica(self.replica, plan, sql, parameters)
+        return self._fetch(self._pool(plan.writes), plan, sql, parameters)
 
     async def _fetch(self, pool: Pool, plan: Plan, sql: str, parameters: Sequence[Any]) -> Rows:
         connection = pool.take() or await pool.acquire()

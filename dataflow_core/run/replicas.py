@@ -10,7 +10,14 @@ from typing import Final, TypeVar
 
 from attrs import define, field
 
-from dataflow_core.errors import ConnectionFailed, ConnectionLost, DatabaseError
+from dataflow_core.errors import (
+    ConnectionFailed,
+    ConnectionLost,
+    DatabaseError,
+    Deadlock,
+    SerializationFailure,
+    TableMissing,
+)
 
 __all__ = ["Replica"]
 
@@ -56,12 +63,15 @@ class Replica:
     async def read(
         self, replica: Callable[[], Awaitable[T]], primary: Callable[[], Awaitable[T]]
     ) -> T:
-        """Do a read on the replica, or on the primary if the replica is behind or not there."""
+        """Do a read on the replica, or on the primary if the replica cannot answer it."""
         if await self._may_serve():
             try:
                 return await replica()
             except (ConnectionFailed, ConnectionLost) as error:
                 self._rest(error)
+            except (SerializationFailure, Deadlock, TableMissing) as error:
+                # What it had to replay came in the way of this read, or did not come yet.
+                logger.debug("a read goes to the primary: %s", error.message)
         return await primary()
 
     async def _may_serve(self) -> bool:

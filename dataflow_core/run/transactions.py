@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import define, field
 
+from dataflow_core.compile import LoadStatement
 from dataflow_core.contract import Dialect, ErrorSituation, Isolation
 from dataflow_core.errors import (
     ConflictingParameters,
@@ -99,6 +100,14 @@ class Transaction:
         """Run a statement and return the number of rows it matched or wrote."""
         return await self._in_turn(self.session.execute, sql, parameters, situation)
 
+    async def load(
+        self, statement: LoadStatement, rows: Sequence[Sequence[Any]], situation: ErrorSituation
+    ) -> int:
+        """Put rows into a table; how many are there afterwards. Only where there are savepoints."""
+        async with self._lock:
+            self._check()
+            return await self._sent(self.session.load(statement, rows, situation), situation)
+
     async def _in_turn(
         self,
         send: Callable[[str, Sequence[Any], ErrorSituation], Awaitable[T]],
@@ -109,16 +118,19 @@ class Transaction:
         """Send a statement when its turn comes; an error leaves the transaction failed."""
         async with self._lock:
             self._check()
-            try:
-                result = await send(sql, parameters, situation)
-            except BaseException as error:
-                self.failed = error
-                raise
-            if situation.writing:
-                self._wrote = True
-                if self._written is not None:
-                    self._keep(self._written, (sql, parameters, situation))
+            result = await self._sent(send(sql, parameters, situation), situation)
+            if situation.writing and self._written is not None:
+                self._keep(self._written, (sql, parameters, situation))
             return result
+
+    async def _sent(self, work: Awaitable[T], situation: ErrorSituation) -> T:
+        try:
+            result = await work
+        except BaseException as error:
+            self.failed = error
+            raise
+        self._wrote = self._wrote or situation.writing
+        return result
 
     def __attrs_post_init__(self) -> None:
         declared = self.session.dialect.features.get("transactions.savepoint")
@@ -291,7 +303,10 @@ class TransactionScope:
         try:
             begin = session.connection.begin(isolation=self.isolation, read_only=self.read_only)
             await session.guarded(begin, _OF_TRANSACTION)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, DataFlowError):
+                # Whatever became of the begin, nothing was written yet.
+                error.outcome = "not done"
             await self.engine.give_back(session)
             raise
         return session

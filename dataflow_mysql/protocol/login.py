@@ -11,8 +11,8 @@ from pymysql.constants import CLIENT
 from dataflow_core.errors import ConnectionFailed, InvalidOption
 from dataflow_mysql.location import MySQLLocation
 from dataflow_mysql.protocol.plain import CONVERSIONS, PlainWire
-from dataflow_mysql.protocol.streaming import StreamingWire
 from dataflow_mysql.protocol.wire import CHARSET
+from dataflow_mysql.streaming import StreamingWire
 
 __all__ = ["TRACKING", "Login", "Wire", "log_in", "tls_context", "wire_of"]
 
@@ -20,7 +20,8 @@ Wire = StreamingWire | PlainWire
 
 TRACKING: Final = 1 << 23
 """The capability to tell, with an answer, what a statement changed of the session."""
-_FLAGS: Final = CLIENT.FOUND_ROWS | TRACKING
+# The driver itself still refuses to read files.
+_FLAGS: Final = CLIENT.FOUND_ROWS | CLIENT.LOCAL_FILES | TRACKING
 _PASSWORD_IN_CLEAR: Final = b"mysql_clear_password"
 
 

@@ -100,6 +100,10 @@ class PlainWire:
             self.busy = False
         return Answer(names, rows, len(rows) if names else affected)
 
+    async def load(self, text: bytes, lines: bytes) -> int:
+        """Nothing is loaded: the driver would read a file."""
+        return 0
+
     async def stream(self, text: bytes, size: int) -> AsyncGenerator[list[Row], None]:
         """Send a statement; its rows, so many at a time. Closed early, it closes the connection."""
         self.busy, ended = True, False

@@ -18,7 +18,6 @@ from dataflow_core.errors import (
     UniqueViolation,
     ValueTooLong,
 )
-from tests.databases import of
 
 DATABASES = ("sqlite", "postgres", "mysql")
 Event = Callable[[DataFlow], Awaitable[Any]]
@@ -159,10 +158,11 @@ EVENTS: dict[Event, type[DataFlowError]] = {
 
 
 def described(error: DataFlowError) -> dict[str, Any]:
-    """What a program sees of an error."""
+    """What a program sees of an error; of the database's own code, that it has one name."""
     names = ("table", "constraint", "columns", "side", "index", "outcome", "retryable", "code")
     found = {name: getattr(error, name, None) for name in names}
-    return {"error": type(error).__name__, **found}
+    fields = {"attributes": {*vars(error)}, "context": {*error.context}}
+    return {"error": type(error).__name__, **found, **fields}
 
 
 async def provoked(server: SharedServer, event: Event) -> dict[str, Any]:
@@ -182,12 +182,12 @@ async def provoked(server: SharedServer, event: Event) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.__name__)
+@pytest.mark.databases(*DATABASES)
 @pytest.mark.timeout(60)
-async def test_the_same_error_everywhere(event: Event, pytestconfig: pytest.Config) -> None:
+async def test_the_same_error_everywhere(event: Event, servers: dict[str, SharedServer]) -> None:
     """An event is the same error with the same fields on each database."""
-    found = {
-        database: await provoked(of(pytestconfig).server(database), event) for database in DATABASES
-    }
+    found = {name: await provoked(server, event) for name, server in servers.items()}
     first = found["sqlite"]
     assert first["error"] == EVENTS[event].__name__
+    assert "database_code" in first["context"]
     assert found == dict.fromkeys(DATABASES, first)

@@ -13,9 +13,11 @@ import pytest
 from dataflow_core import DataFlow, field
 from dataflow_core.conformance.equality import first_difference
 from dataflow_core.conformance.servers import SharedServer
-from tests.databases import of
 
-DATABASES = ("sqlite", "postgres", "mysql")
+PAIRS = [
+    pytest.param(*pair, marks=pytest.mark.databases(*pair))
+    for pair in permutations(("sqlite", "postgres", "mysql"), 2)
+]
 
 
 class Sample:
@@ -97,14 +99,14 @@ async def stored(db: DataFlow) -> list[dict[str, Any]]:
     return list((await db.run("SampleListNode", order_by=["id"]))["records"])
 
 
-@pytest.mark.parametrize(("source", "target"), list(permutations(DATABASES, 2)))
+@pytest.mark.parametrize(("source", "target"), PAIRS)
 @pytest.mark.timeout(120)
 async def test_values_read_equal_everywhere(
-    source: str, target: str, pytestconfig: pytest.Config
+    source: str, target: str, servers: dict[str, SharedServer]
 ) -> None:
     """What was written on one database is read there, and equal where it is passed on to."""
-    servers = [of(pytestconfig).server(name) for name in (source, target)]
-    opened = [await asyncio.to_thread(open_on, server) for server in servers]
+    pair = [servers[source], servers[target]]
+    opened = [await asyncio.to_thread(open_on, server) for server in pair]
     (first, _), (second, _) = opened
     try:
         for at, row in enumerate(rows()):
@@ -126,6 +128,6 @@ async def test_values_read_equal_everywhere(
         passed_on = await stored(second)
         assert first_difference(passed_on, written) is None, first_difference(passed_on, written)
     finally:
-        for (db, url), server in zip(opened, servers, strict=True):
+        for (db, url), server in zip(opened, pair, strict=True):
             await db.aclose()
             await asyncio.to_thread(server.drop_database, url)

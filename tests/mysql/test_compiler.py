@@ -44,7 +44,7 @@ def updated(document: Any, *, compiler: MySQLCompiler = COMPILER) -> str:
     bindings = Bindings()
     predicate = parse_filter({"id": 1}, Scope.of(THING), bindings)
     parsed = parse_update(document, THING, bindings, now=dt.datetime(2024, 1, 1, tzinfo=dt.UTC))
-    operation = Update(THING, predicate, parsed.assignments, unique=True)
+    operation = Update(THING, predicate, tuple(parsed.assignments), unique=True)
     statement = compiler.compile(operation).statement
     assert statement is not None
     return statement.sql
@@ -181,7 +181,7 @@ async def db(mysql_url: str) -> Any:
             c: int | None
             d: int | None
             x: float | None
-            doc: dict | None  # type: ignore[type-arg]
+            doc: dict | None
 
         yield instance
 

@@ -254,10 +254,12 @@ def test_a_check_with_a_long_name() -> None:
 
 
 def test_an_interrupted_statement() -> None:
-    """A statement that took too long is told from one that was interrupted otherwise."""
-    error = ServerError(1317, "Query execution was interrupted")
-    assert type(translated(error, timed_out=True)) is StatementTimeout
-    assert type(translated(error)) is DatabaseError
+    """A statement that was interrupted is a timeout, whoever interrupted it; the text tells."""
+    for timed_out, told in ((True, "command_timeout"), (False, "somebody else")):
+        error = translated(ServerError(1317, "interrupted"), timed_out=timed_out)
+        assert type(error) is StatementTimeout
+        assert told in error.message
+        assert error.database_code == "1317"
 
 
 @pytest.mark.parametrize(

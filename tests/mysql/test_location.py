@@ -60,6 +60,20 @@ def test_a_socket_instead_of_a_host() -> None:
         located("mysql:///shop", unix_socket="/run/my.sock", ssl_mode="required")
 
 
+def test_the_socket_of_a_primary_is_not_that_of_its_replica() -> None:
+    """The option unix_socket leads to the primary; a replica has one where its URL says so."""
+    options = {"unix_socket": "/run/my.sock"}
+    for text, host, own in (
+        ("mysql://ada@db.example/shop", "db.example", None),
+        ("mysql://ada@localhost/shop?unix_socket=/run/copy.sock", "localhost", "/run/copy.sock"),
+    ):
+        both = ConnectOptions(options=options, replica=parse_url(text))
+        location = locate(parse_url("mysql://ada@localhost/shop"), both)
+        assert location.unix_socket == "/run/my.sock"
+        assert location.replica is not None
+        assert (location.replica.host, location.replica.unix_socket) == (host, own)
+
+
 @pytest.mark.parametrize("charset", ["utf8", "utf8mb3", "latin1", "", "binary"])
 def test_other_character_sets_are_refused(charset: str) -> None:
     """A character set that loses characters is refused, with the right one."""

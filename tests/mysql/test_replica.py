@@ -1,32 +1,16 @@
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from dataflow_core.contract import ConnectOptions
-from dataflow_core.url import DatabaseURL, parse_url
+from dataflow_core.url import parse_url
 from dataflow_mysql.driver import MySQLDriver
 from dataflow_mysql.location import locate
-from dataflow_mysql.server import MySQLServer
+from tests.mysql.replication import CopyingServer, LoggingServer, follow
 from tests.mysql.support import connected, count, driver_of, make_table, until, value
-
-
-class LoggingServer(MySQLServer):
-    """A private server that can be a source or a copy; each has a number of its own."""
-
-    number = 1
-
-    def _arguments(self) -> tuple[str, ...]:
-        return (*super()._arguments(), "--log-bin=binary", f"--server-id={self.number}")
-
-
-class CopyingServer(LoggingServer):
-    """The other one."""
-
-    number = 2
 
 
 @pytest.fixture(scope="module")
@@ -40,36 +24,6 @@ def pair() -> Iterator[tuple[LoggingServer, CopyingServer]]:
         server.stop()
 
 
-def _root(server: Any) -> DatabaseURL:
-    url: DatabaseURL = server._running().url
-    return url
-
-
-async def _follow(source: Any, copy: Any, url: str) -> str:
-    """Make the second server copy a database of the first one; the URL of the copy."""
-    password = secrets.token_hex(8)
-    primary = await connected(driver_of(url))
-    await primary.fetch(f"CREATE USER copier@'%' IDENTIFIED BY '{password}'", ())
-    await primary.fetch("GRANT REPLICATION SLAVE ON *.* TO copier@'%'", ())
-    # What was done before would change the users of the copy too.
-    start = await value(primary, "SELECT @@gtid_binlog_pos")
-    await primary.close()
-    database = parse_url(url).database
-    copy.create(_root(copy), database)
-    copied = f"{_root(copy).render(hide_password=False)}/{database}"
-    replica = await connected(driver_of(copied))
-    await replica.fetch("SET GLOBAL gtid_slave_pos = ?", (start,))
-    await replica.fetch(
-        f"CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={_root(source).port},"
-        f" MASTER_USER='copier', MASTER_PASSWORD='{password}', MASTER_USE_GTID=slave_pos,"
-        " MASTER_CONNECT_RETRY=1",
-        (),
-    )
-    await replica.fetch("START SLAVE", ())
-    await replica.close()
-    return copied
-
-
 @pytest.mark.timeout(90)
 async def test_a_replica_that_lags_and_catches_up(
     pair: tuple[LoggingServer, CopyingServer],
@@ -79,7 +33,7 @@ async def test_a_replica_that_lags_and_catches_up(
     source, copy = pair
     url = source.new_database()
     writer: Any = await connected(driver_of(url))
-    replica_url = await _follow(source, copy, url)
+    replica_url = await follow(source, copy, url)
     controller: Any = await connected(driver_of(replica_url))
     driver = MySQLDriver(
         locate(parse_url(url), ConnectOptions(replica=parse_url(replica_url))),

@@ -6,14 +6,25 @@ import pytest
 
 from dataflow_core.errors import DatabaseError
 from dataflow_mysql.protocol.failures import ConnectionGone, ServerError
-from tests.mysql.support import make_table
+from tests.mysql.support import make_table, value
 
 BOTH_WAYS = pytest.mark.parametrize("fast", [True, False])
 
 
+SQL_MODE = {
+    "STRICT_ALL_TABLES",
+    "NO_ZERO_DATE",
+    "NO_ZERO_IN_DATE",
+    "ERROR_FOR_DIVISION_BY_ZERO",
+    "NO_AUTO_VALUE_ON_ZERO",
+    "ONLY_FULL_GROUP_BY",
+    "NO_ENGINE_SUBSTITUTION",
+}
+
 LEFT_BEHIND = (
     "SET @tenant = 'acme'",
     "SET sql_mode = ''",
+    "SET innodb_lock_wait_timeout = 1",
     "SET time_zone = '+05:00'",
     "SET autocommit = 0",
     "SET foreign_key_checks = 0",
@@ -28,6 +39,24 @@ LEFT_BEHIND = (
 )
 
 
+@BOTH_WAYS
+async def test_the_sql_mode(connect: Any, fast: bool) -> None:
+    """A session has exactly the SQL modes of this dialect, whatever the server's default is: no
+    more, no less."""
+    connection = await connect(fast=fast)
+    assert set((await value(connection, "SELECT @@sql_mode")).split(",")) == SQL_MODE
+
+
+@BOTH_WAYS
+async def test_locks_are_waited_for_as_long_as_the_statement_may_take(
+    connect: Any, fast: bool
+) -> None:
+    """The server ends no wait for a row or a table before `command_timeout` does."""
+    connection = await connect(fast=fast)
+    for name in ("innodb_lock_wait_timeout", "lock_wait_timeout"):
+        assert int(await value(connection, f"SELECT @@{name}")) == 365 * 24 * 3600
+
+
 @pytest.mark.parametrize("sql", LEFT_BEHIND)
 async def test_reset_undoes_what_sql_left(connect: Any, sql: str) -> None:
     """No state that a statement leaves in the session reaches the next borrower."""
@@ -36,7 +65,8 @@ async def test_reset_undoes_what_sql_left(connect: Any, sql: str) -> None:
     await connection.fetch("INSERT INTO t (v) VALUES ('a')", ())
     state = (
         "SELECT @tenant, @@sql_mode, @@time_zone, @@autocommit, @@foreign_key_checks,"
-        " @@collation_connection, @@character_set_client, DATABASE(), IS_USED_LOCK('left_over')"
+        " @@innodb_lock_wait_timeout, @@collation_connection, @@character_set_client, DATABASE(),"
+        " IS_USED_LOCK('left_over')"
     )
     before = await connection.fetch(state, ())
     await connection.fetch(sql, ())

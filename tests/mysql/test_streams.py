@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dataflow_mysql.protocol.failures import ConnectionGone, ServerError
-from dataflow_mysql.protocol.streaming import StreamingWire
+from dataflow_mysql.streaming import StreamingWire
 from tests.mysql.support import SLOW, make_table, until, value
 from tests.mysql.test_cancelling import BOTH_WAYS, nothing_runs
 

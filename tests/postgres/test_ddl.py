@@ -12,9 +12,9 @@ from dataflow_core import DataFlow
 from dataflow_core.operations import CreateTable
 from dataflow_core.schema import Check, Field, ForeignKey, Index, Model, Reference
 from dataflow_core.types import Boolean, Date, Decimal, Enumeration, Float, Integer, Text
+from dataflow_postgres.connection import PostgresConnection
 from dataflow_postgres.ddl import constraint_name
 from dataflow_postgres.dialect import PostgresDialect
-from dataflow_postgres.driver import PostgresConnection
 from tests.postgres.support import column, model, raised, value
 
 DDL = PostgresDialect().ddl
@@ -84,9 +84,7 @@ async def test_an_index_serves_the_order(
     """Sorted reads use the index of a field, with NULL first ascending and last descending."""
     field = column("n", Integer(), nullable=nullable, unique=unique, index=not unique)
     await create(connection, model(field))
-    order = PostgresDialect().compiler.order_item(  # type: ignore[attr-defined]
-        '"n"', descending=descending, nullable=nullable
-    )
+    order = PostgresDialect().compiler.order_item('"n"', descending=descending, nullable=nullable)
     shown = await plan(connection, f"SELECT * FROM things ORDER BY {order} LIMIT 5")
     assert "Index Scan" in shown
     assert "Sort" not in shown

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from dataflow_core.errors import ConnectionFailed, InvalidOption
+from dataflow_postgres import opening
 from dataflow_postgres.opening import leaves_no_trace
 from tests.postgres.conftest import Connect
 from tests.postgres.servers import KEY_PASSWORD, PASSWORD, PrivateServer
@@ -258,3 +259,14 @@ def test_statements_that_leave_no_trace(sql: str) -> None:
 def test_statements_that_may_leave_something(sql: str) -> None:
     """Whatever could change the session is cleaned up after."""
     assert not leaves_no_trace(sql)
+
+
+async def test_an_old_server_is_refused(
+    connect: Connect, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is too old is named with the oldest version that is supported."""
+    assert opening.OLDEST_VERSION == (14,)
+    monkeypatch.setattr(opening, "OLDEST_VERSION", (99,))
+    with pytest.raises(ConnectionFailed, match=r"PostgreSQL \d+.* is too old; 14 is the") as caught:
+        await connect(url)
+    assert caught.value.outcome == "not done"

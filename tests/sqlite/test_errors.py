@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from typing import Any
@@ -32,8 +33,9 @@ from dataflow_core.errors import (
 from dataflow_core.operations import CreateTable
 from dataflow_core.schema import Check, ForeignKey, Index, Reference
 from dataflow_core.types import Binary, Boolean, Decimal, Enumeration, Integer, Text
+from dataflow_sqlite.connection import SQLiteConnection
 from dataflow_sqlite.ddl import SQLiteDDLCompiler
-from dataflow_sqlite.driver import SQLiteConnection, SQLiteDriver
+from dataflow_sqlite.driver import SQLiteDriver
 from dataflow_sqlite.errors import translate_error
 from tests.sqlite.support import SLOW, column, model
 from tests.sqlite.test_ddl import PositiveOnly
@@ -175,17 +177,18 @@ async def test_a_stale_snapshot(open_driver: Open) -> None:
 
 
 async def test_an_interrupted_statement(writer: SQLiteConnection) -> None:
-    """A statement that was interrupted for its time is a timeout, else just an error."""
+    """A statement that was interrupted is a timeout, whoever interrupted it; the text tells."""
     await writer.fetch("CREATE TABLE t (v)", ())
-    import asyncio
-
-    for timed_out, kind in ((True, StatementTimeout), (False, DatabaseError)):
+    for timed_out, told in ((True, "command_timeout"), (False, "somebody else")):
         task = asyncio.create_task(
             raised(writer, SLOW, situation=ErrorSituation(timed_out=timed_out))
         )
         await asyncio.sleep(0.1)
         await writer.cancel()
-        assert type(await task) is kind
+        error = await task
+        assert isinstance(error, StatementTimeout)
+        assert told in error.message
+        assert error.database_code == "SQLITE_INTERRUPT"
 
 
 async def test_a_full_disk(writer: SQLiteConnection) -> None:

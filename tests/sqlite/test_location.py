@@ -88,13 +88,12 @@ def test_options_of_the_url_are_options(path: Path) -> None:
 
 
 def test_the_defaults(path: Path) -> None:
-    """A file is in WAL mode and waits five seconds, or the command timeout if that is less."""
+    """A file is in WAL mode; a statement waits for another writer as long as it may take, and
+    opening five seconds."""
     plain = located(f"sqlite:///{path}")
-    assert (plain.journal_mode, plain.busy_timeout) == ("WAL", 5.0)
-    hurried = locate(read_url(f"sqlite:///{path}"), ConnectOptions(command_timeout=2.0))
-    assert hurried.busy_timeout == 2.0
-    patient = locate(read_url(f"sqlite:///{path}"), ConnectOptions(command_timeout=None))
-    assert patient.busy_timeout == 5.0
+    assert (plain.journal_mode, plain.busy_timeout, plain.opening_seconds) == ("WAL", None, 5.0)
+    patient = located(f"sqlite:///{path}", busy_timeout=8)
+    assert (patient.busy_timeout, patient.opening_seconds) == (8.0, 8.0)
 
 
 def test_an_unknown_option_names_the_nearest(path: Path) -> None:

@@ -268,6 +268,46 @@ def test_examples_of_dialects_are_short() -> None:
         assert 0 < sum(lengths) < most, folder
 
 
+FIRST_PARTY = ("dataflow_sqlite", "dataflow_postgres", "dataflow_mysql")
+# MariaDB is a product, which is told from MySQL by what the server says, and no dialect.
+NAMES_OF_DIALECTS = {"sqlite", "sqlite3", "postgres", "postgresql", "mysql"}
+
+
+def test_dialects_are_made_of_the_same_files() -> None:
+    """Whoever knows one dialect finds his way in another: the three folders hold the same files.
+
+    A dialect may have packages of its own beside them.
+    """
+    names = {
+        folder: {file.name for file in (ROOT / folder).iterdir() if file.is_file()}
+        for folder in FIRST_PARTY
+        if (ROOT / folder).is_dir()
+    }
+    assert all(found == next(iter(names.values())) for found in names.values()), names
+
+
+def test_nothing_depends_on_the_name_of_a_dialect() -> None:
+    """No code that is shipped compares a name with that of a dialect: what differs is a method of
+    the dialect, or a feature that it declares."""
+    others = {folder.name.removeprefix("dataflow_") for folder in ROOT.glob("examples/dataflow_*")}
+    names = NAMES_OF_DIALECTS | others
+    found = []
+    for file in python_files("dataflow_*", "plugins", "examples/dataflow_*"):
+        for node in ast.walk(tree(file)):
+            if isinstance(node, ast.Compare):
+                compared: list[ast.AST] = [node.left, *node.comparators]
+            elif isinstance(node, ast.MatchValue):
+                compared = [node.value]
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                compared = [*node.args] if node.func.attr in {"startswith", "endswith"} else []
+            else:
+                continue
+            constants = (part for side in compared for part in ast.walk(side))
+            if any(isinstance(part, ast.Constant) and part.value in names for part in constants):
+                found.append(f"{place(file, node)}: {ast.unparse(node)}")
+    assert not found, "\n".join(found)
+
+
 def test_public_modules_say_what_is_public() -> None:
     """Each public module that exists has an `__all__`."""
     existing = {

@@ -19,6 +19,7 @@ MODULES: Final = (
     "expressions",
     "upsert",
     "bulk",
+    "bulk_many",
     "constraints",
     "transactions",
     "isolation",
@@ -33,5 +34,6 @@ MODULES: Final = (
     "limits",
     "streams",
     "concurrency",
+    "coalescing",
     "corners",
 )

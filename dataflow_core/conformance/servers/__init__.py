@@ -28,6 +28,7 @@ from dataflow_core.conformance.servers.sharing import (
     ServerDeskClient,
     SharedServer,
 )
+from dataflow_core.conformance.servers.wheels import python_package
 
 __all__ = [
     "Account",
@@ -50,6 +51,7 @@ __all__ = [
     "find_program",
     "free_port",
     "private_folder",
+    "python_package",
     "reachable",
     "unpacked_program",
     "unprivileged_account",

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-__all__ = ["FetchFailed", "unpack"]
+__all__ = ["FetchFailed", "only_one", "unpack"]
 
 _LINES: Final = 12
 _TIMEOUT: Final = 600
@@ -56,7 +56,7 @@ def unpack(packages: Sequence[str], folder: Path, *, suite: str | None = None) -
     if tree.is_dir():
         return tree
     folder.mkdir(parents=True, exist_ok=True)
-    with _only_one(folder / f".{tree.name}.lock"):
+    with only_one(folder / f".{tree.name}.lock"):
         if not tree.is_dir():
             work = Path(tempfile.mkdtemp(prefix=f".{tree.name}-", dir=folder))
             try:
@@ -67,7 +67,7 @@ def unpack(packages: Sequence[str], folder: Path, *, suite: str | None = None) -
 
 
 @contextmanager
-def _only_one(path: Path) -> Iterator[None]:
+def only_one(path: Path) -> Iterator[None]:
     """Wait until no other program does the same."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

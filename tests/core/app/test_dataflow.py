@@ -153,6 +153,7 @@ def test_a_secret_option_is_not_shown():
         {"cache_url": "redis://h"},
         {"enable_metrics": True},
         {"replica_sticky_seconds": 3},
+        {"replica_wait": True},
     ],
 )
 def test_what_could_have_no_effect_is_refused(options):
@@ -160,6 +161,12 @@ def test_what_could_have_no_effect_is_refused(options):
     [name] = options
     with pytest.raises(InvalidOption, match=f"DF-405: {name}: "):
         instance(**options)
+
+
+def test_a_replica_is_asked_or_left_alone_for_a_time():
+    """`replica_wait` makes `replica_sticky_seconds` pointless, so both together are refused."""
+    with pytest.raises(InvalidOption, match="give one of them"):
+        instance(read_replica="acme://h/a", replica_wait=True, replica_sticky_seconds=3)
 
 
 def test_what_the_environment_asks_for_in_vain_is_warned_of(monkeypatch, caplog):

@@ -11,6 +11,7 @@ import pytest
 
 import dataflow_core.errors as errors
 from dataflow_core.errors import (
+    ConnectionFailed,
     ConstraintViolation,
     DatabaseError,
     DataFlowError,
@@ -23,6 +24,7 @@ from dataflow_core.errors import (
     UniqueViolation,
     UnsupportedFeature,
     all_errors,
+    with_database_code,
 )
 
 CODES = {
@@ -210,6 +212,20 @@ def test_errors_fit_python_s_own_classes() -> None:
     assert issubclass(InvalidURL, ValueError)
 
 
+def test_the_code_of_the_database() -> None:
+    """An error of a database carries that database's own code by one name, as text; what has a
+    code keeps it, and without one it is None."""
+    assert DatabaseError("failed").database_code is None
+    for number, kind in enumerate((DatabaseError, UniqueViolation, ConnectionFailed)):
+        error = with_database_code(kind("failed"), 1_000 + number)
+        assert isinstance(error, DatabaseError)
+        for again in (error, travelled(error), copy.copy(error)):
+            assert again.database_code == again.context["database_code"] == str(1_000 + number)
+        assert with_database_code(error, "other") is error
+        assert error.database_code == str(1_000 + number)
+    assert with_database_code(None, 5) is None
+
+
 def test_constraint_attributes() -> None:
     """A constraint error carries table, constraint, columns and row, also through pickling."""
     error = UniqueViolation(
@@ -228,6 +244,7 @@ def test_constraint_attributes() -> None:
         "constraint": "users_email_key",
         "columns": ["email"],
         "index": 3,
+        "database_code": None,
     }
 
 

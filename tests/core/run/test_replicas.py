@@ -1,8 +1,16 @@
 from __future__ import annotations
 
+import pytest
 from attrs import define
 
-from dataflow_core.errors import ConnectionFailed
+from dataflow_core.errors import (
+    ConnectionFailed,
+    DataFlowError,
+    Deadlock,
+    SerializationFailure,
+    StatementTimeout,
+    TableMissing,
+)
 from dataflow_core.run.replicas import Replica
 
 
@@ -24,6 +32,7 @@ class Setting:
     asked: int = 0
     wait: bool = False
     reachable: bool = True
+    failure: DataFlowError | None = None
 
     def __attrs_post_init__(self) -> None:
         self.clock = Clock()
@@ -36,6 +45,8 @@ class Setting:
     async def on_replica(self) -> str:
         if not self.reachable:
             raise ConnectionFailed("not there")
+        if self.failure is not None:
+            raise self.failure
         return "replica"
 
     async def on_primary(self) -> str:
@@ -94,3 +105,21 @@ async def test_a_replica_that_is_not_there_is_left_alone_for_a_while() -> None:
     assert await setting.read() == "primary"
     setting.clock.now += 6
     assert await setting.read() == "replica"
+
+
+@pytest.mark.parametrize(
+    "failure", [SerializationFailure("replaying"), Deadlock("replaying"), TableMissing("not yet")]
+)
+async def test_a_read_that_the_replica_cannot_answer_now(failure: DataFlowError) -> None:
+    """What a replica refuses because of what it has to replay, the primary answers; the next read
+    goes to the replica again."""
+    setting = Setting(failure=failure)
+    assert await setting.read() == "primary"
+    setting.failure = None
+    assert await setting.read() == "replica"
+
+
+async def test_a_read_that_takes_too_long_is_not_done_twice() -> None:
+    """Where a read took longer than it may, the primary is not asked too."""
+    with pytest.raises(StatementTimeout):
+        await Setting(failure=StatementTimeout("too long")).read()
