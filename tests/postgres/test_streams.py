@@ -13,9 +13,11 @@ from dataflow_core.errors import ConnectionLost
 from dataflow_postgres.errors import DRIVER_ERRORS, translate_error
 from tests.postgres.conftest import Connect, Open
 from tests.postgres.servers import Pooler, PrivateServer
-from tests.postgres.support import SLOW, until, value
+from tests.postgres.support import until, value
 
 NUMBERS = "SELECT n, repeat('x', 1000) FROM generate_series(1, $1::bigint) AS n"
+# Other tests look for their own slow statement on the whole server.
+SLOW = "SELECT pg_sleep(61)"
 CURSORS = "SELECT count(*) FROM pg_cursors WHERE name <> ''"
 
 
