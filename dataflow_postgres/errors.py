@@ -64,6 +64,9 @@ def was_lost(error: BaseException) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         code = error.sqlstate or ""
         return code.startswith("08") or code in _LOST_CODES
+    if isinstance(error, asyncpg.InternalClientError):
+        # The server's last words came between two statements, and the driver has not closed yet.
+        return "cannot switch to state" in str(error)
     return isinstance(error, OSError)
 
 

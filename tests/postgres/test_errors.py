@@ -37,7 +37,7 @@ from dataflow_core.schema import Check, ForeignKey, Index, Reference
 from dataflow_core.types import Decimal, Enumeration, Integer, Text
 from dataflow_postgres.connection import PostgresConnection
 from dataflow_postgres.dialect import load
-from dataflow_postgres.errors import translate_error
+from dataflow_postgres.errors import translate_error, was_lost
 from tests.postgres.conftest import Connect
 from tests.postgres.support import READING, WRITING, column, model, raised
 
@@ -347,3 +347,10 @@ def test_what_is_not_the_driver_s_is_left_alone() -> None:
     assert translate_error(ValueError("something else"), READING) is None
     known = RecordNotFound("nothing there")
     assert translate_error(known, READING) is known
+
+
+def test_a_driver_in_a_state_of_its_own_has_lost_its_connection() -> None:
+    """What the driver says between the server's last words and its own closing is a lost one."""
+    text = "cannot switch to state 16; another operation (2) is in progress"
+    assert was_lost(asyncpg.InternalClientError(text))
+    assert not was_lost(asyncpg.InternalClientError("missing codec information"))
