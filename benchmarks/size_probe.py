@@ -11,25 +11,16 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from benchmarks.data import declare_user, users_one_by_one
 from dataflow_core import DataFlow
 
-__all__ = ["KINDS", "available"]
+__all__ = ["KINDS"]
 
-KINDS: Final = ("bulk create", "list", "stream")
+KINDS: Final[tuple[str, ...]] = ("bulk create", "list", "stream")
 
 _STATUS: Final = Path("/proc/self/status")
-
-
-def available(kind: str) -> bool:
-    """Whether this version can do it; the one place that knows."""
-    if kind != "stream":
-        return True
-    with DataFlow() as db:
-        declare_user(db)
-        return hasattr(db.nodes.User, "stream")
 
 
 async def _bulk_create(db: DataFlow, rows: int) -> int:
@@ -43,8 +34,7 @@ async def _list(db: DataFlow, rows: int) -> int:
 
 async def _stream(db: DataFlow, rows: int) -> int:
     seen = 0
-    handle: Any = db.nodes.User
-    async for _ in handle.stream(filter={"id": {"$lte": rows}}, order_by=["id"]):
+    async for _ in db.nodes.User.stream(order_by=["id"], limit=rows):
         seen += 1
     return seen
 

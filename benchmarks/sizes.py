@@ -16,7 +16,7 @@ from attrs import frozen
 
 from benchmarks.data import declare_user, users_one_by_one
 from benchmarks.databases import Place
-from benchmarks.size_probe import KINDS, available
+from benchmarks.size_probe import KINDS
 from dataflow_core import DataFlow
 
 __all__ = ["BOUNDED", "MOST_GROWTH", "MOST_MEGABYTES", "SIZES", "SizeFigure", "measure_sizes"]
@@ -61,15 +61,14 @@ def measure_sizes(
     *,
     progress: Callable[[str], object] = lambda _: None,
 ) -> list[SizeFigure]:
-    """Measure each size in turn, ``rounds`` times; a stream where there are streams."""
-    kinds = [kind for kind in KINDS if available(kind)]
+    """Measure each size in turn, ``rounds`` times."""
     found: dict[tuple[str, int], list[dict[str, float]]] = {}
     with ExitStack() as stack:
         full = place.new()
         stack.callback(place.drop, full)
         asyncio.run(_fill(full, max(sizes)))
         for _ in range(rounds):
-            for kind in kinds:
+            for kind in KINDS:
                 for rows in sizes:
                     progress(f"{place.name}, {kind} of {rows:,}")
                     found.setdefault((kind, rows), []).append(_probe(place, full, kind, rows))

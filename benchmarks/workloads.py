@@ -114,7 +114,8 @@ WORKLOADS: Final = (
         "bulk_create", "bulk create 100,000", _bars(0.90, 0.90, 0.90), "rows/s", 100_000, 1,
         lambda _, size: users(size),
         lambda contestant, batch: contestant.bulk_create(batch),
-        present=lambda size: [], again=True, writes=True, seldom=3,
+        # MariaDB leaves gaps between the keys of many rows, each way of writing them other ones.
+        present=lambda size: [], again=True, writes=True, keyed=False, seldom=3,
     ),
     Workload(
         "bulk_upsert", "bulk upsert 100,000, half present", _bars(0.90, 0.90, 0.90), "rows/s",

@@ -28,7 +28,7 @@ from benchmarks.results import (
     write_report,
 )
 from benchmarks.rounds import AnswersDiffer, Measured, Ratio, measure
-from benchmarks.size_probe import KINDS, available
+from benchmarks.size_probe import KINDS
 from benchmarks.sizes import SizeFigure, measure_sizes
 from benchmarks.workloads import WORKLOADS
 from dataflow_core import DataFlow
@@ -192,26 +192,13 @@ def test_the_pictures_are_those_of_the_kept_figures() -> None:
         etree.fromstring(text)  # noqa: S314 - our own picture
 
 
-def test_streams_are_measured_once_there_are_any() -> None:
-    """The line of the streams appears as soon as a model's nodes have them."""
-    with DataFlow() as db:
-
-        @db.model
-        class Thing:
-            name: str
-
-        assert available("stream") is hasattr(db.nodes.Thing, "stream")
-    assert all(available(kind) for kind in KINDS if kind != "stream")
-
-
 @pytest.mark.timeout(120)
 def test_sizes_are_measured_in_fresh_processes() -> None:
     """Each kind and size has a time and a peak of its own."""
     with durable("sqlite") as place:
         found = measure_sizes(place, (10, 1_000), 1)
-    kinds = [kind for kind in KINDS if available(kind)]
     assert [(each.kind, each.rows) for each in found] == [
-        (kind, rows) for kind in kinds for rows in (10, 1_000)
+        (kind, rows) for kind in KINDS for rows in (10, 1_000)
     ]
     assert all(each.per_row > 0 and each.peak >= 0 for each in found)
 
