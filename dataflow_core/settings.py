@@ -81,6 +81,8 @@ class Settings:
         pool_timeout: seconds to wait for a free connection.
         connect_timeout: seconds to wait for a new connection.
         command_timeout: seconds to wait for a statement.
+        coalesce: whether reads by key, and creates of single rows, that are made at the same
+            moment share one statement.
         echo: whether statements are logged, values redacted.
         validation: what registration checks do: `off`, `warn` or `strict`.
         enable_model_persistence: whether models are written to the registry.
@@ -114,6 +116,7 @@ class Settings:
     pool_timeout: float = 30
     connect_timeout: float = 10
     command_timeout: float = 60
+    coalesce: bool = True
     echo: bool = False
     validation: ValidationMode = "warn"
     enable_model_persistence: bool = True
@@ -228,6 +231,7 @@ _RULES: Mapping[str, _Rule] = {
     "pool_timeout": _DURATION,
     "connect_timeout": _DURATION,
     "command_timeout": _DURATION,
+    "coalesce": _FLAG,
     "echo": _FLAG,
     "validation": _Rule(
         "'off', 'warn' or 'strict'",

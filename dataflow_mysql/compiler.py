@@ -15,7 +15,9 @@ from dataflow_core.compile import (
     BaseCompiler,
     Build,
     Compiled,
+    LoadStatement,
     Render,
+    StagedStatements,
     names_list,
     statement,
     values_list,
@@ -23,11 +25,13 @@ from dataflow_core.compile import (
 )
 from dataflow_core.dialect import refuse_exponential
 from dataflow_core.expressions import Call, Expression, FieldValue
+from dataflow_core.features import Feature
 from dataflow_core.filters import Pattern, Predicate, Slot, render_regex
-from dataflow_core.operations import Delete, Update, UpdateMany
+from dataflow_core.operations import Delete, Update, UpdateMany, Upsert
 from dataflow_core.schema import Field, Model
 from dataflow_core.types import FieldType, Text
 from dataflow_core.updates import Assignment, BitChange, Compute, MoveFrom
+from dataflow_mysql.bulk import load_statement, staged_statements
 from dataflow_mysql.documents import json_predicate
 from dataflow_mysql.expressions import MySQLExpressions, text_literal
 from dataflow_mysql.types import MARIADB, MYSQL, OLD_MARIADB, plain_type
@@ -123,12 +127,18 @@ def _delete(compiler: MySQLCompiler, operation: Delete) -> Compiled:
 
 
 class MySQLCompiler(MySQLExpressions):
-    """Compiles for MySQL from 8.0.19."""
+    """Compiles for MySQL from 8.0.19.
+
+    Parameters:
+        features: the level of every feature id.
+        loads: whether the server takes rows by LOAD DATA from a client.
+    """
 
     name = "mysql"
     numbered = False
     returning = frozenset[str]()
     upserts = False
+    rows_at_once = 10_000
     variant = MYSQL
     changes: ClassVar[dict[type, Render]] = {**CHANGES, BitChange: _bit}
     operations: ClassVar[dict[type, Any]] = {
@@ -137,6 +147,10 @@ class MySQLCompiler(MySQLExpressions):
         UpdateMany: _update_many,
         Delete: _delete,
     }
+
+    def __init__(self, features: Mapping[str, Feature], *, loads: bool = False) -> None:
+        super().__init__(features)
+        self.loads = loads
 
     def quote(self, name: str) -> str:
         """In backticks: double quotes are texts."""
@@ -186,6 +200,16 @@ class MySQLCompiler(MySQLExpressions):
         if isinstance(value, str):
             return text_literal(value)
         return super().literal(value, kind)
+
+    def load(
+        self, table: str, columns: Sequence[Field], *, model: Model | None = None
+    ) -> LoadStatement | None:
+        """By LOAD DATA, if the server takes what it does not read from its own disk."""
+        return load_statement(self, table, columns) if self.loads else None
+
+    def staged(self, operation: Upsert) -> StagedStatements | None:
+        """By LOAD DATA into a temporary table."""
+        return staged_statements(self, operation) if self.loads else None
 
     # Changes
 

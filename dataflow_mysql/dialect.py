@@ -99,19 +99,28 @@ FEATURES: Final[Mapping[str, Feature]] = {name: Feature("full") for name in _FUL
 
 
 class MySQLDialect(BaseDialect):
-    """MySQL from 8.0.19. Relatives replace ``name``, ``features`` and the classes of the parts."""
+    """MySQL from 8.0.19. Relatives replace ``name``, ``features`` and the classes of the parts.
+
+    Parameters:
+        loads: whether the server takes rows by LOAD DATA from a client.
+    """
 
     name = "mysql"
     features = FEATURES
-    compiler_class = MySQLCompiler
+    compiler_class: ClassVar[type[MySQLCompiler]] = MySQLCompiler
     ddl_class = MySQLDDLCompiler
     driver_class: ClassVar[type[MySQLDriver]] = MySQLDriver
+
+    def __init__(self, *, loads: bool = False) -> None:
+        super().__init__()
+        self._compiler = self.compiler_class(self.features, loads=loads)
+        self._ddl = self.ddl_class(self._compiler)
 
     def adapt(self, server: Server) -> Dialect:
         """The dialect of the product and the version at the other end."""
         for oldest, dialect in _BY_SERVER.get(server.name, ()):
             if server.version >= oldest:
-                return dialect()
+                return dialect(loads=server.details.get("local_infile") == "1")
         return self
 
     def open(self, url: DatabaseURL, options: ConnectOptions) -> Driver:

@@ -14,7 +14,7 @@ from dataflow_core.errors import ConnectionFailed, DataFlowError, InvalidOption
 from dataflow_mysql.location import MySQLLocation
 from dataflow_mysql.protocol.failures import ServerError
 from dataflow_mysql.protocol.login import Wire, log_in, wire_of
-from dataflow_mysql.protocol.plain import server_error
+from dataflow_mysql.protocol.plain import PlainWire, server_error
 from dataflow_mysql.protocol.wire import CHARSET
 
 __all__ = ["Opened", "connect_error", "open_connection", "server_of", "settings"]
@@ -109,6 +109,8 @@ def settings(server: Server, location: MySQLLocation, *, read_only: bool = False
         "group_concat_max_len": "4294967295",
         # Room for several long texts as the keys of one sort.
         "sort_buffer_size": "4194304",
+        # How long a stream may wait for the one who reads it.
+        "net_write_timeout": "86400",
         # How the server tells that a statement made it read text in another way.
         "session_track_system_variables": "'character_set_client'",
     }
@@ -163,6 +165,8 @@ async def _set_up(login: Any, wire: Wire, location: MySQLLocation, *, read_only:
     ((number, *values),) = (await wire.query(DETAILS.encode())).rows
     identity = tuple(values[: len(_IDENTITY)])
     details = dict(zip(_DETAILS, map(str, values[len(_IDENTITY) :]), strict=True))
+    if isinstance(wire, PlainWire):
+        details["local_infile"] = "0"
     details["collation"] = COLLATIONS[server.name]
     adapted = Server(server.name, server.version, details)
     return Opened(wire, adapted, int(number), identity, statement)

@@ -15,7 +15,9 @@ from dataflow_core.compile import (
     Build,
     Codec,
     LiteralBuild,
+    LoadStatement,
     Render,
+    StagedStatements,
     listed,
 )
 from dataflow_core.features import Feature
@@ -28,9 +30,11 @@ from dataflow_core.filters import (
     render_regex,
     upper,
 )
+from dataflow_core.operations import Upsert
 from dataflow_core.schema import Field, Model
 from dataflow_core.types import FieldType
 from dataflow_core.updates import Assignment, BitChange
+from dataflow_postgres.bulk import load_statement, staged_statements
 from dataflow_postgres.documents import json_condition
 from dataflow_postgres.expressions import PostgresExpressions, once
 from dataflow_postgres.types import bound_type, codec, element_type
@@ -114,6 +118,7 @@ class PostgresCompiler(PostgresExpressions):
 
     name = "postgres"
     inserted_flag = "(xmax = 0)"
+    rows_at_once = 20_000
     predicates: ClassVar[dict[type, Render]] = {**PREDICATES, Membership: _membership}
     changes: ClassVar[dict[type, Render]] = {**CHANGES, BitChange: _bit}
 
@@ -169,12 +174,12 @@ class PostgresCompiler(PostgresExpressions):
         names += [] if flag is None else [self.quote(INSERTED)]
         return (
             f'WITH "__written" AS ({written}), "__moved" AS MATERIALIZED'
-            f" ({self._moved_counter(model, key)}) SELECT {', '.join(names) or '1'}"
+            f" ({self.moved_counter(model, key)}) SELECT {', '.join(names) or '1'}"
             ' FROM "__written" WHERE (SELECT COUNT(*) FROM "__moved") >= 0'
         )
 
-    def _moved_counter(self, model: Model, key: Field) -> str:
-        """Moves the counter of a key on to the greatest of the written ids, never back.
+    def moved_counter(self, model: Model, key: Field) -> str:
+        """Moves the counter of a key on to the greatest id in ``"__written"``, never back.
 
         A near one is counted up to. For a far one the counter is set, by one transaction at a time;
         it would only go back if, in between, somebody counted a thousand ids by ``nextval``.
@@ -199,6 +204,16 @@ class PostgresCompiler(PostgresExpressions):
             ' OFFSET 0) AS "of_key" OFFSET 0) AS "state"'
             ' WHERE "counter" IS NOT NULL AND "top" > "last"'
         )
+
+    def load(
+        self, table: str, columns: Sequence[Field], *, model: Model | None = None
+    ) -> LoadStatement | None:
+        """By COPY."""
+        return load_statement(self, table, columns, model)
+
+    def staged(self, operation: Upsert) -> StagedStatements | None:
+        """By COPY into a temporary table."""
+        return staged_statements(self, operation)
 
     # Predicates
 

@@ -6,6 +6,7 @@ import json
 from typing import Any, ClassVar
 
 from dataflow_core.compile import (
+    OPERATIONS,
     PREDICATES,
     BaseCompiler,
     Build,
@@ -21,7 +22,9 @@ from dataflow_core.filters import (
     Pattern,
     Predicate,
 )
+from dataflow_core.operations import Upsert
 from dataflow_core.types import Binary, Enumeration, FieldType, Float
+from dataflow_sqlite.bulk import upsert
 from dataflow_sqlite.documents import json_predicate
 from dataflow_sqlite.expressions import SQLiteExpressions
 from dataflow_sqlite.functions.regex import check_pattern
@@ -61,6 +64,7 @@ class SQLiteCompiler(SQLiteExpressions):
 
     name = "sqlite"
     numbered = False
+    operations: ClassVar[dict[type, Any]] = {**OPERATIONS, Upsert: upsert}
     predicates: ClassVar[dict[type, Render]] = {
         **PREDICATES,
         Membership: _membership,

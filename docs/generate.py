@@ -33,7 +33,7 @@ from dataflow_core.expressions.functions import FUNCTIONS, TRUNCATION_UNITS  # n
 from dataflow_core.features import FEATURES  # noqa: E402
 from dataflow_core.filters.leaves import LEAVES, ONLY_WITH  # noqa: E402
 from dataflow_core.limits import Limits  # noqa: E402
-from dataflow_core.nodes.generate import KINDS, RESERVED_NAMES  # noqa: E402
+from dataflow_core.nodes.generate import FILE_KINDS, KINDS, RESERVED_NAMES  # noqa: E402
 from dataflow_core.nodes.values import LATER  # noqa: E402
 from dataflow_core.schema.annotations import SUPPORTED  # noqa: E402
 from dataflow_core.schema.checks import CHECKS  # noqa: E402
@@ -65,9 +65,13 @@ WORDS: dict[str, tuple[str, ...]] = {
     "options": CORE_OPTIONS,
     "checks": tuple(CHECKS),
     "parameters": tuple(
-        dict.fromkeys(name for kind in KINDS for name in kind.parameters if name not in LATER)
+        dict.fromkeys(
+            name for kind in (*KINDS, *FILE_KINDS) for name in kind.parameters if name not in LATER
+        )
     ),
-    "outputs": tuple(dict.fromkeys(name for kind in KINDS for name in kind.outputs)),
+    "outputs": tuple(
+        dict.fromkeys(name for kind in (*KINDS, *FILE_KINDS) for name in kind.outputs)
+    ),
 }
 """The words that the code knows, by the table of `descriptions.toml` that has a line for each."""
 
@@ -164,7 +168,7 @@ def plural_rules() -> str:
 def nodes() -> str:
     """Each node with its parameters and outputs."""
     rows = []
-    for kind in KINDS:
+    for kind in (*KINDS, *FILE_KINDS):
         taken = [code(name) for name in kind.parameters if name not in LATER]
         if kind.keys_in:
             taken.insert(0, "the key")

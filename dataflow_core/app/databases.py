@@ -162,6 +162,7 @@ class Databases:
             settings.auto_migrate and not settings.existing_schema_mode,
             settings.replica_sticky_seconds,
             settings.replica_wait,
+            settings.coalesce,
         )
 
     async def close(self) -> None:

@@ -12,6 +12,8 @@ from dataflow_core.nodes.base import Context, NodeType
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dataflow_core.run.streams import RowStream
+
 __all__ = ["ModelHandle", "NodesNamespace"]
 
 Result = Coroutine[Any, Any, dict[str, Any]]
@@ -25,6 +27,7 @@ class ModelHandle:
         self._name = name
         self._context = context
         self._run = {kind: node.run for kind, node in nodes.items()}
+        self._stream = nodes["list"].stream
 
     def __repr__(self) -> str:
         return f"<nodes of {self._name}>"
@@ -53,6 +56,12 @@ class ModelHandle:
         """Rows, their number, or a pipeline over them."""
         return self._run["list"](self._context, parameters)
 
+    def stream(self, /, **parameters: Any) -> RowStream:
+        """The rows of a list, read while they are asked for: ``async for``, or ``for``."""
+        assert self._stream is not None
+        stream: RowStream = self._stream(self._context, parameters)
+        return stream
+
     def count(self, /, **parameters: Any) -> Result:
         """The number of rows."""
         return self._run["count"](self._context, parameters)
@@ -72,6 +81,14 @@ class ModelHandle:
     def bulk_upsert(self, /, **parameters: Any) -> Result:
         """Insert or change many rows."""
         return self._run["bulk_upsert"](self._context, parameters)
+
+    def export_to(self, path: Any, /, **parameters: Any) -> Result:
+        """Write the rows of a list into a file."""
+        return self._run["export_to"](self._context, {"path": path, **parameters})
+
+    def import_from(self, path: Any, /, **parameters: Any) -> Result:
+        """Store the rows of a file."""
+        return self._run["import_from"](self._context, {"path": path, **parameters})
 
 
 class NodesNamespace:

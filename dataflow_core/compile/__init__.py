@@ -3,7 +3,14 @@
 from dataflow_core.compile.base import BaseCompiler
 from dataflow_core.compile.build import Build, LiteralBuild, Render
 from dataflow_core.compile.changes import CHANGES
-from dataflow_core.compile.compiled import INSERTED, Compiled, DDLCompiler, RowsStatement
+from dataflow_core.compile.compiled import (
+    INSERTED,
+    Compiled,
+    DDLCompiler,
+    LoadStatement,
+    RowsStatement,
+    StagedStatements,
+)
 from dataflow_core.compile.expressions import CALL_TABLE, expression_sql
 from dataflow_core.compile.predicates import PREDICATES, SIGNS, escape_like, joined, listed
 from dataflow_core.compile.rows import OPERATIONS
@@ -26,11 +33,13 @@ __all__ = [
     "DDLCompiler",
     "Encode",
     "LiteralBuild",
+    "LoadStatement",
     "Parameter",
     "Render",
     "ResultColumn",
     "RowWriter",
     "RowsStatement",
+    "StagedStatements",
     "Statement",
     "WriterCache",
     "escape_like",

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from dataflow_core.compile.build import Build, LiteralBuild, Render
 from dataflow_core.compile.changes import CHANGES, assignments_sql
-from dataflow_core.compile.compiled import Compiled
+from dataflow_core.compile.compiled import Compiled, LoadStatement, StagedStatements
 from dataflow_core.compile.expressions import CALL_TABLE, condition
 from dataflow_core.compile.predicates import PREDICATES, WIDEST, features_used, text_match
 from dataflow_core.compile.rows import OPERATIONS
@@ -21,7 +21,7 @@ from dataflow_core.features import Feature
 from dataflow_core.filters.ast import Always, And, Pattern, Predicate
 from dataflow_core.filters.parse import parse_filter
 from dataflow_core.filters.scope import Bindings, Scope
-from dataflow_core.operations import Operation
+from dataflow_core.operations import Operation, Upsert
 from dataflow_core.schema import Field, Model
 from dataflow_core.types import Decimal, Enumeration, FieldType, Float, Integer
 from dataflow_core.updates.ast import Assignment
@@ -44,6 +44,8 @@ class BaseCompiler:
     """The most rows of one multi-row statement."""
     parameters_per_statement: ClassVar[int] = 32_000
     """The most values that one statement binds."""
+    rows_at_once: ClassVar[int] = 500
+    """How many rows of a bulk write are made ready while those before them are written."""
     returning: ClassVar[frozenset[str]] = frozenset(("insert", "update", "delete"))
     """What can give back the rows that it wrote; the rest is read by key, in a transaction."""
     upserts: ClassVar[bool] = True
@@ -148,6 +150,30 @@ class BaseCompiler:
         returning = f" RETURNING {', '.join(names)}" if names else ""
         return f"INSERT INTO {self.quote(model.table)}{values}{tail}{returning}"
 
+    def load(
+        self, table: str, columns: Sequence[Field], *, model: Model | None = None
+    ) -> LoadStatement | None:
+        """How many rows of ``columns`` get into a table quicker than by INSERT, if there is a way.
+
+        ``model`` is that of the table, unless it is a temporary one.
+        """
+        return None
+
+    def staged(self, operation: Upsert) -> StagedStatements | None:
+        """How many rows are upserted by way of a temporary table, if that is quicker.
+
+        The rows have different ``match`` fields. Whoever is not sure that the result is that of
+        upserting them one after the other gives ``None``.
+        """
+        return None
+
+    def on_conflict(self, operation: Upsert) -> str:
+        """What follows the values of an upsert."""
+        # A row that is not assigned to is not given back either.
+        quoted = [self.quote(item.column) for item in operation.updates or operation.match[:1]]
+        assignments = ", ".join(f"{name} = excluded.{name}" for name in quoted)
+        return f" ON CONFLICT ({names_list(self, operation.match)}) DO UPDATE SET {assignments}"
+
     def default_row(self) -> str:
         """What follows the table's name in an INSERT that gives no column."""
         return "DEFAULT VALUES"
@@ -169,9 +195,25 @@ class BaseCompiler:
     def update_rows(
         self, model: Model, match: Sequence[Field], updates: Sequence[Field], rows: int
     ) -> str:
-        """Set ``updates`` in the stored rows with the same ``match`` fields; for ``upserts``
-        False. A row of parameters has the ``match`` fields and then the ``updates``."""
-        raise self.unspelt("write.upsert")
+        """Set ``updates`` in the stored rows with the same ``match`` fields.
+
+        A row of parameters has the ``match`` fields and then the ``updates``.
+        """
+        given, table, new = (*match, *updates), self.quote(model.table), self.quote("__new")
+        names = [self.quote(f"__value{at}") for at, _ in enumerate(given)]
+        columns = [self.quote(item.column) for item in given]
+        same = [
+            f"{table}.{column} = {new}.{name}"
+            for column, name in zip(columns, names[: len(match)], strict=False)
+        ]
+        changes = [
+            f"{column} = {new}.{name}"
+            for column, name in zip(columns[len(match) :], names[len(match) :], strict=True)
+        ]
+        return (
+            f"WITH {new} ({', '.join(names)}) AS (VALUES {values_list(self, given, rows)})"
+            f" UPDATE {table} SET {', '.join(changes)} FROM {new} WHERE {' AND '.join(same)}"
+        )
 
     def zero(self, kind: FieldType) -> str:
         """0 as it is stored in a column of the type."""

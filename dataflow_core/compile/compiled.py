@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
 
 from attrs import define, field, frozen
 
@@ -11,7 +11,14 @@ from dataflow_core.compile.statement import Statement
 from dataflow_core.operations.ddl import CreateTable
 from dataflow_core.schema import Field
 
-__all__ = ["INSERTED", "Compiled", "DDLCompiler", "RowsStatement"]
+__all__ = [
+    "INSERTED",
+    "Compiled",
+    "DDLCompiler",
+    "LoadStatement",
+    "RowsStatement",
+    "StagedStatements",
+]
 
 INSERTED: Final = "__inserted"
 """The column of an upsert's result that says whether the row was inserted."""
@@ -45,6 +52,48 @@ _MOST_TEXTS = 64
 
 
 @frozen(eq=False)
+class LoadStatement:
+    """Puts many rows into a table by another way than INSERT, such as COPY.
+
+    Attributes:
+        table: the name of the table.
+        columns: the fields of one row of parameters, in order.
+        least_rows: from how many rows on this is the quicker way.
+        text: the statement, where the compiler has to say it.
+        encode: the rows of parameters as what the connection takes; ``None``: as they are.
+        counter: where the rows give keys that the database else counts: moves the counter on to
+            the greatest of them, which it takes as its only parameter.
+    """
+
+    table: str
+    columns: tuple[Field, ...]
+    least_rows: int
+    text: str = ""
+    encode: Callable[[Sequence[Sequence[Any]]], Any] | None = None
+    counter: str | None = None
+
+
+@frozen(eq=False)
+class StagedStatements:
+    """An upsert of many rows, which are loaded into a temporary table and written from there.
+
+    Attributes:
+        create: makes the temporary table, which nobody else sees.
+        load: puts the rows there.
+        writes: write them into the table, in their order.
+        counts: gives one row: how many rows were inserted, and how many written in all. It may be
+            what writes them.
+        drop: removes the temporary table.
+    """
+
+    create: str
+    load: LoadStatement
+    writes: tuple[str, ...]
+    counts: str
+    drop: str
+
+
+@frozen(eq=False)
 class Compiled:
     """The statements of an operation.
 
@@ -54,7 +103,9 @@ class Compiled:
         rows: writes rows given as parameters.
         skips: whether ``rows`` leaves out, by itself, what is to be skipped.
         existing: finds, and locks, which of such rows are stored already; ``None`` if ``rows``
-            itself says which ones it inserted.
+            itself says which ones it inserted, or ``newer`` how many.
+        newest: a value that no row has which is inserted later, where others write nothing between.
+        newer: how many rows were inserted since, given that value.
         only_inserts: whether ``rows`` of an upsert leaves the rows that are stored to ``changes``.
         changes: changes the rows that are stored already; ``None`` if there is nothing to change.
         found: where ``statement`` gives no rows back: finds and locks at most two of the rows that
@@ -62,6 +113,8 @@ class Compiled:
         stored: likewise: the changed row as it then is.
         written: where ``rows`` gives nothing back: the rows with the given keys, as stored.
         generated: likewise: the rows whose keys the connection's last insert made.
+        load: inserts what ``rows`` does, quicker where there are many.
+        staged: upserts what ``rows`` does, quicker where there are many.
     """
 
     statement: Statement | None = None
@@ -69,12 +122,16 @@ class Compiled:
     rows: RowsStatement | None = None
     skips: bool = True
     existing: RowsStatement | None = None
+    newest: str | None = None
+    newer: str | None = None
     only_inserts: bool = False
     changes: RowsStatement | None = None
     found: Statement | None = None
     stored: Statement | None = None
     written: RowsStatement | None = None
     generated: RowsStatement | None = None
+    load: LoadStatement | None = None
+    staged: StagedStatements | None = None
 
 
 class DDLCompiler(Protocol):

@@ -101,19 +101,26 @@ def _make_writer(
         field for field in model.fields if field.name in given or field.generated != "database"
     )
     namespace: dict[str, Any] = {"isfinite": math.isfinite, "datetime": dt.datetime, "utc": dt.UTC}
+    # What is the same for all rows of a call is made before them.
+    first: list[str] = []
     lines: list[str] = []
     parts = []
     for position, field_ in enumerate(columns):
-        name = f"v{position}"
+        name, field_codec = f"v{position}", codec(field_.type)
         if field_.name in given:
             lines += _given(field_, name, namespace, f"{model.name}.{field_.name}")
+        elif field_.managed is not None:
+            first.append(f"    {name} = {_encoded(field_, 'now', field_codec, namespace)}")
+            parts.append(name)
+            continue
         else:
             lines.append(f"    {name} = {_default(field_, name, namespace, model)}")
-        parts.append(_encoded(field_, name, codec(field_.type), namespace))
+        parts.append(_encoded(field_, name, field_codec, namespace))
     result = f"({', '.join(parts)}{',' if parts else ''})"
-    one = ["def write(row, now):", *lines, f"    return {result}"]
+    one = ["def write(row, now):", *first, *lines, f"    return {result}"]
     many = [
         "def write_many(rows, now, written):",
+        *first,
         "    for row in rows:",
         f"        if type(row) is not dict or len(row) != {len(given)}:",
         "            return",
@@ -156,8 +163,6 @@ def _checker(field: Field, where: str) -> Callable[[Any], Any]:
 
 def _default(field: Field, name: str, namespace: dict[str, Any], model: Model) -> str:
     where = f"{model.name}.{field.name}"
-    if field.managed is not None:
-        return "now"
     if field.generated == "uuid7":
         namespace[f"make_{name}"] = uuid7 if isinstance(field.type, Uuid) else _uuid_text
         return f"make_{name}()"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dataflow_core.compile.build import Build
-from dataflow_core.compile.compiled import INSERTED, Compiled, RowsStatement
+from dataflow_core.compile.compiled import INSERTED, Compiled, RowsStatement, StagedStatements
 from dataflow_core.compile.statement import Statement
 from dataflow_core.compile.statements import (
     names_list,
@@ -80,7 +80,8 @@ def _insert(
     rows = rows_statement(compiler, columns, text, returning)
     skips = not skip or compiler.upserts
     if gives or not back:
-        return Compiled(rows=rows, skips=skips)
+        load = None if skip or back else compiler.load(model.table, columns, model=model)
+        return Compiled(rows=rows, skips=skips, load=load)
     written, generated = _read_back(compiler, model, columns, back)
     return Compiled(rows=rows, skips=skips, written=written, generated=generated)
 
@@ -130,10 +131,7 @@ def upsert(compiler: BaseCompiler, operation: Upsert) -> Compiled:
     back = operation.returning
     if not compiler.upserts:
         return _looked_up(compiler, operation)
-    # A row that is not assigned to is not given back either.
-    quoted = [compiler.quote(item.column) for item in operation.updates or (match[0],)]
-    assignments = ", ".join(f"{name} = excluded.{name}" for name in quoted)
-    tail = f" ON CONFLICT ({names_list(compiler, match)}) DO UPDATE SET {assignments}"
+    tail = compiler.on_conflict(operation)
     flag = compiler.inserted_flag
     fields = (*back, _INSERTED) if flag is not None else back
 
@@ -142,7 +140,12 @@ def upsert(compiler: BaseCompiler, operation: Upsert) -> Compiled:
 
     rows = rows_statement(compiler, columns, text, result(compiler, fields) if fields else None)
     existing = None if flag is not None else _by_key(compiler, model, match, match)
-    return Compiled(rows=rows, existing=existing)
+    return Compiled(rows=rows, existing=existing, staged=_staged(compiler, operation))
+
+
+def _staged(compiler: BaseCompiler, operation: Upsert) -> StagedStatements | None:
+    """The upsert by way of a temporary table, where nothing but counts is to come back."""
+    return None if operation.returning else compiler.staged(operation)
 
 
 def _looked_up(compiler: BaseCompiler, operation: Upsert) -> Compiled:
@@ -168,6 +171,7 @@ def _looked_up(compiler: BaseCompiler, operation: Upsert) -> Compiled:
         existing=existing,
         changes=changes,
         only_inserts=True,
+        staged=_staged(compiler, operation) if changes is not None else None,
     )
 
 
@@ -273,21 +277,13 @@ def update_many(compiler: BaseCompiler, operation: UpdateMany) -> Compiled:
 
 
 def update_rows(compiler: BaseCompiler, operation: UpdateRows) -> Compiled:
-    """Set columns of the row with a key; one statement per row of values."""
+    """Set columns of the rows with these keys, to values of each row's own."""
     columns, keys = operation.columns, operation.keys
 
     def text(rows: int) -> str:
-        marks = [
-            f"{compiler.quote(item.column)} = {compiler.parameter(at, item.type)}"
-            for at, item in enumerate((*columns, *keys), start=1)
-        ]
-        return (
-            f"UPDATE {compiler.quote(operation.model.table)}"
-            f" SET {', '.join(marks[: len(columns)])}"
-            f" WHERE {' AND '.join(marks[len(columns) :])}"
-        )
+        return compiler.update_rows(operation.model, keys, columns, rows)
 
-    return Compiled(rows=RowsStatement((*columns, *keys), text, 1))
+    return Compiled(rows=rows_statement(compiler, (*keys, *columns), text))
 
 
 def delete_many(compiler: BaseCompiler, operation: DeleteMany) -> Compiled:

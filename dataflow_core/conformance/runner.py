@@ -32,7 +32,7 @@ from dataflow_core.naming_hints import nearest
 
 __all__ = ["SUITE", "Probe", "observations", "observe", "probe", "run", "run_case", "selected"]
 
-SUITE: Final = "0.2"
+SUITE: Final = "0.3"
 """The version of the suite: that of its newest cases."""
 
 

@@ -7,7 +7,7 @@ case that failed, and no longer.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -97,6 +97,10 @@ class _WatchedConnection(_Delegate):
     def execute(self, sql: str, parameters: Sequence[Any]) -> Coroutine[Any, Any, Any]:
         self._recording.add(sql, parameters)
         return cast("Coroutine[Any, Any, Any]", self._inner.execute(sql, parameters))
+
+    def stream(self, sql: str, parameters: Sequence[Any], size: int) -> AsyncGenerator[Any, None]:
+        self._recording.add(sql, parameters)
+        return cast("AsyncGenerator[Any, None]", self._inner.stream(sql, parameters, size))
 
 
 class _WatchedDriver(_Delegate):

@@ -34,6 +34,11 @@ CONTRACT_VERSION: Final = 1
 class Compiler(Protocol):
     """Turns an operation's shape into statements."""
 
+    @property
+    def rows_at_once(self) -> int:
+        """How many rows of a bulk write are made ready while those before them are written."""
+        ...
+
     def compile(self, operation: Operation) -> Compiled:
         """Compile; raises ``UnsupportedFeature`` for what the dialect declares off."""
         ...

@@ -5,11 +5,12 @@ Everything here is called on the hot path, so it is plain Protocols and no hooks
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from attrs import field, frozen
 
+from dataflow_core.compile import LoadStatement
 from dataflow_core.url import DatabaseURL
 
 __all__ = ["ConnectOptions", "Connection", "Driver", "Isolation", "Lane", "Server"]
@@ -106,6 +107,27 @@ class Connection(Protocol):
 
     async def execute(self, sql: str, parameters: Sequence[Any]) -> int:
         """Run one statement and return the number of rows that it matched or wrote."""
+        ...
+
+    async def load(self, statement: LoadStatement, rows: Sequence[Sequence[Any]]) -> int:
+        """Put rows into a table; the number of those that are there afterwards.
+
+        Called with what the dialect's compiler gives as ``load``, between ``savepoint`` and
+        ``release``. Where an error is raised, or some rows are left out, all is undone, and the
+        rows are written by other statements.
+        """
+        ...
+
+    def stream(
+        self, sql: str, parameters: Sequence[Any], size: int
+    ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
+        """Run one reading statement, outside a transaction; its rows in batches.
+
+        A batch has at least one row and at most ``size``. The server sends as they are asked for:
+        no more than a bounded number of rows wait here. All of them are as they were at one moment.
+        Closed early, the generator stops the statement and leaves the connection as ``cancel``
+        does; cancelled while it awaits the driver, it leaves that to ``cancel``, which is called.
+        """
         ...
 
     async def begin(self, *, isolation: Isolation | None = None, read_only: bool = False) -> None:

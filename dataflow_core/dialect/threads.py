@@ -5,11 +5,12 @@ from __future__ import annotations
 import abc
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
 from typing import Any, ClassVar, Final
 
 from attrs import frozen
 
+from dataflow_core.compile import LoadStatement
 from dataflow_core.contract import Connection, Isolation, Lane, Server
 from dataflow_core.dialect.paramstyles import Paramstyle, placed
 from dataflow_core.dialect.worker import Worker
@@ -112,6 +113,32 @@ class SyncDriver(abc.ABC):
         finally:
             cursor.close()
 
+    def load(self, raw: Any, statement: LoadStatement, rows: Sequence[Sequence[Any]]) -> int:
+        """Put rows into a table; how many are there afterwards.
+
+        Called only if the dialect's compiler gives a ``load``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how to load rows")
+
+    def stream(
+        self, raw: Any, sql: str, parameters: Any, size: int
+    ) -> Iterator[Sequence[Sequence[Any]]]:
+        """Run one reading statement and give its rows in batches, each read when it is asked for.
+
+        Parameters:
+            raw: the driver's connection.
+            sql: the text, with placeholders in ``paramstyle``.
+            parameters: a sequence, or a dict if ``paramstyle`` has names.
+            size: the most rows of a batch.
+        """
+        cursor = raw.cursor()
+        try:
+            cursor.execute(sql, parameters)
+            while rows := cursor.fetchmany(size):
+                yield rows
+        finally:
+            cursor.close()
+
     def begin_sql(self, isolation: Isolation | None, read_only: bool) -> Sequence[str]:
         """The statements that open a transaction.
 
@@ -171,6 +198,7 @@ class SyncConnection:
         self._worker = worker
         self._in_transaction = False
         self._usable = True
+        self._streaming: Iterator[Sequence[Sequence[Any]]] | None = None
 
     @property
     def server(self) -> Server:
@@ -212,6 +240,32 @@ class SyncConnection:
         """Run one statement and return the number of rows that it matched or wrote."""
         answer = await self._answer(sql, parameters)
         return answer.count if answer.count >= 0 else len(answer.rows)
+
+    async def load(self, statement: LoadStatement, rows: Sequence[Sequence[Any]]) -> int:
+        """Put rows into a table; the number of those that are there afterwards."""
+        driver, raw = self._driver, self._raw
+        return await self._worker.submit(lambda: driver.load(raw, statement, rows))
+
+    async def stream(
+        self, sql: str, parameters: Sequence[Any], size: int
+    ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
+        """Run one reading statement; its rows in batches: one trip to the thread for each."""
+        driver = self._driver
+        text, values = placed(sql, parameters, driver.paramstyle)
+        batches = self._streaming = driver.stream(self._raw, text, values, size)
+        while rows := await self._worker.submit(lambda: next(batches, None)):
+            try:
+                yield rows
+            except GeneratorExit:
+                await self._end_stream()
+                raise
+        await self._end_stream()
+
+    async def _end_stream(self) -> None:
+        """Let go of what a stream has open."""
+        batches, self._streaming = self._streaming, None
+        if isinstance(batches, Generator):
+            await self._worker.submit(batches.close)
 
     async def begin(self, *, isolation: Isolation | None = None, read_only: bool = False) -> None:
         """Open a transaction."""
@@ -274,7 +328,9 @@ class SyncConnection:
             # Again and again: one that comes before the statement has begun stops nothing.
             self._driver.interrupt(self._raw)
             await asyncio.wait({idle}, timeout=_INTERRUPT_EVERY)
-        self._usable = idle.done()
+        if idle.done():
+            await self._end_stream()
+            self._usable = True
 
     async def reset(self) -> None:
         """Undo session state that a user's own SQL may have left."""

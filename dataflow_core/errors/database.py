@@ -92,7 +92,11 @@ class ConnectionLost(DatabaseError):
 
 
 class PoolTimeout(DatabaseError):
-    """No connection became free within `pool_timeout`; nothing was sent."""
+    """No connection became free within `pool_timeout`; nothing was sent.
+
+    `error.context["borrowers"]` says who holds the connections: the name of each task, for how
+    many `seconds`, and its `stack`, as `file:line function`.
+    """
 
     code = "DF-505"
     title = "No free connection"
@@ -114,6 +118,13 @@ class PoolTimeout(DatabaseError):
         self, message: str, /, *, outcome: Outcome | None = "not done", **context: Any
     ) -> None:
         super().__init__(message, outcome=outcome, **context)
+
+    def _explanation(self) -> list[str]:
+        lines = []
+        for borrower in self.context.get("borrowers", ()):
+            lines.append(f"  held for {borrower['seconds']:g} s by {borrower['task']}:")
+            lines += [f"       {place}" for place in borrower["stack"]]
+        return [*lines, *super()._explanation()]
 
 
 class StatementTimeout(DatabaseError):

@@ -167,6 +167,111 @@ class TransactionSpansDatabases(ExecutionError):
     )
 
 
+class StreamInTransaction(ExecutionError):
+    """A stream was asked for inside a transaction, whose one connection it would keep."""
+
+    code = "DF-519"
+    title = "A stream inside a transaction"
+    causes: tuple[str, ...] = (
+        "A stream keeps a connection until its last row is read; a transaction has only one.",
+        "The workflow runs with `transaction=True`.",
+    )
+    solutions: tuple[Solution, ...] = (
+        Solution(
+            "Stream outside of the transaction.",
+            "for row in db.nodes.User.stream():\n    print(row)",
+        ),
+        Solution(
+            "Inside of it, page through the rows.",
+            'page = db.run_sync("UserListNode", limit=500)\n'
+            'following = db.run_sync("UserListNode", limit=500, cursor=page["next_cursor"])',
+        ),
+    )
+
+
+class StreamNotReadable(ExecutionError):
+    """A stream gives no more rows: it was read already, was closed, failed, or is another loop's.
+
+    It never just ends in such a case, as if there were no more rows.
+    """
+
+    code = "DF-520"
+    title = "The stream cannot be read"
+    causes: tuple[str, ...] = (
+        "A stream is read once, and something has read it already.",
+        "It was closed, or reading it was cancelled or failed.",
+        "It was begun on another event loop, to which its connection belongs.",
+    )
+    solutions: tuple[Solution, ...] = (
+        Solution(
+            "Ask for another stream.",
+            "for row in db.nodes.User.stream():\n    print(row)",
+        ),
+        Solution(
+            "Keep the rows, if there are few of them.",
+            'rows = db.run_sync("UserListNode", limit=100)["records"]',
+        ),
+    )
+
+
+class FileNotUsable(ExecutionError):
+    """A file that was named cannot be read, or cannot be written."""
+
+    code = "DF-521"
+    title = "A file cannot be used"
+    causes: tuple[str, ...] = (
+        "The file, or the folder that it should be in, does not exist or may not be used.",
+        "The file to be written exists already.",
+        "There is no room left.",
+    )
+    solutions: tuple[Solution, ...] = (
+        Solution(
+            "Replace a file that exists.",
+            'db.run_sync("UserExportNode", path="users.csv", overwrite=True)',
+        ),
+    )
+
+
+class InvalidFileContent(ExecutionError):
+    """A file does not hold what it should; nothing of it was stored.
+
+    ``context`` has ``path``, and ``line`` (or ``row``), ``column`` and ``expected`` where known.
+    """
+
+    code = "DF-522"
+    title = "A file holds something else"
+    causes: tuple[str, ...] = (
+        "A value does not fit the field that its column is for.",
+        "The file is of another format than its name says.",
+        "The file was cut off.",
+    )
+    solutions: tuple[Solution, ...] = (
+        Solution(
+            "Correct the line that the message names.",
+            'db.run_sync("UserImportNode", path="users.csv")',
+        ),
+        Solution(
+            "Say which column is for which field; None leaves a column out.",
+            'db.run_sync("UserImportNode", path="people.csv", mapping={"Name": "name", "x": None})',
+        ),
+    )
+
+
+class ExtraNotInstalled(ExecutionError):
+    """What was asked for needs a package that is an extra of this one."""
+
+    code = "DF-523"
+    title = "A package is missing"
+    causes: tuple[str, ...] = ("Parquet and Arrow files are read and written by pyarrow.",)
+    solutions: tuple[Solution, ...] = (
+        Solution("Install the extra.", 'pip install "dataflow-db[arrow]"', language="shell"),
+        Solution(
+            "Use a format that needs no package.",
+            'db.run_sync("UserExportNode", path="users.jsonl")',
+        ),
+    )
+
+
 class BlockingCallRefused(ExecutionError):
     """A synchronous call was made where it would wait for itself for ever."""
 

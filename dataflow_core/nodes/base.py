@@ -9,7 +9,16 @@ from attrs import define, field, frozen
 
 from dataflow_core.types import FieldType
 
-__all__ = ["NOTHING_TOUCHED", "Context", "Effect", "NodeOwner", "NodeType", "Output", "Parameter"]
+__all__ = [
+    "NOTHING_TOUCHED",
+    "Context",
+    "Effect",
+    "NodeOwner",
+    "NodeType",
+    "Output",
+    "Parameter",
+    "Stream",
+]
 
 
 @frozen
@@ -97,6 +106,7 @@ class Context:
 
 
 Run = Callable[[Context, dict[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
+Stream = Callable[[Context, Mapping[str, Any]], Any]
 
 
 @frozen(eq=False)
@@ -109,6 +119,7 @@ class NodeType:
     ``open_parameters``: takes any name.
     ``last``: the node runs after all others of a workflow. ``common``: every instance knows a node
     of this name, so two live instances do not make it ambiguous where the workflow tells which.
+    ``stream(context, parameters)`` gives what the node reads as a stream, without running it.
     """
 
     name: str
@@ -120,5 +131,6 @@ class NodeType:
     check: Callable[[Mapping[str, Any]], None] | None = None
     open_parameters: bool = False
     last: bool = False
+    stream: Stream | None = None
     common: bool = False
     description: str = ""

@@ -23,6 +23,7 @@ from dataflow_core.nodes.values import Selector, boolean, count_of, refuse_later
 from dataflow_core.operations import DeleteMany, UpdateMany
 from dataflow_core.run import bulk, writes
 from dataflow_core.run.chunks import BulkCounts, BulkWrite
+from dataflow_core.run.row_updates import update_rows
 from dataflow_core.run.upserts import upsert_many
 from dataflow_core.schema import Field, Model
 from dataflow_core.updates.parse import parse_update
@@ -58,9 +59,11 @@ class BulkNodes:
     engine: Callable[[], Engine]
     selector: Selector
 
-    async def create(self, context: Context, parameters: Mapping[str, Any]) -> Result:
-        """Insert rows: counts, and the keys on request."""
-        node = f"{self.model.name}BulkCreateNode"
+    async def create(
+        self, context: Context, parameters: Mapping[str, Any], node: str | None = None
+    ) -> Result:
+        """Insert rows: counts, and the keys on request. ``node`` is the name for messages."""
+        node = node or f"{self.model.name}BulkCreateNode"
         refuse_later(node, parameters)
         rows = _data(node, parameters)
         conflict = parameters.get("conflict") or "error"
@@ -115,7 +118,7 @@ class BulkNodes:
         if progress is not None and not callable(progress):
             raise InvalidType(f"{node}: on_progress is called with the number of rows done")
         return BulkWrite(
-            batch_size=count_of(node, parameters, "batch_size", least=1) or 1_000,
+            batch_size=count_of(node, parameters, "batch_size", least=1),
             conflict="skip" if conflict == "skip" else "error",
             returning_keys=boolean(node, parameters, "return_ids", default=False),
             atomic=atomic,
@@ -162,7 +165,7 @@ class BulkNodes:
             if parameters.get(name) is not None:
                 raise ConflictingParameters(f"{node}: give data, or filter and fields")
         rows = _data(node, parameters)
-        matched = await bulk.update_rows(self.engine(), self.model, rows, utc_now())
+        matched = await update_rows(self.engine(), self.model, rows, utc_now())
         return {"result": {"matched": matched}, "matched": matched, "success": True}
 
     async def delete(self, context: Context, parameters: Mapping[str, Any]) -> Result:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from dataflow_core.errors import UnknownParameter
 from dataflow_core.limits import Limits
 from dataflow_core.naming_hints import nearest, quoted
-from dataflow_core.nodes.base import Context, Effect, NodeOwner, NodeType, Output, Parameter
+from dataflow_core.nodes.base import Context, Effect, NodeOwner, NodeType, Output, Parameter, Stream
 from dataflow_core.nodes.bulk import BULK_CREATE_PARAMETERS, BulkNodes
-from dataflow_core.nodes.listing import ListNodes
+from dataflow_core.nodes.files import EXPORT_PARAMETERS, IMPORT_PARAMETERS, FileNodes
+from dataflow_core.nodes.listing import STREAM_PARAMETERS, ListNodes
 from dataflow_core.nodes.single import SingleNodes
 from dataflow_core.nodes.values import Selector
 from dataflow_core.schema import Model
@@ -22,7 +23,7 @@ from dataflow_core.types import Boolean, Integer
 if TYPE_CHECKING:
     from dataflow_core.run.engine import Engine
 
-__all__ = ["KINDS", "RESERVED_NAMES", "model_nodes", "node_name"]
+__all__ = ["FILE_KINDS", "KINDS", "RESERVED_NAMES", "model_nodes", "node_name"]
 
 Behaviour = Callable[[Context, Mapping[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
 
@@ -47,11 +48,12 @@ _ONE = ("filter", "tenant_id")
 
 KINDS: Final[tuple[_Kind, ...]] = (
     _Kind(
-        "create", "Create", ("values", "tenant_id"), ("result", "created"),
+        "create", "Create", ("values", "coalesce", "tenant_id"), ("result", "created"),
         writes=True, fields_in=True, fields_out=True, description="insert one row",
     ),
     _Kind(
-        "read", "Read", (*_ONE, "select", "include", "raise_on_not_found", "include_deleted"),
+        "read", "Read",
+        (*_ONE, "select", "include", "raise_on_not_found", "coalesce", "include_deleted"),
         ("result", "found"), fields_out=True, keys_in=True, description="read one row",
     ),
     _Kind(
@@ -67,7 +69,7 @@ KINDS: Final[tuple[_Kind, ...]] = (
         "list", "List",
         (
             "filter", "order_by", "limit", "offset", "cursor", "select", "include", "distinct",
-            "count_only", "aggregate", "stream", "include_deleted", "tenant_id",
+            "count_only", "aggregate", "stream", "batch_size", "include_deleted", "tenant_id",
         ),
         ("result", "records", "count", "limit", "offset", "next_cursor", "truncated"),
         description="rows that a filter lets through, their number, or a pipeline over them",
@@ -104,6 +106,23 @@ KINDS: Final[tuple[_Kind, ...]] = (
     ),
 )  # fmt: skip
 """The nine, and the two beside them."""
+
+FILE_KINDS: Final[tuple[_Kind, ...]] = (
+    _Kind(
+        "export_to", "Export", (*EXPORT_PARAMETERS, "include_deleted", "tenant_id"),
+        ("result", "path", "format", "rows", "success"), required=("path",),
+        description="write the rows of a list into a file",
+    ),
+    _Kind(
+        "import_from", "Import", (*IMPORT_PARAMETERS, "tenant_id"),
+        (
+            "result", "path", "format", "processed", "inserted", "updated", "skipped", "failed",
+            "success",
+        ),
+        writes=True, required=("path",), description="store the rows of a file",
+    ),
+)  # fmt: skip
+"""Files in and out. They neither take nor give fields, so they reserve no names."""
 
 RESERVED_NAMES: Final = frozenset(
     name for kind in KINDS for name in (*kind.parameters, *kind.outputs)
@@ -146,6 +165,7 @@ def model_nodes(
     single = SingleNodes(model, engine, selector)
     listing = ListNodes(model, engine, selector, lookup, max_rows)
     bulk = BulkNodes(model, engine, selector)
+    files = FileNodes(model, engine, selector, listing, bulk)
     behaviours: dict[str, Behaviour] = {
         "create": single.create,
         "read": single.read,
@@ -158,11 +178,27 @@ def model_nodes(
         "bulk_update": bulk.update,
         "bulk_delete": bulk.delete,
         "bulk_upsert": bulk.upsert,
+        "export_to": files.export_to,
+        "import_from": files.import_from,
     }
-    return {
+    made = {
         kind.key: _node_type(model, owner, kind, selector, behaviours[kind.key], models)
-        for kind in KINDS
+        for kind in (*KINDS, *FILE_KINDS)
     }
+    made["list"] = evolve(made["list"], stream=_streaming(made["list"], listing))
+    return made
+
+
+def _streaming(node: NodeType, listing: ListNodes) -> Stream:
+    """A list as a stream, for whoever has no need of a node."""
+    known = {name: node.parameters[name] for name in STREAM_PARAMETERS}
+
+    def stream(context: Context, parameters: Mapping[str, Any]) -> Any:
+        if not parameters.keys() <= known.keys():
+            raise unknown_parameter(f"{listing.model.name}.stream", parameters, known)
+        return listing.stream(parameters)
+
+    return stream
 
 
 def _node_type(

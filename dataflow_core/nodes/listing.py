@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, evolve
+from attrs import define, evolve, frozen
 
 from dataflow_core.aggregate.ast import Facet, Limit, Pipeline
 from dataflow_core.aggregate.parse import parse_pipeline
@@ -17,16 +17,15 @@ from dataflow_core.nodes.values import Selector, boolean, count_of, refuse_later
 from dataflow_core.operations import Aggregate, Count, Find
 from dataflow_core.order import SortKey, parse_order
 from dataflow_core.run import reads
+from dataflow_core.run.streams import BATCH_ROWS, RowStream, refuse_in_transaction
 from dataflow_core.schema import Field, Model
 from dataflow_core.types import Integer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from dataflow_core.nodes.base import Context
     from dataflow_core.run.engine import Engine
 
-__all__ = ["ListNodes"]
+__all__ = ["STREAM_PARAMETERS", "ListNodes"]
 
 Result = dict[str, Any]
 
@@ -39,6 +38,32 @@ _NOT_WITH_AGGREGATE = (
     "distinct",
     "count_only",
 )
+
+
+STREAM_PARAMETERS = (
+    "filter",
+    "order_by",
+    "limit",
+    "offset",
+    "cursor",
+    "select",
+    "distinct",
+    "batch_size",
+)
+"""What ``db.nodes.User.stream`` takes."""
+
+
+@frozen
+class _Asked:
+    """What a list is asked for; ``origin`` is what its cursors belong to."""
+
+    predicate: Predicate
+    columns: tuple[Field, ...]
+    order: tuple[SortKey, ...]
+    limit: int | None
+    offset: int
+    distinct: bool
+    origin: Callable[[], str]
 
 
 @define(eq=False)
@@ -64,11 +89,38 @@ class ListNodes:
         """Rows that a filter lets through, sorted and cut; their number; a pipeline over them."""
         node = f"{self.model.name}ListNode"
         refuse_later(node, parameters)
+        if boolean(node, parameters, "stream", default=False):
+            return await self._streamed(node, parameters)
+        if parameters.get("batch_size") is not None:
+            raise ConflictingParameters(f"{node}: batch_size goes with stream=True only")
         if parameters.get("aggregate") is not None:
             return await self._aggregate(node, parameters)
         if boolean(node, parameters, "count_only", default=False):
             return await self._count_only(node, parameters)
         return await self._rows(node, parameters)
+
+    def stream(self, parameters: Mapping[str, Any], node: str | None = None) -> RowStream:
+        """The rows that a list would give, all of them, read while they are asked for."""
+        return self._stream(node or f"{self.model.name}.stream", parameters)
+
+    async def _streamed(self, node: str, parameters: Mapping[str, Any]) -> Result:
+        for name in ("aggregate", "count_only"):
+            if _is_given(parameters, name):
+                raise ConflictingParameters(f"{node}: a stream gives rows; drop {name}, or stream")
+        stream = self._stream(node, parameters)
+        # Now, and not at the first row: later nodes may change what is to be read.
+        await stream.open()
+        limit = count_of(node, parameters, "limit")
+        offset = count_of(node, parameters, "offset") or 0
+        return _page(stream, None, limit, offset, None, truncated=False)
+
+    def _stream(self, node: str, parameters: Mapping[str, Any]) -> RowStream:
+        size = count_of(node, parameters, "batch_size", least=1) or BATCH_ROWS
+        engine, bindings = self.engine(), self.selector.bindings()
+        refuse_in_transaction(engine, node)
+        asked = self._asked(node, parameters, bindings)
+        operation = self._find(asked, asked.columns, asked.limit, bindings)
+        return RowStream(engine, operation, bindings.values, size, node)
 
     async def _count_only(self, node: str, parameters: Mapping[str, Any]) -> Result:
         for name in ("limit", "offset", "cursor", "order_by"):
@@ -88,6 +140,29 @@ class ListNodes:
 
     async def _rows(self, node: str, parameters: Mapping[str, Any]) -> Result:
         bindings = self.selector.bindings()
+        asked = self._asked(node, parameters, bindings)
+        limit, offset, order = asked.limit, asked.offset, asked.order
+        if limit == 0:
+            return _page([], 0, 0, offset, None, truncated=False)
+        wanted = self.max_rows if limit is None else limit
+        fetched, hidden = _with_keys(asked.columns, order, distinct=asked.distinct)
+        # One row more than wanted is asked for: it tells whether there is a next page.
+        operation = self._find(asked, fetched, min(wanted + 1, Integer().high), bindings)
+        rows = await reads.find(self.engine(), operation, bindings.values)
+        next_cursor = None
+        more = len(rows) > wanted
+        if more:
+            del rows[wanted:]
+            if not asked.distinct:
+                last = rows[-1]
+                next_cursor = encode_cursor(asked.origin(), [last[key.field.name] for key in order])
+        for name in hidden:
+            for row in rows:
+                del row[name]
+        return _page(rows, len(rows), limit, offset, next_cursor, truncated=more and limit is None)
+
+    def _asked(self, node: str, parameters: Mapping[str, Any], bindings: Bindings) -> _Asked:
+        """Which rows are asked for, and how they are sorted and cut."""
         predicate = self.selector.filter(parameters.get("filter"), bindings)
         columns = self.selector.columns(node, parameters.get("select"))
         distinct = boolean(node, parameters, "distinct", default=False)
@@ -103,39 +178,23 @@ class ListNodes:
                 raise ConflictingParameters(f"{node}: cursor goes with neither offset nor distinct")
             behind = after(order, decode_cursor(cursor, origin(), order, node), bindings)
             predicate = behind if predicate == Always(True) else And((predicate, behind))
-        if limit == 0:
-            return _page([], 0, offset, None, truncated=False)
-        wanted = self.max_rows if limit is None else limit
-        fetched, hidden = _with_keys(columns, order, distinct=distinct)
-        operation = self._find(fetched, predicate, order, offset, distinct, wanted, bindings)
-        rows = await reads.find(self.engine(), operation, bindings.values)
-        next_cursor = None
-        more = len(rows) > wanted
-        if more:
-            del rows[wanted:]
-            if not distinct:
-                last = rows[-1]
-                next_cursor = encode_cursor(origin(), [last[key.field.name] for key in order])
-        for name in hidden:
-            for row in rows:
-                del row[name]
-        return _page(rows, limit, offset, next_cursor, truncated=more and limit is None)
+        return _Asked(predicate, columns, order, limit, offset, distinct, origin)
 
     def _find(
-        self,
-        columns: tuple[Field, ...],
-        predicate: Predicate,
-        order: tuple[SortKey, ...],
-        offset: int,
-        distinct: bool,
-        wanted: int,
-        bindings: Bindings,
+        self, asked: _Asked, columns: tuple[Field, ...], limit: int | None, bindings: Bindings
     ) -> Find:
-        """One row more than wanted is asked for: it tells whether there is a next page."""
         number = Integer()
-        limit_slot = bindings.slot(min(wanted + 1, number.high), number)
-        offset_slot = bindings.slot(offset, number) if offset else None
-        return Find(self.model, columns, predicate, order, limit_slot, offset_slot, distinct)
+        limit_slot = None if limit is None else bindings.slot(limit, number)
+        offset_slot = bindings.slot(asked.offset, number) if asked.offset else None
+        return Find(
+            self.model,
+            columns,
+            asked.predicate,
+            asked.order,
+            limit_slot,
+            offset_slot,
+            asked.distinct,
+        )
 
     def _distinct_order(
         self, node: str, order: tuple[SortKey, ...], columns: tuple[Field, ...]
@@ -174,7 +233,7 @@ class ListNodes:
         truncated = len(rows) > self.max_rows
         if truncated:
             del rows[self.max_rows :]
-        return _page(rows, None, 0, None, truncated=truncated)
+        return _page(rows, len(rows), None, 0, None, truncated=truncated)
 
     def _capped(self, pipeline: Pipeline, bindings: Bindings) -> Pipeline:
         """One row more than may come back, so that cutting is seen and said."""
@@ -201,7 +260,8 @@ def _with_keys(
 
 
 def _page(
-    rows: list[dict[str, Any]],
+    rows: list[dict[str, Any]] | RowStream,
+    count: int | None,
     limit: int | None,
     offset: int,
     next_cursor: str | None,
@@ -211,7 +271,7 @@ def _page(
     return {
         "result": rows,
         "records": rows,
-        "count": len(rows),
+        "count": count,
         "limit": limit,
         "offset": offset,
         "next_cursor": next_cursor,

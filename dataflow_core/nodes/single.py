@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from attrs import define
+from attrs import define, field
 
 from dataflow_core.errors import (
     ConflictingParameters,
@@ -49,11 +49,20 @@ class SingleNodes:
     model: Model
     engine: Callable[[], Engine]
     selector: Selector
+    _read: str = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._read = f"{self.model.name}ReadNode"
 
     async def create(self, context: Context, parameters: Mapping[str, Any]) -> Result:
         """Insert one row: the stored row, and ``created: True``."""
+        coalesce = True
+        if "coalesce" in parameters:
+            node = f"{self.model.name}CreateNode"
+            coalesce = boolean(node, parameters, "coalesce", default=True)
+            parameters = {name: parameters[name] for name in parameters if name != "coalesce"}
         row = self._row("Create", parameters)
-        stored = await writes.create(self.engine(), self.model, row, utc_now())
+        stored = await writes.create(self.engine(), self.model, row, utc_now(), coalesce=coalesce)
         return {**stored, "result": stored, "created": True}
 
     def _row(self, kind: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -77,23 +86,36 @@ class SingleNodes:
 
     async def read(self, context: Context, parameters: Mapping[str, Any]) -> Result:
         """Read the row with a key, or the only one that a filter lets through."""
-        node = f"{self.model.name}ReadNode"
+        must_exist = True
+        key = self.selector.only_key(parameters)
+        if key is not None:
+            rows = await find(self.engine(), self.selector.find_by_key, key)
+        else:
+            must_exist = boolean(self._read, parameters, "raise_on_not_found", default=True)
+            rows = await self._rows(parameters)
+        if rows:
+            return {**rows[0], "result": rows[0], "found": True}
+        if must_exist:
+            name = self.model.name
+            raise RecordNotFound(f"{self._read}: no {name} matches", model=name)
+        return {"result": None, "found": False}
+
+    async def _rows(self, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The only row that the parameters of a read let through, if there is one."""
+        node = self._read
         refuse_later(node, parameters)
         bindings = self.selector.bindings()
         predicate, unique = self.selector.one(node, parameters, bindings)
         columns = self.selector.columns(node, parameters.get("select"))
-        must_exist = boolean(node, parameters, "raise_on_not_found", default=True)
+        coalesce = boolean(node, parameters, "coalesce", default=True)
         limit = None if unique else bindings.slot(2, Integer())
-        rows = await find(self.engine(), self._find(columns, predicate, limit), bindings.values)
+        operation = self._find(columns, predicate, limit)
+        rows = await find(self.engine(), operation, bindings.values, coalesce=coalesce)
         if len(rows) > 1:
             raise MultipleRecordsMatched(
                 f"{node}: more than one row matches", model=self.model.name
             )
-        if rows:
-            return {**rows[0], "result": rows[0], "found": True}
-        if must_exist:
-            raise RecordNotFound(f"{node}: no {self.model.name} matches", model=self.model.name)
-        return {"result": None, "found": False}
+        return rows
 
     def _find(self, columns: tuple[Field, ...], predicate: Any, limit: Any) -> Find:
         if predicate is self.selector.key_filter and columns is self.model.fields:

@@ -31,7 +31,6 @@ LATER: Final = {
     "include": "relations between models are not part of this version",
     "include_deleted": "needs the model option soft_delete, which a policies plugin brings",
     "soft_delete": "needs the model option soft_delete, which a policies plugin brings",
-    "stream": "streaming is not part of this version; page through the rows with cursor",
     "version": "needs the model option versioned, which a policies plugin brings",
     "tenant_id": "needs the model option multi_tenant, which a policies plugin brings",
 }
@@ -58,6 +57,8 @@ class Selector:
     alias: str | None = field(init=False)
     key_filter: Predicate = field(init=False)
     find_by_key: Find = field(init=False)
+    _only_key: Field | None = field(init=False)
+    _only_key_place: str = field(init=False, default="")
 
     def __attrs_post_init__(self) -> None:
         keys = self.model.primary_key
@@ -68,10 +69,21 @@ class Selector:
         )
         self.key_filter = items[0] if len(items) == 1 else And(items)
         self.find_by_key = Find(self.model, self.model.fields, self.key_filter)
+        self._only_key = keys[0] if len(keys) == 1 else None
+        if self._only_key is not None:
+            self._only_key_place = f"{self.model.name}.{self._only_key.name}"
 
     def bindings(self) -> Bindings:
         """For the values of one call."""
         return Bindings(limits=self.limits)
+
+    def only_key(self, parameters: Mapping[str, Any]) -> tuple[Any] | None:
+        """The value of the key, if that is of one field and nothing else is given: most calls."""
+        key = self._only_key
+        if key is None or len(parameters) != 1:
+            return None
+        value = parameters.get(key.name)
+        return None if value is None else (key.type.check(value, self._only_key_place),)
 
     def key_values(self, node: str, parameters: Mapping[str, Any]) -> list[Any] | None:
         """The values of the key, if it is given; part of a key is not enough."""

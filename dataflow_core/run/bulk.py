@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from attrs import define, field
 
@@ -13,32 +13,28 @@ from dataflow_core.errors import (
     ConstraintViolation,
     DataFlowError,
     InstanceClosed,
-    InvalidUpdate,
-    ManagedField,
-    MissingParameter,
+    LimitExceeded,
     UniqueViolation,
 )
-from dataflow_core.operations import CreateMany, UpdateRows
+from dataflow_core.operations import CreateMany
 from dataflow_core.run.chunks import (
     BulkCounts,
     BulkWrite,
     Chunk,
-    Row,
     Rows,
     at_row,
     batches,
-    checked_row,
     chunks,
-    each_row,
 )
 from dataflow_core.run.engine import Engine
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.inserts import Parameters, flat, insert, reads_back
+from dataflow_core.run.loads import load_rows
 from dataflow_core.run.plans import Plan
 from dataflow_core.run.transactions import Transaction
 from dataflow_core.schema import Field, Model
 
-__all__ = ["Written", "create_many", "insert_chunk", "keys_of", "update_rows", "write_chunks"]
+__all__ = ["Written", "create_many", "insert_chunk", "keys_of", "write_chunks"]
 
 
 async def create_many(
@@ -61,63 +57,7 @@ async def create_many(
     return await write_chunks(engine, model, rows, write, now, store)
 
 
-async def update_rows(engine: Engine, model: Model, rows: Rows, now: dt.datetime) -> int:
-    """Set, in the row with the key that each item gives, the other fields that it gives."""
-    await engine.prepare(model)
-    matched = 0
-    index = 0
-    async with engine.transaction(joins=True) as transaction:
-        async for row in each_row(rows):
-            checked = checked_row(model, row, index)
-            try:
-                matched += await _update_row(engine, transaction, model, checked, now)
-            except DataFlowError as error:
-                raise at_row(error, index) from error.__cause__
-            index += 1
-    return matched
-
-
-async def _update_row(
-    engine: Engine, transaction: Transaction | Explanation, model: Model, row: Row, now: dt.datetime
-) -> int:
-    columns = [model.field(name, "the row") for name in row if name not in model.key_names]
-    _check_update(model, row, columns)
-    values = {
-        item.name: _value(model, item, row[item.name]) for item in (*columns, *model.primary_key)
-    }
-    for item in model.fields:
-        if item.managed == "updated":
-            columns.append(item)
-            values[item.name] = now
-    plan = await engine.plan(UpdateRows(model, model.primary_key, tuple(columns)))
-    statement = plan.compiled.rows
-    assert statement is not None
-    codec = engine.dialect.compiler.codec
-    parameters = []
-    for item in statement.columns:
-        encode, value = codec(item.type).encode, values[item.name]
-        parameters.append(value if encode is None or value is None else encode(value))
-    return await transaction.execute(statement.sql(1), parameters, plan.situation)
-
-
-def _check_update(model: Model, row: Row, columns: Sequence[Field]) -> None:
-    """Refuse a row that does not say which row it is, or what to change."""
-    for name in model.key_names:
-        if name not in row:
-            raise MissingParameter(f"{model.name}: {name} is missing, the key", parameter=name)
-    for item in columns:
-        if item.managed == "updated":
-            raise ManagedField(f"{model.name}.{item.name} is set by every update", field=item.name)
-    if not columns:
-        raise InvalidUpdate(f"{model.name}: only the key is given, nothing to change")
-
-
-def _value(model: Model, item: Field, value: Any) -> Any:
-    where = f"{model.name}.{item.name}"
-    if value is None and item.nullable:
-        return None
-    return item.type.check(value, where)
-
+_BATCH_ROWS: Final = 1_000
 
 Store = Callable[[Transaction | Explanation, Chunk, BulkCounts], Coroutine[Any, Any, None]]
 """Writes a chunk and counts what it did."""
@@ -136,16 +76,17 @@ async def write_chunks(
     """Send the rows in chunks: in one transaction, or in one for every batch."""
     await engine.prepare(model)
     counts = BulkCounts()
+    size = write.batch_size or engine.dialect.compiler.rows_at_once
     if write.atomic == "batch":
-        async for batch in batches(rows, write.batch_size):
+        async for batch in batches(rows, write.batch_size or _BATCH_ROWS):
             start = counts.processed
             arriving = chunks(
-                engine.writers(model), model, batch, write, now, by_keys=by_keys, index=start
+                engine.writers(model), model, batch, write, now, size, by_keys=by_keys, index=start
             )
             await _store_batch(engine, arriving, counts, store, [start, start + len(batch)])
             await _progress(counts, len(batch), write)
         return counts
-    arriving = chunks(engine.writers(model), model, rows, write, now, by_keys=by_keys)
+    arriving = chunks(engine.writers(model), model, rows, write, now, size, by_keys=by_keys)
     async with engine.transaction(joins=True) as transaction:
         writing: asyncio.Task[None] | None = None
         try:
@@ -233,34 +174,58 @@ async def insert_chunk(
     statement = plan.compiled.rows
     assert statement is not None
     written = Written()
+    if await load_rows(transaction, plan, chunk.rows):
+        written.count = len(chunk.rows)
+        return written
     for at in range(0, len(chunk.rows), statement.most_rows):
-        part = chunk.rows[at : at + statement.most_rows]
-        mark = await transaction.mark()
-        try:
-            if statement.returning is not None or reads_back(plan):
-                rows = await insert(transaction, plan, part)
-                written.rows += rows
-                written.count += len(rows)
-            elif count and plan.compiled.skips:
-                written.count += await transaction.execute(
-                    statement.sql(len(part)), flat(part), plan.situation
-                )
-            else:
-                await insert(transaction, plan, part)
-                written.count += len(part)
-        except ConstraintViolation as error:
-            await transaction.undo(mark)
-            if not transaction.recovers:
-                if await transaction.again():
-                    raise await _with_index(transaction, plan, chunk, at, part, error) from None
-                raise
-            if plan.compiled.skips or not isinstance(error, UniqueViolation):
+        end = min(at + statement.most_rows, len(chunk.rows))
+        await _insert_part(transaction, plan, chunk, range(at, end), written, count=count)
+    return written
+
+
+async def _insert_part(
+    transaction: Transaction | Explanation,
+    plan: Plan,
+    chunk: Chunk,
+    place: range,
+    written: Written,
+    *,
+    count: bool,
+) -> None:
+    """Insert some rows of a chunk by one statement; by several where that would be too long."""
+    statement, at, part = plan.compiled.rows, place.start, chunk.rows[place.start : place.stop]
+    assert statement is not None
+    mark = await transaction.mark()
+    try:
+        if statement.returning is not None or reads_back(plan):
+            rows = await insert(transaction, plan, part)
+            written.rows += rows
+            written.count += len(rows)
+        elif count and plan.compiled.skips:
+            written.count += await transaction.execute(
+                statement.sql(len(part)), flat(part), plan.situation
+            )
+        else:
+            await insert(transaction, plan, part)
+            written.count += len(part)
+    except LimitExceeded:
+        if len(part) == 1:
+            raise
+        await transaction.undo(mark)
+        for half in (place[: len(part) // 2], place[len(part) // 2 :]):
+            await _insert_part(transaction, plan, chunk, half, written, count=count)
+    except ConstraintViolation as error:
+        await transaction.undo(mark)
+        if not transaction.recovers:
+            if await transaction.again():
                 raise await _with_index(transaction, plan, chunk, at, part, error) from None
-            await _insert_each(transaction, plan, chunk, at, part, written)
-            continue
+            raise
+        if plan.compiled.skips or not isinstance(error, UniqueViolation):
+            raise await _with_index(transaction, plan, chunk, at, part, error) from None
+        await _insert_each(transaction, plan, chunk, at, part, written)
+    else:
         if mark is not None:
             await transaction.release(mark)
-    return written
 
 
 async def _insert_each(

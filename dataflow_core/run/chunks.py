@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -33,7 +34,10 @@ Rows = Iterable[Row] | AsyncIterable[Row]
 Progress = Callable[[int], object]
 
 
-CHUNK_ROWS: Final = 500
+_ROWS_AT_ONCE: Final = 500
+"""How many rows are checked and encoded before others have a turn."""
+_HEAVY: Final = 8_000_000
+"""So many bytes are sent on, though there could be more rows: memory must not grow with them."""
 
 
 @define
@@ -50,9 +54,12 @@ class BulkCounts:
 
 @define(frozen=True)
 class BulkWrite:
-    """How rows are written. ``atomic`` ``batch`` undoes a failed batch only and goes on."""
+    """How rows are written. ``atomic`` ``batch`` undoes a failed batch only and goes on.
 
-    batch_size: int = 1_000
+    ``batch_size`` ``None`` leaves it to the dialect how many rows are made ready at a time.
+    """
+
+    batch_size: int | None = None
     conflict: Literal["error", "skip"] = "error"
     returning_keys: bool = False
     atomic: Literal["all", "batch"] = "all"
@@ -88,22 +95,28 @@ async def chunks(
     rows: Rows,
     write: BulkWrite,
     now: dt.datetime,
+    size: int,
     *,
     by_keys: bool,
     index: int = 0,
 ) -> AsyncIterator[Chunk]:
-    """Rows checked and encoded, cut where the columns change or the chunk is full.
+    """Rows checked and encoded, cut where the columns change or there are ``size`` of them.
 
     ``by_keys``: also where the given keys change, since they decide what an upsert changes.
     ``index`` is that of the first row.
     """
     chunk: Chunk | None = None
     known = writers.writers
-    async for piece in batches(rows, CHUNK_ROWS):
+    async for piece in batches(rows, _ROWS_AT_ONCE):
+        # What was sent before goes on its way meanwhile.
+        await asyncio.sleep(0)
+        if chunk is not None and _weight(chunk) > _HEAVY:
+            yield chunk
+            chunk = None
         position = 0
         while position < len(piece):
             if chunk is not None and not write.shared:
-                alike = _write_alike(chunk, piece, position, now)
+                alike = _write_alike(chunk, piece, position, size, now)
                 position, index = position + alike, index + alike
                 if position == len(piece):
                     break
@@ -117,7 +130,7 @@ async def chunks(
                 raise at_row(error, index) from None
             if chunk is not None and (
                 (writer is not chunk.writer and _differ(writer, chunk.writer, by_keys=by_keys))
-                or len(chunk.rows) >= CHUNK_ROWS
+                or len(chunk.rows) >= size
             ):
                 yield chunk
                 chunk = None
@@ -129,10 +142,18 @@ async def chunks(
         yield chunk
 
 
-def _write_alike(chunk: Chunk, piece: Sequence[Any], position: int, now: dt.datetime) -> int:
+def _weight(chunk: Chunk) -> int:
+    """About how many bytes the texts of a chunk have, if all rows are like the last."""
+    texts = (value for value in chunk.rows[-1] if isinstance(value, str | bytes))
+    return sum(map(len, texts)) * len(chunk.rows)
+
+
+def _write_alike(
+    chunk: Chunk, piece: Sequence[Any], position: int, size: int, now: dt.datetime
+) -> int:
     """Add the rows that have the keys of the chunk's and nothing wrong; how many they are."""
     before = len(chunk.rows)
-    rows = piece[position : position + CHUNK_ROWS - before]
+    rows = piece[position : position + size - before]
     # Whatever it is, it comes again, and with its index, when the row is written by itself.
     with suppress(KeyError, DataFlowError):
         chunk.writer.write_many(rows, now, chunk.rows)

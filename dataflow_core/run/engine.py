@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from attrs import define, field
 
@@ -28,6 +29,7 @@ from dataflow_core.errors import (
     ReadOnlyDatabase,
 )
 from dataflow_core.operations import Operation
+from dataflow_core.run.coalescers import coalescer
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.loops import Pools
 from dataflow_core.run.plans import Plan, ShapeCache
@@ -43,13 +45,15 @@ __all__ = ["Engine", "EngineSettings"]
 
 logger = logging.getLogger("dataflow")
 
+T = TypeVar("T")
+
 
 @define(frozen=True)
 class EngineSettings:
     """What an engine needs to know of the instance's settings.
 
     After a write, reads go to the primary for ``sticky_seconds`` or, with ``replica_wait``, until
-    the replica has caught up.
+    the replica has caught up. ``coalesce``: calls that are made together share statements.
     """
 
     connect: ConnectOptions
@@ -57,6 +61,7 @@ class EngineSettings:
     may_create_tables: bool = True
     sticky_seconds: float = 5.0
     replica_wait: bool = False
+    coalesce: bool = True
 
 
 @define(eq=False)
@@ -96,7 +101,10 @@ class Engine:
         return self.cache.add(operation, self._compile)
 
     def _compile(self, operation: Operation) -> Plan:
-        return Plan.of(operation, self.dialect.compiler)
+        plan = Plan.of(operation, self.dialect.compiler)
+        if self.settings.coalesce:
+            plan.coalescer = coalescer(self, plan)
+        return plan
 
     def writers(self, model: Model) -> WriterCache:
         """The row writers of a model."""
@@ -185,14 +193,14 @@ class Engine:
         alone = current_transaction(self) is None
         return TransactionScope(self, "repeatable read" if alone else None, read_only=True)
 
-    async def fetch(self, plan: Plan, sql: str, parameters: Sequence[Any]) -> Rows:
-        """Run one statement of a plan and return its rows."""
+    def fetch(self, plan: Plan, sql: str, parameters: Sequence[Any]) -> Coroutine[Any, Any, Rows]:
+        """Run one statement of a plan and return its rows; to be awaited at once."""
         transaction = current_transaction(self)
         if transaction is not None:
-            return await transaction.fetch(sql, parameters, plan.situation)
+            return transaction.fetch(sql, parameters, plan.situation)
         if self.replica is not None:
-            return await self._fetch_beside_replica(self.replica, plan, sql, parameters)
-        return await self._fetch(self._pool(plan.writes), plan, sql, parameters)
+            return self._fetch_beside_replica(self.replica, plan, sql, parameters)
+        return self._fetch(self._pool(plan.writes), plan, sql, parameters)
 
     async def _fetch(self, pool: Pool, plan: Plan, sql: str, parameters: Sequence[Any]) -> Rows:
         connection = pool.take() or await pool.acquire()
@@ -221,6 +229,18 @@ class Engine:
             lambda: self._fetch(delayed, plan, sql, parameters),
             lambda: self._fetch(pool, plan, sql, parameters),
         )
+
+    async def reading(self, use: Callable[[Session], Awaitable[T]]) -> T:
+        """Begin a read over a connection that its reader keeps; of the replica where it may be."""
+
+        async def once(pool: Pool) -> T:
+            return await use(await self._borrow(pool))
+
+        primary, delayed = self._pool(False), self.pools.of_this_loop().delayed
+        again = partial(or_again, partial(once, primary), ErrorSituation())
+        if self.replica is not None and delayed is not None:
+            return await self.replica.read(partial(once, delayed), again)
+        return await again()
 
     async def _caught_up(self) -> bool:
         """Whether the replica has what the primary has."""

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dataflow_core.compile import RowsStatement
+from dataflow_core.errors import NoRowReturned
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.plans import Plan
 from dataflow_core.run.session import Session
 from dataflow_core.run.transactions import Transaction
-from dataflow_core.schema import Field
+from dataflow_core.schema import Field, Model
 
-__all__ = ["Parameters", "by_key", "flat", "insert", "parameters_of", "reads_back", "select"]
+if TYPE_CHECKING:
+    from dataflow_core.run.engine import Engine
+
+__all__ = [
+    "Parameters",
+    "by_key",
+    "flat",
+    "insert",
+    "insert_one",
+    "only_row",
+    "parameters_of",
+    "reads_back",
+    "select",
+]
+
+T = TypeVar("T")
 
 Parameters = tuple[Any, ...]
 Row = dict[str, Any]
@@ -27,6 +43,24 @@ def flat(rows: Sequence[Parameters]) -> list[Any]:
 def reads_back(plan: Plan) -> bool:
     """Whether an insert needs a second statement to give back what it wrote."""
     return plan.compiled.written is not None or plan.compiled.generated is not None
+
+
+def only_row(rows: Sequence[T], model: Model) -> T:
+    """The row that a statement always returns; ``NoRowReturned`` where it did not."""
+    if not rows:
+        raise NoRowReturned(f"{model.name}: the database returned no row", outcome="unknown")
+    return rows[0]
+
+
+async def insert_one(engine: Engine, plan: Plan, row: Parameters) -> Row:
+    """Insert one row; the row as stored."""
+    rows = plan.compiled.rows
+    assert rows is not None
+    if rows.returning is not None:
+        stored = await engine.fetch(plan, rows.sql(1), row)
+        return only_row(rows.returning.decode(stored), plan.model)
+    async with engine.together() as transaction:
+        return only_row(await insert(transaction, plan, [row]), plan.model)
 
 
 async def insert(

@@ -113,14 +113,7 @@ class Pools:
         for pools in list(self._loops.values()):
             for lane, pool in pools.lanes.items():
                 now, before = pool.statistics, result.get(lane.name)
-                if before is not None:
-                    now = PoolStatistics(
-                        before.used + now.used,
-                        before.idle + now.idle,
-                        before.waiting + now.waiting,
-                        before.max + now.max,
-                    )
-                result[lane.name] = now
+                result[lane.name] = now if before is None else before + now
         return result
 
     async def close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
@@ -22,6 +22,9 @@ from dataflow_core.operations import (
 from dataflow_core.schema import Model
 from dataflow_core.updates import Clear, SetTo
 
+if TYPE_CHECKING:
+    from dataflow_core.run.coalescing import Coalescer
+
 __all__ = ["Plan", "ShapeCache"]
 
 _READS: Final = (Find, Count, Aggregate)
@@ -29,12 +32,16 @@ _READS: Final = (Find, Count, Aggregate)
 
 @define(eq=False)
 class Plan:
-    """A compiled operation, ready to run any number of times."""
+    """A compiled operation, ready to run any number of times.
+
+    ``coalescer`` lets calls that are made together share a statement, where they may.
+    """
 
     operation: Operation
     compiled: Compiled
     writes: bool
     situation: ErrorSituation
+    coalescer: Coalescer | None = None
 
     @classmethod
     def of(cls, operation: Operation, compiler: Compiler) -> Plan:

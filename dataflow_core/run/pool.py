@@ -7,11 +7,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import Any
 
-from attrs import define, field, frozen
+from attrs import astuple, define, field, frozen
 
 from dataflow_core.contract import Connection
 from dataflow_core.errors import InstanceClosed, PoolTimeout
+from dataflow_core.run.borrowers import described
 from dataflow_core.run.watch import Watch
 
 __all__ = ["Pool", "PoolLimits", "PoolStatistics"]
@@ -39,20 +41,38 @@ class PoolLimits:
 
 @frozen
 class PoolStatistics:
-    """The state of a pool at a moment."""
+    """The state of a pool at a moment, and how much has been opened and closed so far.
+
+    Attributes:
+        used: connections in use, those that are just being opened included.
+        idle: connections that are free.
+        waiting: callers that wait for a connection.
+        max: the most connections there may be.
+        opened: connections that were opened.
+        closed: connections that were closed, or lost.
+    """
 
     used: int
     idle: int
     waiting: int
     max: int
+    opened: int = 0
+    closed: int = 0
+
+    def __add__(self, other: PoolStatistics) -> PoolStatistics:
+        """Of two pools together."""
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return PoolStatistics(*(mine + theirs for mine, theirs in pairs))
 
 
 @define(eq=False)
 class _Entry:
-    """What the pool knows of a connection."""
+    """What the pool knows of a connection; ``borrower`` is the task that has it, ``since`` when."""
 
     opened: float
     returned: float
+    borrower: asyncio.Task[Any] | None = None
+    since: float = 0.0
 
 
 @define(eq=False)
@@ -74,30 +94,38 @@ class Pool:
     _called: int = 0
     _closed: bool = False
     _doubted: float = float("-inf")
+    _opened: int = 0
 
     @property
     def statistics(self) -> PoolStatistics:
         """Used, idle, waiting and the most there may be."""
         total = len(self._entries) + self._opening
         most = self.limits.size + self.limits.overflow
-        return PoolStatistics(total - len(self._idle), len(self._idle), len(self._waiters), most)
+        idle, waiting = len(self._idle), len(self._waiters)
+        closed = self._opened - len(self._entries)
+        return PoolStatistics(total - idle, idle, waiting, most, self._opened, closed)
 
     def take(self) -> Connection | None:
         """An idle connection that needs no check; ``None``: ``acquire`` has to be awaited."""
         if not self._idle or self._waiters or self._called or self._closed:
             return None
-        connection = self._idle[-1]
-        if self._needs_check(connection):
+        connection, now = self._idle[-1], time.monotonic()
+        entry = self._entries[connection]
+        if self._needs_check(connection, entry, now):
             return None
         if self.exclusive is not None and not self.exclusive.acquire(blocking=False):
             return None
         self._idle.pop()
+        entry.borrower, entry.since = asyncio.current_task(), now
         return connection
 
     async def acquire(self) -> Connection:
         """A connection; waits for one to be released, or opens one. Raises ``PoolTimeout``."""
         deadline = None if self.limits.timeout is None else time.monotonic() + self.limits.timeout
-        return await self._next(deadline)
+        connection = await self._next(deadline)
+        entry = self._entries[connection]
+        entry.borrower, entry.since = asyncio.current_task(), time.monotonic()
+        return connection
 
     async def _next(self, deadline: float | None) -> Connection:
         # Whoever comes while others wait goes behind them.
@@ -138,7 +166,7 @@ class Pool:
             return
         if self.exclusive is not None:
             self.exclusive.release()
-        entry.returned = time.monotonic()
+        entry.returned, entry.borrower = time.monotonic(), None
         self._idle.append(connection)
         if self._waiters:
             self._wake()
@@ -220,12 +248,15 @@ class Pool:
 
     def _timed_out(self) -> PoolTimeout:
         statistics = self.statistics
+        lent = [entry for entry in self._entries.values() if entry.borrower is not None]
+        now = time.monotonic()
         return PoolTimeout(
             f"no connection became free within {self.limits.timeout:g} s: {statistics.used} of"
             f" {statistics.max} are in use, {statistics.waiting} callers wait",
             timeout=self.limits.timeout,
             used=statistics.used,
             waiting=statistics.waiting,
+            borrowers=described([(one.borrower, now - one.since) for one in lent]),
         )
 
     async def _open(self, deadline: float | None) -> Connection:
@@ -245,27 +276,22 @@ class Pool:
         self._opening -= 1
         now = time.monotonic()
         self._entries[connection] = _Entry(now, now)
+        self._opened += 1
         return connection
 
-    def _needs_check(self, connection: Connection) -> bool:
+    def _needs_check(self, connection: Connection, entry: _Entry, now: float) -> bool:
         limits = self.limits
-        if not connection.usable:
+        if not connection.usable or entry.returned <= self._doubted:
             return True
-        entry = self._entries[connection]
-        if entry.returned <= self._doubted:
-            return True
-        if limits.recycle is None and limits.ping_after is None:
-            return False
-        now = time.monotonic()
         if limits.recycle is not None and now - entry.opened > limits.recycle:
             return True
         return limits.ping_after is not None and now - entry.returned > limits.ping_after
 
     async def _is_good(self, connection: Connection) -> bool:
         """Whether a connection may be handed out; one that may not is discarded."""
-        if not self._needs_check(connection):
-            return True
         limits, entry = self.limits, self._entries[connection]
+        if not self._needs_check(connection, entry, time.monotonic()):
+            return True
         old = limits.recycle is not None and time.monotonic() - entry.opened > limits.recycle
         if old or not connection.usable:
             await self._close(connection)

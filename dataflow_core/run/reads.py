@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
-from dataflow_core.errors import NoRowReturned
 from dataflow_core.operations import Aggregate, Count, Find
 from dataflow_core.run.engine import Engine
-from dataflow_core.schema import Model
+from dataflow_core.run.inserts import only_row
 
 __all__ = ["aggregate", "count", "find", "only_row"]
-
-T = TypeVar("T")
 
 Row = dict[str, Any]
 
 
-async def find(engine: Engine, operation: Find, values: Sequence[Any]) -> list[Row]:
-    """The rows, as dicts of the model's Python values."""
+async def find(
+    engine: Engine, operation: Find, values: Sequence[Any], *, coalesce: bool = True
+) -> list[Row]:
+    """The rows, as dicts of the model's Python values.
+
+    A read by the key may share a statement with others, unless ``coalesce`` is False.
+    """
     plan = engine.cache.get(operation) or await engine.plan(operation)
+    if coalesce and plan.coalescer is not None:
+        shared = plan.coalescer.join(values[0])
+        if shared is not None:
+            row = await shared
+            return [] if row is None else [row]
     statement = plan.statement
     return statement.decode(await engine.fetch(plan, statement.sql, statement.bind(values)))
 
@@ -29,13 +36,6 @@ async def count(engine: Engine, operation: Count, values: Sequence[Any]) -> int:
     plan = await engine.plan(operation)
     rows = await engine.fetch(plan, plan.statement.sql, plan.statement.bind(values))
     return int(only_row(rows, operation.model)[0])
-
-
-def only_row(rows: Sequence[T], model: Model) -> T:
-    """The row that a statement always returns; ``NoRowReturned`` where it did not."""
-    if not rows:
-        raise NoRowReturned(f"{model.name}: the database returned no row", outcome="unknown")
-    return rows[0]
 
 
 async def aggregate(engine: Engine, operation: Aggregate, values: Sequence[Any]) -> list[Row]:

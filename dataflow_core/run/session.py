@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from attrs import define
 
+from dataflow_core.compile import LoadStatement
 from dataflow_core.contract import Connection, Dialect, ErrorSituation
 from dataflow_core.errors import (
     ConnectionLost,
@@ -92,6 +93,14 @@ class Session:
         if self.observer is not None:
             self.observer(sql, len(parameters))
         return self.guarded(self.connection.execute(sql, parameters), situation)
+
+    def load(
+        self, statement: LoadStatement, rows: Sequence[Sequence[Any]], situation: ErrorSituation
+    ) -> Coroutine[Any, Any, int]:
+        """Put rows into a table; how many are there afterwards."""
+        if self.observer is not None:
+            self.observer(statement.text, len(rows) * len(statement.columns))
+        return self.guarded(self.connection.load(statement, rows), situation)
 
     async def guarded(self, work: Coroutine[Any, Any, T], situation: ErrorSituation) -> T:
         """Await the driver. What it leaves running when cancelled or too slow is stopped first."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import define, field
 
+from dataflow_core.compile import LoadStatement
 from dataflow_core.contract import Dialect, ErrorSituation, Isolation
 from dataflow_core.errors import (
     ConflictingParameters,
@@ -69,10 +70,12 @@ class Transaction:
 
     ``recovers`` tells whether it can go on after a statement that violated a constraint. Where it
     cannot, what it wrote is kept, so that it can be done again to find the row that was wrong.
+    ``of_operation``: it was opened for one operation, such as a bulk write, and not by the user.
     """
 
     session: Session
     isolation: Isolation | None = None
+    of_operation: bool = False
     failed: BaseException | None = None
     over: bool = False
     made_tables: list[Model] = field(factory=list)
@@ -97,6 +100,14 @@ class Transaction:
         """Run a statement and return the number of rows it matched or wrote."""
         return await self._in_turn(self.session.execute, sql, parameters, situation)
 
+    async def load(
+        self, statement: LoadStatement, rows: Sequence[Sequence[Any]], situation: ErrorSituation
+    ) -> int:
+        """Put rows into a table; how many are there afterwards. Only where there are savepoints."""
+        async with self._lock:
+            self._check()
+            return await self._sent(self.session.load(statement, rows, situation), situation)
+
     async def _in_turn(
         self,
         send: Callable[[str, Sequence[Any], ErrorSituation], Awaitable[T]],
@@ -107,16 +118,19 @@ class Transaction:
         """Send a statement when its turn comes; an error leaves the transaction failed."""
         async with self._lock:
             self._check()
-            try:
-                result = await send(sql, parameters, situation)
-            except BaseException as error:
-                self.failed = error
-                raise
-            if situation.writing:
-                self._wrote = True
-                if self._written is not None:
-                    self._keep(self._written, (sql, parameters, situation))
+            result = await self._sent(send(sql, parameters, situation), situation)
+            if situation.writing and self._written is not None:
+                self._keep(self._written, (sql, parameters, situation))
             return result
+
+    async def _sent(self, work: Awaitable[T], situation: ErrorSituation) -> T:
+        try:
+            result = await work
+        except BaseException as error:
+            self.failed = error
+            raise
+        self._wrote = self._wrote or situation.writing
+        return result
 
     def __attrs_post_init__(self) -> None:
         declared = self.session.dialect.features.get("transactions.savepoint")
@@ -282,7 +296,7 @@ class TransactionScope:
         await self.engine.prepare_all()
         # Nothing is done yet, so it is begun again where the connection had died in the pool.
         session = await or_again(self._opened, ErrorSituation())
-        return Transaction(session, self.isolation)
+        return Transaction(session, self.isolation, self.joins)
 
     async def _opened(self) -> Session:
         session = await self.engine.borrow(writes=not self.read_only)

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
 from typing import Any, Final
 
 from dataflow_core.compile import INSERTED, RowWriter
-from dataflow_core.errors import ConstraintViolation, MissingParameter, UniqueViolation
+from dataflow_core.errors import (
+    ConstraintViolation,
+    LimitExceeded,
+    MissingParameter,
+    UniqueViolation,
+)
 from dataflow_core.operations import Upsert
 from dataflow_core.run.bulk import Written, insert_chunk, keys_of, write_chunks
 from dataflow_core.run.chunks import BulkCounts, BulkWrite, Chunk, Row, Rows, at_row
 from dataflow_core.run.engine import Engine
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.inserts import Parameters, by_key, flat, parameters_of, select
+from dataflow_core.run.loads import upsert_staged
 from dataflow_core.run.plans import Plan
 from dataflow_core.run.reads import only_row
 from dataflow_core.run.transactions import Transaction
@@ -54,6 +62,10 @@ async def upsert_many(
             _check_given(model, chunk, match)
         plan = await _upsert_plan(engine, model, chunk.writer, match, updates, returning)
         for part in _without_repeats(chunk, match, last_wins=updates is None):
+            inserted = await upsert_staged(transaction, plan, part.rows)
+            if inserted is not None:
+                counts.inserted += inserted
+                continue
             written = await _write(transaction, plan, part, match)
             counts.inserted += written.count
             if write.returning_keys:
@@ -112,6 +124,12 @@ async def _write(
     compiled = plan.compiled
     if compiled.only_inserts:
         return await _change_or_insert(transaction, plan, chunk, match, again=again)
+    if compiled.newest is not None and compiled.newer is not None:
+        situation = plan.situation
+        newest = await transaction.fetch(compiled.newest, (), situation)
+        written = await insert_chunk(transaction, plan, chunk, count=False)
+        newer = await transaction.fetch(compiled.newer, [*chain(*newest)], situation)
+        return Written(sum(chain(*newer)), written.rows)
     if compiled.existing is None:
         written = await insert_chunk(transaction, plan, chunk, count=False)
         return Written(sum(row.pop(INSERTED) for row in written.rows), written.rows)
@@ -243,6 +261,14 @@ async def _change(
         mark = await transaction.mark()
         try:
             await transaction.execute(statement.sql(len(part)), flat(part), plan.situation)
+        except LimitExceeded:
+            if len(part) == 1:
+                raise
+            await transaction.undo(mark)
+            middle = at + len(part) // 2
+            await _change(transaction, plan, chunk, positions[at:middle])
+            await _change(transaction, plan, chunk, positions[middle : at + len(part)])
+            continue
         except ConstraintViolation as error:
             if len(part) == 1:
                 index = chunk.index(positions[at])
@@ -303,7 +329,7 @@ def _without_repeats(chunk: Chunk, match: tuple[Field, ...], *, last_wins: bool)
     Where every given field is overwritten, only the last row of a key is sent; else all in turn.
     """
     positions = _positions(chunk, match)
-    if positions is None:
+    if positions is None or _all_differ(chunk.rows, positions):
         return [chunk]
     parts: list[dict[Any, tuple[int, tuple[Any, ...]]]] = [{}]
     for number, row in enumerate(chunk.rows):
@@ -326,6 +352,12 @@ def _without_repeats(chunk: Chunk, match: tuple[Field, ...], *, last_wins: bool)
         )
         for part in parts
     ]
+
+
+def _all_differ(rows: Sequence[Parameters], positions: Sequence[int]) -> bool:
+    """Whether no two rows have the same values there; what may be equal is looked at again."""
+    keys = list(map(itemgetter(*positions), rows))
+    return len(set(keys)) == len(keys)
 
 
 def _updates(

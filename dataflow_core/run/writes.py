@@ -24,9 +24,8 @@ from dataflow_core.operations import (
 from dataflow_core.order import with_key
 from dataflow_core.run.engine import Engine
 from dataflow_core.run.explain import Explanation
-from dataflow_core.run.inserts import insert
+from dataflow_core.run.inserts import insert_one
 from dataflow_core.run.plans import Plan
-from dataflow_core.run.reads import only_row
 from dataflow_core.run.transactions import Transaction
 from dataflow_core.schema import Model
 from dataflow_core.types import Integer
@@ -38,18 +37,27 @@ __all__ = ["create", "delete", "delete_many", "update", "update_many"]
 Row = dict[str, Any]
 
 
-async def create(engine: Engine, model: Model, row: Mapping[str, Any], now: dt.datetime) -> Row:
-    """Insert one row and return it as stored. The values are checked before any SQL."""
+async def create(
+    engine: Engine,
+    model: Model,
+    row: Mapping[str, Any],
+    now: dt.datetime,
+    *,
+    coalesce: bool = True,
+) -> Row:
+    """Insert one row and return it as stored. The values are checked before any SQL.
+
+    It may share a statement with others, unless ``coalesce`` is False.
+    """
     writer = engine.writers(model).writer(row)
     parameters = writer.write(row, now)
     plan = await _create_plan(engine, model, writer)
-    rows = plan.compiled.rows
-    assert rows is not None
-    if rows.returning is not None:
-        stored = await engine.fetch(plan, rows.sql(1), parameters)
-        return only_row(rows.returning.decode(stored), model)
-    async with engine.together() as transaction:
-        return only_row(await insert(transaction, plan, [parameters]), model)
+    if coalesce and plan.coalescer is not None:
+        shared = plan.coalescer.join(parameters)
+        if shared is not None:
+            stored: Row = await shared
+            return stored
+    return await insert_one(engine, plan, parameters)
 
 
 async def _create_plan(engine: Engine, model: Model, writer: RowWriter) -> Plan:

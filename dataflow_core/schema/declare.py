@@ -40,6 +40,7 @@ CORE_OPTIONS: Final = (
     "primary_key",
     "checks",
     "validation",
+    "coalesce",
 )
 
 
@@ -126,6 +127,7 @@ def declare_model(
         checks=_checks(cls, options),
         database=options.get("database", "primary"),
         options={name: value for name, value in options.items() if name not in CORE_OPTIONS},
+        coalesce=options.get("coalesce", True),
     )
 
 
@@ -154,7 +156,8 @@ def _options(cls: type, claimed: frozenset[str]) -> dict[str, Any]:
                 model=cls.__name__,
                 option=quoted(name),
             )
-    for name, kind in (("database", str), ("table", str), ("timestamps", bool)):
+    kinds = {"database": str, "table": str, "timestamps": bool, "coalesce": bool}
+    for name, kind in kinds.items():
         if name in options and not isinstance(options[name], kind):
             raise InvalidModel(f"{cls.__name__}: the option {name!r} is a {kind.__name__}")
     return dict(options)

@@ -139,7 +139,7 @@ class Model:
     """A declared model. Two models are equal only if they are the same object.
 
     ``database`` is the name of the database within the instance; ``options`` holds what plugins
-    claimed of ``__dataflow__``.
+    claimed of ``__dataflow__``. ``coalesce``: calls that are made together may share statements.
     """
 
     name: str
@@ -150,6 +150,7 @@ class Model:
     checks: tuple[Check, ...] = ()
     database: str = "primary"
     options: Mapping[str, Any] = attribute(factory=dict)
+    coalesce: bool = True
 
     @cached_property
     def by_name(self) -> dict[str, Field]:
@@ -176,16 +177,8 @@ class Model:
 
     def same_as(self, other: Model) -> bool:
         """Whether the other model declares the same, as when a notebook cell runs again."""
-        mine = (self.name, self.table, self.fields, self.indexes, self.foreign_keys, self.checks)
-        theirs = (
-            other.name,
-            other.table,
-            other.fields,
-            other.indexes,
-            other.foreign_keys,
-            other.checks,
-        )
-        return mine == theirs and self.database == other.database and self.options == other.options
+        names = [attribute.name for attribute in fields(Model)]
+        return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def field(self, name: Any, where: str = "") -> Field:
         """The field called ``name``; ``UnknownField`` names the nearest otherwise."""

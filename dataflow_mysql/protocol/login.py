@@ -11,15 +11,17 @@ from pymysql.constants import CLIENT
 from dataflow_core.errors import ConnectionFailed, InvalidOption
 from dataflow_mysql.location import MySQLLocation
 from dataflow_mysql.protocol.plain import CONVERSIONS, PlainWire
-from dataflow_mysql.protocol.wire import CHARSET, PacketWire
+from dataflow_mysql.protocol.wire import CHARSET
+from dataflow_mysql.streaming import StreamingWire
 
 __all__ = ["TRACKING", "Login", "Wire", "log_in", "tls_context", "wire_of"]
 
-Wire = PacketWire | PlainWire
+Wire = StreamingWire | PlainWire
 
 TRACKING: Final = 1 << 23
 """The capability to tell, with an answer, what a statement changed of the session."""
-_FLAGS: Final = CLIENT.FOUND_ROWS | TRACKING
+# The driver itself still refuses to read files.
+_FLAGS: Final = CLIENT.FOUND_ROWS | CLIENT.LOCAL_FILES | TRACKING
 _PASSWORD_IN_CLEAR: Final = b"mysql_clear_password"
 
 
@@ -118,4 +120,4 @@ def wire_of(login: Login, *, fast: bool = True) -> Wire:
     tracked = bool(getattr(login, "server_capabilities", 0) & TRACKING)
     assert transport is not None
     status = int(login.server_status)
-    return PacketWire(transport, status, tracked=tracked, release=login.close)
+    return StreamingWire(transport, status, tracked=tracked, release=login.close)

@@ -76,13 +76,14 @@ COLUMN_TYPES: Final[dict[int, ColumnKind]] = {
 
 @frozen
 class Done:
-    """What a statement without rows did.
+    """What a statement without rows did, and how often the server warned.
 
     ``charset`` if it set that of the connection; ``moved`` if it chose another database.
     """
 
     rows: int
     status: int
+    warnings: int = 0
     charset: str | None = None
     moved: bool = False
 
@@ -233,9 +234,10 @@ def done_of(payload: bytes) -> Done:
     rows, position = number_at(payload, 1)
     _, position = number_at(payload, position)
     status = int.from_bytes(payload[position : position + 2], "little")
+    warnings = int.from_bytes(payload[position + 2 : position + 4], "little")
     if not status & _SESSION_CHANGED:
-        return Done(rows, status)
-    return Done(rows, status, *_changes_of(payload, position + 4))
+        return Done(rows, status, warnings)
+    return Done(rows, status, warnings, *_changes_of(payload, position + 4))
 
 
 def number_at(data: bytes, position: int) -> tuple[int, int]:

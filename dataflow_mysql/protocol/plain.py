@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final
 
 import aiomysql
@@ -10,7 +10,7 @@ from pymysql.constants import FIELD_TYPE
 from pymysql.err import InterfaceError, MySQLError
 
 from dataflow_mysql.protocol.failures import ConnectionGone, ServerError
-from dataflow_mysql.protocol.packets import COLUMN_TYPES, value_of
+from dataflow_mysql.protocol.packets import COLUMN_TYPES, Row, value_of
 from dataflow_mysql.protocol.wire import Answer
 
 __all__ = ["CONVERSIONS", "PlainWire", "server_error"]
@@ -47,6 +47,13 @@ def server_error(error: Exception) -> Exception:
 
 class _QuietCursor(aiomysql.Cursor):  # type: ignore[misc]  # the driver has no types
     """A cursor that does not ask for warnings after every statement."""
+
+    async def _show_warnings(self, conn: Any) -> None:
+        """Strict modes make errors of what matters."""
+
+
+class _QuietStreamingCursor(aiomysql.SSCursor):  # type: ignore[misc]  # the driver has no types
+    """The same, which leaves the rows with the server until they are asked for."""
 
     async def _show_warnings(self, conn: Any) -> None:
         """Strict modes make errors of what matters."""
@@ -92,6 +99,33 @@ class PlainWire:
         finally:
             self.busy = False
         return Answer(names, rows, len(rows) if names else affected)
+
+    async def load(self, text: bytes, lines: bytes) -> int:
+        """Nothing is loaded: the driver would read a file."""
+        return 0
+
+    async def stream(self, text: bytes, size: int) -> AsyncGenerator[list[Row], None]:
+        """Send a statement; its rows, so many at a time. Closed early, it closes the connection."""
+        self.busy, ended = True, False
+        try:
+            cursor = await self._login.cursor(_QuietStreamingCursor)
+            await cursor.execute(text.decode())
+            while rows := await cursor.fetchmany(size):
+                yield list(rows)
+            ended = True
+            await cursor.close()
+        except Exception as error:
+            ended = True
+            raise server_error(error) from error
+        finally:
+            self.busy = False
+            if not ended:
+                # The driver would read all that is left; the server may have much left to do.
+                self.abandoned = True
+                self._login.close()
+
+    async def soon_over(self) -> None:
+        """Nothing is ever under way."""
 
     async def ping(self) -> None:
         """Have the server answer."""

@@ -15,16 +15,8 @@ from pymysql.constants import COMMAND, SERVER_STATUS
 
 from dataflow_core.errors import DatabaseError, DataFlowError
 from dataflow_mysql.protocol.failures import ConnectionGone, ServerError
-from dataflow_mysql.protocol.packets import (
-    Reader,
-    Row,
-    columns_of,
-    done_of,
-    error_of,
-    number_at,
-    reader_of,
-    row_of,
-)
+from dataflow_mysql.protocol.packets import Row, done_of, error_of, number_at, row_of
+from dataflow_mysql.protocol.shapes import Shape, shape_of
 
 __all__ = ["CHARSET", "Answer", "PacketWire"]
 
@@ -32,13 +24,14 @@ CHARSET: Final = "utf8mb4"
 
 _HEADER: Final = 4
 _LONGEST: Final = 0xFFFFFF
+_PIECE: Final = 1 << 18
+"""How many bytes of lines travel in one packet."""
 _RESET_CONNECTION: Final = 0x1F
 _OK: Final = 0x00
 _LOCAL_FILE: Final = 0xFB
 _END: Final = 0xFE
 _ERROR: Final = 0xFF
 _LONGEST_END: Final = 9
-_KEPT_SHAPES: Final = 2_048
 _CLOSE_SECONDS: Final = 1.0
 
 _FIRST, _COLUMNS, _ROWS = range(3)
@@ -50,36 +43,6 @@ class Answer(NamedTuple):
     names: tuple[str, ...]
     rows: list[Row]
     affected: int
-
-
-class _Shape(NamedTuple):
-    """The columns of a result and how its rows are read."""
-
-    names: tuple[str, ...]
-    kinds: tuple[str, ...]
-    read: Reader
-
-
-_shapes: dict[bytes, _Shape] = {}
-
-
-def _shape_of(definitions: bytes, count: int) -> _Shape:
-    """The shape that the packets define; the same statement defines it by the same bytes."""
-    found = _shapes.get(definitions)
-    if found is not None:
-        return found
-    names, kinds, position = [], [], 0
-    for _ in range(count):
-        start = position + _HEADER
-        position = start + int.from_bytes(definitions[position : position + 3], "little")
-        name, kind = columns_of(definitions[start:position])
-        names.append(name)
-        kinds.append(kind)
-    if len(_shapes) >= _KEPT_SHAPES:
-        _shapes.clear()
-    shape = _Shape(tuple(names), tuple(kinds), reader_of(tuple(kinds)))
-    _shapes[definitions] = shape
-    return shape
 
 
 class PacketWire(asyncio.Protocol):
@@ -113,11 +76,13 @@ class PacketWire(asyncio.Protocol):
         self._partial = bytearray()
         self._state = _FIRST
         self._count = 0
-        self._shape: _Shape | None = None
+        self._shape: Shape | None = None
         self._rows: list[Row] = []
         self._kept: Answer | None = None
         self._resetting = False
         self._failure: Exception | None = None
+        self._offered: bytes | None = None
+        self._warnings = 0
         self.status = status
         self.busy = False
         self.moved = False
@@ -133,6 +98,18 @@ class PacketWire(asyncio.Protocol):
     async def query(self, text: bytes) -> Answer:
         """Send a statement and read what it gives."""
         return await self._command(COMMAND.COM_QUERY, text)
+
+    async def load(self, text: bytes, lines: bytes) -> int:
+        """Send a LOAD DATA, and the lines when the server asks for them; how many it took as given.
+
+        What it takes for something else, or leaves out, it warns of: such lines do not count.
+        """
+        self._offered = lines
+        try:
+            answer = await self._command(COMMAND.COM_QUERY, text)
+        finally:
+            self._offered = None
+        return max(0, answer.affected - self._warnings)
 
     async def ping(self) -> None:
         """Have the server answer."""
@@ -191,7 +168,7 @@ class PacketWire(asyncio.Protocol):
         self._transport.abort()
         self._release()
 
-    async def _command(self, command: int, payload: bytes) -> Answer:
+    def _command(self, command: int, payload: bytes) -> asyncio.Future[Answer]:
         if self._lost is not None or self._transport.is_closing():
             raise ConnectionGone(self._lost or "the connection is closed", sent=False)
         if self.busy:
@@ -206,7 +183,7 @@ class PacketWire(asyncio.Protocol):
             self._transport.write(head + payload)
         else:
             self._write_long(bytes((command,)) + payload)
-        return await waiter
+        return waiter
 
     def _write_long(self, payload: bytes) -> None:
         for number, start in enumerate(range(0, len(payload) + 1, _LONGEST)):
@@ -250,7 +227,7 @@ class PacketWire(asyncio.Protocol):
                 start, at = at, self._end_of_columns(data, at)
                 if at < 0:
                     return start
-                self._shape = _shape_of(data[start:at], self._count)
+                self._shape = shape_of(data[start:at], self._count)
                 self._rows = []
                 self._state = _ROWS
                 continue
@@ -316,12 +293,24 @@ class PacketWire(asyncio.Protocol):
             self.moved = self.moved or done.moved
             if done.charset not in (None, CHARSET) and not self._resetting:
                 self._failure = _foreign(done.charset)
+            self._warnings = done.warnings
             self._result_ended(done.status, Answer((), [], done.rows))
         elif first == _LOCAL_FILE:
-            raise DatabaseError("the server asked for a file of this machine", outcome="unknown")
+            self._send_offered()
         else:
             self._count, _ = number_at(payload, 0)
             self._state = _COLUMNS
+
+    def _send_offered(self) -> None:
+        """Send the lines that a LOAD DATA is about; a server that asks for a file gets none."""
+        lines, self._offered = self._offered, None
+        if lines is None:
+            raise DatabaseError("the server asked for a file of this machine", outcome="unknown")
+        # Numbered behind the question, which answers packet 0; an empty one is the end.
+        for number, start in enumerate(range(0, len(lines) + _PIECE, _PIECE), start=2):
+            piece = lines[start : start + _PIECE]
+            self._transport.write(len(piece).to_bytes(3, "little") + bytes((number & 0xFF,)))
+            self._transport.write(piece)
 
     def _row(self, payload: bytes, first: int) -> None:
         assert self._shape is not None

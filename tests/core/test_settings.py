@@ -48,6 +48,7 @@ def test_defaults() -> None:
         "pool_timeout": 30,
         "connect_timeout": 10,
         "command_timeout": 60,
+        "coalesce": True,
         "echo": False,
         "validation": "warn",
         "enable_model_persistence": True,

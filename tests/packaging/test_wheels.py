@@ -93,4 +93,4 @@ def test_quick_start_runs_from_the_wheels(wheels: dict[str, Path], tmp_path: Pat
     output = run(python, "-I", "-W", "error", Path(snippets.__file__), page, folder=folder)
     assert output.strip(), "the quick start prints something"
     command = commands / "dataflow-conformance"
-    assert "16 pass" in run(command, ":memory:", "--topic", "paging", "-n", "2", folder=folder)
+    assert "17 pass" in run(command, ":memory:", "--topic", "paging", "-n", "2", folder=folder)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from dataflow_postgres.driver import PostgresConnection, PostgresDriver
+from dataflow_postgres.connection import PostgresConnection
+from dataflow_postgres.driver import PostgresDriver
 from tests.postgres.servers import Pooler, PrivateServer
 from tests.postgres.support import driver_of
 

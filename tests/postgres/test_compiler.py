@@ -17,8 +17,8 @@ from dataflow_core.filters import fold, upper
 from dataflow_core.schema.declare import field
 from dataflow_core.types import Date, Float, Integer, Text
 from dataflow_postgres.compiler import FOLDING_COLLATIONS, PostgresCompiler
+from dataflow_postgres.connection import PostgresConnection
 from dataflow_postgres.dialect import PostgresDialect
-from dataflow_postgres.driver import PostgresConnection
 from dataflow_postgres.expressions import once
 from tests.postgres.support import value
 

@@ -12,8 +12,8 @@ from dataflow_core.operations import CreateTable
 from dataflow_core.schema import Check
 from dataflow_core.schema.declare import declare_model
 from dataflow_core.types import Json
+from dataflow_postgres.connection import PostgresConnection
 from dataflow_postgres.dialect import PostgresDialect
-from dataflow_postgres.driver import PostgresConnection
 from tests.postgres.support import column, model, raised
 
 DOCUMENTS: tuple[dict[str, Any], ...] = (

@@ -12,9 +12,9 @@ from dataflow_core import DataFlow
 from dataflow_core.operations import CreateTable
 from dataflow_core.schema import Check, Field, ForeignKey, Index, Model, Reference
 from dataflow_core.types import Boolean, Date, Decimal, Enumeration, Float, Integer, Text
+from dataflow_postgres.connection import PostgresConnection
 from dataflow_postgres.ddl import constraint_name
 from dataflow_postgres.dialect import PostgresDialect
-from dataflow_postgres.driver import PostgresConnection
 from tests.postgres.support import column, model, raised, value
 
 DDL = PostgresDialect().ddl

@@ -13,7 +13,7 @@ from dataflow_core.errors import (
     StatementTimeout,
     TransactionFailed,
 )
-from dataflow_postgres.driver import _CACHED_STATEMENTS, PostgresConnection
+from dataflow_postgres.connection import _CACHED_STATEMENTS, PostgresConnection
 from dataflow_postgres.errors import translate_error
 from dataflow_postgres.introspect import table_columns
 from tests.postgres.conftest import Connect, Open

@@ -35,8 +35,8 @@ from dataflow_core.errors import (
 from dataflow_core.operations import CreateTable
 from dataflow_core.schema import Check, ForeignKey, Index, Reference
 from dataflow_core.types import Decimal, Enumeration, Integer, Text
+from dataflow_postgres.connection import PostgresConnection
 from dataflow_postgres.dialect import load
-from dataflow_postgres.driver import PostgresConnection
 from dataflow_postgres.errors import translate_error
 from tests.postgres.conftest import Connect
 from tests.postgres.support import READING, WRITING, column, model, raised

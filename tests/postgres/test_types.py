@@ -24,7 +24,7 @@ from dataflow_core.types import (
     Timestamp,
     Uuid,
 )
-from dataflow_postgres.driver import PostgresConnection
+from dataflow_postgres.connection import PostgresConnection
 from dataflow_postgres.types import codec, column_type, decoded_type, json_text
 from tests.postgres.support import value
 

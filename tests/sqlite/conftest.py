@@ -10,7 +10,8 @@ import pytest
 
 from dataflow_core import DataFlow
 from dataflow_core.contract import ConnectOptions
-from dataflow_sqlite.driver import SQLiteConnection, SQLiteDriver
+from dataflow_sqlite.connection import SQLiteConnection
+from dataflow_sqlite.driver import SQLiteDriver
 from dataflow_sqlite.location import locate
 from tests.sqlite.shop import idle, register
 from tests.sqlite.support import read_url

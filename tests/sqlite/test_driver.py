@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dataflow_sqlite.driver import SQLiteConnection, SQLiteDriver
+from dataflow_sqlite.connection import SQLiteConnection
+from dataflow_sqlite.driver import SQLiteDriver
 from tests.sqlite.support import count, make_table, pragma, read_lane, write_lane
 
 Open = Callable[..., SQLiteDriver]

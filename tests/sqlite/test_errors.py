@@ -33,8 +33,9 @@ from dataflow_core.errors import (
 from dataflow_core.operations import CreateTable
 from dataflow_core.schema import Check, ForeignKey, Index, Reference
 from dataflow_core.types import Binary, Boolean, Decimal, Enumeration, Integer, Text
+from dataflow_sqlite.connection import SQLiteConnection
 from dataflow_sqlite.ddl import SQLiteDDLCompiler
-from dataflow_sqlite.driver import SQLiteConnection, SQLiteDriver
+from dataflow_sqlite.driver import SQLiteDriver
 from dataflow_sqlite.errors import translate_error
 from tests.sqlite.support import SLOW, column, model
 from tests.sqlite.test_ddl import PositiveOnly

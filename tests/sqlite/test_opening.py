@@ -14,7 +14,8 @@ import pytest
 
 from dataflow_core.contract import ConnectOptions, Lane
 from dataflow_core.errors import ConnectionFailed, CorruptDatabase, LockTimeout
-from dataflow_sqlite.driver import SQLiteConnection, SQLiteDriver
+from dataflow_sqlite.connection import SQLiteConnection
+from dataflow_sqlite.driver import SQLiteDriver
 from dataflow_sqlite.location import locate
 from tests.sqlite.support import count, make_table, pragma, read_lane, read_url, write_lane
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from dataflow_sqlite.driver import SQLiteConnection, SQLiteDriver
+from dataflow_sqlite.connection import SQLiteConnection
+from dataflow_sqlite.driver import SQLiteDriver
 from tests.sqlite.support import SLOW, count, make_table, write_lane
 
 Open = Callable[..., SQLiteDriver]

@@ -36,6 +36,7 @@ LAYERS = {
     "run": 6,
     "evolve": 7,
     "nodes": 8,
+    "transfer": 8,
     "workflow": 9,
     "app": 10,
     # Beside the layers: these may import anything, and no layer imports them.

@@ -19,6 +19,7 @@ MODULES: Final = (
     "expressions",
     "upsert",
     "bulk",
+    "bulk_many",
     "constraints",
     "transactions",
     "isolation",
@@ -31,6 +32,8 @@ MODULES: Final = (
     "cancellation",
     "identifiers",
     "limits",
+    "streams",
     "concurrency",
+    "coalescing",
     "corners",
 )

@@ -50,7 +50,7 @@ _WIDEST = 38
 
 
 def column_type(kind: FieldType) -> str:
-    """The type of a column, which is also that of a bound value."""
+    """The type of a column."""
     if isinstance(kind, Enumeration):
         return column_type(kind.base)
     if isinstance(kind, Decimal):
@@ -58,6 +58,11 @@ def column_type(kind: FieldType) -> str:
     if isinstance(kind, Integer):
         return "BIGINT" if kind.bits > 32 else "INTEGER"
     return _TYPES[type(kind)]
+
+
+def value_type(kind: FieldType) -> str:
+    """The type of a bound or computed value. Ints have 64 bits, whatever their column has."""
+    return "BIGINT" if isinstance(kind, Integer) else column_type(kind)
 
 
 def sequence(field: Field, model: Model) -> str:
@@ -101,7 +106,7 @@ class DuckDBCompiler(BaseCompiler):
         mark = self.placeholder(position)
         if kind is None:
             return mark
-        return f"CAST({mark} AS {'BIGINT' if isinstance(kind, Integer) else column_type(kind)})"
+        return f"CAST({mark} AS {value_type(kind)})"
 
     def insert(
         self,
@@ -164,7 +169,7 @@ class DuckDBCompiler(BaseCompiler):
         """Numbers of one type as another."""
         if source == target or not target.numeric:
             return sql
-        return f"CAST({sql} AS {column_type(target)})"
+        return f"CAST({sql} AS {value_type(target)})"
 
     def arithmetic(self, function: str, sides: Sequence[str], kind: FieldType) -> str:
         """A float that overflows is infinite in DuckDB, and an error here."""
@@ -173,15 +178,15 @@ class DuckDBCompiler(BaseCompiler):
             return f"dataflow_finite({text} + 0.0)"
         if function in ("ceil", "floor"):
             target = Decimal(_WIDEST, 0) if isinstance(kind, Decimal) else kind
-            return f"CAST({text} AS {column_type(target)})"
-        return f"CAST({text} AS {column_type(kind)})"
+            return f"CAST({text} AS {value_type(target)})"
+        return f"CAST({text} AS {value_type(kind)})"
 
     def multiply(self, sides: Sequence[tuple[str, FieldType]], kind: FieldType) -> str:
         """The scales of exact numbers add up; then they are rounded."""
         text = super().multiply(sides, kind)
         if isinstance(kind, Float):
             return f"dataflow_finite({text})"
-        return f"CAST({text} AS {column_type(kind)})"
+        return f"CAST({text} AS {value_type(kind)})"
 
     def folded(self, sql: str) -> str:
         """In Python: DuckDB's own lower() makes i of İ."""
@@ -213,7 +218,7 @@ class DuckDBCompiler(BaseCompiler):
         """The sum, exact; of floats with a compensation for what is rounded."""
         if isinstance(target, Float):
             return f"dataflow_finite(COALESCE(fsum({sql}), 0.0))"
-        return f"CAST(COALESCE(SUM({sql}), 0) AS {column_type(target)})"
+        return f"CAST(COALESCE(SUM({sql}), 0) AS {value_type(target)})"
 
     def average(self, sql: str) -> str:
         """The mean of floats."""

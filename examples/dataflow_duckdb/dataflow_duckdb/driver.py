@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import duckdb
@@ -99,6 +100,12 @@ class DuckDBDriver(SyncDriver):
         names = tuple(column[0] for column in raw.description or ())
         rows = raw.fetchall()
         return Answer([] if raw.rowcount >= 0 else rows, names, raw.rowcount)
+
+    def stream(self, raw: Any, sql: str, parameters: Any, size: int) -> Iterator[list[Any]]:
+        """Over the connection itself: a cursor of this driver is another connection."""
+        raw.execute(sql, parameters)
+        while rows := raw.fetchmany(size):
+            yield rows
 
     def _key(self, raw: Any, key: re.Match[str]) -> str:
         """A given key that moves its sequence on; a table made by others may have none."""

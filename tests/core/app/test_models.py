@@ -26,7 +26,7 @@ from tests.core.app.fakes import instance
 
 KINDS = [
     "bulk_create", "bulk_delete", "bulk_update", "bulk_upsert", "count", "create", "delete",
-    "list", "read", "update", "upsert",
+    "export_to", "import_from", "list", "read", "stream", "update", "upsert",
 ]  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def test_a_model_has_no_instances(db):
 
 
 def test_the_nodes_of_a_model(db):
-    """Nine nodes and the two beside them appear, all named after the class."""
+    """Nine nodes and the four beside them appear, all named after the class."""
 
     @db.model
     class User:
@@ -86,7 +86,7 @@ def test_the_nodes_of_a_model(db):
         f"User{kind}Node"
         for kind in (
             "Create", "Read", "Update", "Delete", "List", "BulkCreate", "BulkUpdate", "BulkDelete",
-            "BulkUpsert", "Count", "Upsert",
+            "BulkUpsert", "Count", "Upsert", "Export", "Import",
         )
     }  # fmt: skip
 

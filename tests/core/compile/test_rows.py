@@ -108,9 +108,15 @@ def test_update_and_delete_touch_at_most_two_rows() -> None:
     assert (
         statement(UpdateMany(ITEM, FITS, changes)).sql
     ) == 'UPDATE "items" SET "name" = $1 WHERE "size" = $2'
-    assert (
-        rows(UpdateRows(ITEM, (ID,), (NAME,)), 1)
-    ) == 'UPDATE "items" SET "name" = $1 WHERE "id" = $2'
+
+
+def test_rows_are_updated_by_their_keys_many_at_once() -> None:
+    """Each row is changed to values of its own, however many there are, by one statement."""
+    assert rows(UpdateRows(ITEM, (ID,), (NAME,)), 2) == (
+        'WITH "__new" ("__value0", "__value1") AS (VALUES ($1, $2), ($3, $4))'
+        ' UPDATE "items" SET "name" = "__new"."__value1" FROM "__new"'
+        ' WHERE "items"."id" = "__new"."__value0"'
+    )
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,22 @@ def test_a_changed_cursor_is_refused(position, flip):
         decode_cursor(changed, "here", [key(Integer()), key(Text())], "list")
 
 
+def test_a_cursor_has_one_spelling():
+    """No character of a cursor can be changed, not even where base64 would read the same bytes."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/="
+    for values in ([1], [12], [123]):
+        text = encode_cursor("here", values)
+        changed = [
+            text[:at] + character + text[at + 1 :]
+            for at in range(len(text))
+            for character in alphabet
+            if character != text[at]
+        ]
+        for wrong in (*changed, text + "=", text + "A", text[:-1], " " + text, text + "\n"):
+            with pytest.raises(InvalidCursor):
+                decode_cursor(wrong, "here", [key(Integer())], "list")
+
+
 @pytest.mark.parametrize("hostile", [None, 5, [], "x" * 200_000, "ß", "a" * 11])
 def test_hostile_cursors_are_refused(hostile):
     """Objects that are no text, and huge ones, are refused like any other."""

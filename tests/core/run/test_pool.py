@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dataflow_core.errors import InstanceClosed, PoolTimeout
-from dataflow_core.run.pool import Pool
+from dataflow_core.run.pool import Pool, PoolStatistics
 from tests.core.run.fakes import Server, give_back
 
 
@@ -320,3 +320,37 @@ async def test_ten_thousand_random_cancellations_and_timeouts(server, seed):
         await give_back(pool, connection)
     await pool.close()
     assert server.alive == 0
+
+
+async def test_what_was_opened_and_closed_is_counted(server: Server) -> None:
+    """Statistics count every connection that was opened, and every one that is gone."""
+    pool = server.pool(1, overflow=1)
+    first, second = await pool.acquire(), await pool.acquire()
+    assert pool.statistics == PoolStatistics(2, 0, 0, 2, opened=2, closed=0)
+    await give_back(pool, first)
+    await give_back(pool, second)
+    assert pool.statistics == PoolStatistics(0, 1, 0, 2, opened=2, closed=1)
+    broken: Any = await pool.acquire()
+    broken.usable = False
+    await give_back(pool, broken)
+    pool.release(await pool.acquire())
+    assert pool.statistics == PoolStatistics(0, 1, 0, 2, opened=3, closed=2)
+    await pool.close()
+    assert pool.statistics == PoolStatistics(0, 0, 0, 2, opened=3, closed=3)
+
+
+async def test_ten_thousand_wait_in_order(server: Server) -> None:
+    """Ten thousand tasks over twenty connections are served first come, first served."""
+    pool = server.pool(20, timeout=30)
+    order: list[int] = []
+
+    async def use(number: int) -> None:
+        connection = pool.take() or await pool.acquire()
+        order.append(number)
+        await asyncio.sleep(0)
+        await give_back(pool, connection)
+
+    await asyncio.gather(*map(use, range(10_000)))
+    assert order == list(range(10_000))
+    assert server.alive == 20
+    assert state(pool) == (0, 20, 0)
