@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from collections.abc import Iterator
 from typing import Any, ClassVar, Final
 
 from dataflow_core import DataFlow, field
 
-__all__ = ["DEPARTMENTS", "FIELDS", "Row", "declare_user", "users"]
+__all__ = ["DEPARTMENTS", "FIELDS", "Row", "changed", "declare_user", "users", "users_one_by_one"]
 
 Row = dict[str, Any]
 
@@ -51,3 +52,25 @@ def users(count: int, start: int = 0) -> list[Row]:
         }
         for number in range(start, start + count)
     ]
+
+
+def users_one_by_one(count: int) -> Iterator[Row]:
+    """Rows that are made while they are asked for, with as little work as can be."""
+    second = dt.timedelta(seconds=1)
+    moment = _FIRST_MOMENT
+    for number in range(count):
+        moment += second
+        yield {
+            "name": f"User number {number}",
+            "email": f"user{number}@example.org",
+            "age": 18 + number % 62,
+            "department": DEPARTMENTS[number % 6],
+            "active": number % 5 != 0,
+            "score": (number % 4_000) / 4,
+            "created_at": moment,
+        }
+
+
+def changed(rows: list[Row]) -> list[Row]:
+    """The same users with other values: what an upsert of them has to write."""
+    return [{**row, "age": row["age"] + 1, "active": not row["active"]} for row in rows]

@@ -1,53 +1,30 @@
-"""The figures as a table for people, as JSON for programs, and as a part of the documentation."""
+"""The figures as tables for people: in a terminal, and as parts of the documentation."""
 
 from __future__ import annotations
 
-import datetime as dt
-import os
-import platform
-import re
-import sqlite3
 import statistics
-from collections.abc import Iterable, Sequence
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Final, TypeVar
 
-from attrs import asdict, frozen
+from attrs import frozen
 
-from benchmarks.rounds import Measured, Ratio
-from benchmarks.startup import StartupFigures
-from benchmarks.workflows import NODES, WorkflowFigures
+from benchmarks.databases import PLACES
+from benchmarks.report_sizes import Render, flights_part, sizes_part
+from benchmarks.results import DatabaseRun, Report, RuntimeRun, kept_report
+from benchmarks.rounds import OURS, RAW_NAME
+from benchmarks.tables import Table, listed, mark, spread, told
+from benchmarks.workflows import NODES
 
-__all__ = [
-    "PAGE",
-    "Bar",
-    "Report",
-    "environment",
-    "figures_json",
-    "markdown",
-    "plain",
-    "write_page",
-]
-
-PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "explanation" / "speed.md"
-_PART: Final = re.compile(r"(<!-- benchmark -->\n).*?(<!-- end -->)", re.DOTALL)
+__all__ = ["Bar", "bars", "database_part", "page_parts", "plain", "runtime_part"]
 
 MOST_ADDED: Final = 1.5
 LEAST_NODES: Final = 20_000
 MOST_IMPORT: Final = 1.5
 MOST_FIRST_ROW: Final = 500.0
 
-
-@frozen
-class Report:
-    """Everything that was measured; ``None`` where it was not asked for."""
-
-    rounds: int
-    database: str
-    measured: tuple[Measured, ...] = ()
-    workflows: WorkflowFigures | None = None
-    startup: StartupFigures | None = None
+T = TypeVar("T")
+_NOTHING: Final = "Not measured yet."
 
 
 @frozen
@@ -60,32 +37,10 @@ class Bar:
     reached: bool | None
 
 
-def environment() -> dict[str, str]:
-    """What the figures depend on."""
-    return {
-        "date": dt.datetime.now(dt.UTC).date().isoformat(),
-        "Python": f"{platform.python_implementation()} {platform.python_version()}",
-        "SQLite": sqlite3.sqlite_version,
-        "aiosqlite": version("aiosqlite"),
-        "dataflow-db": version("dataflow-db"),
-        "machine": f"{os.cpu_count()} cores, {_processor()}, {platform.system()},"
-        f" load average {os.getloadavg()[0]:.1f}",
-    }
-
-
-def _processor() -> str:
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        found = re.search(r"model name\s*:\s*(.+)", information.read_text(encoding="utf-8"))
-        if found is not None:
-            return found[1].strip()
-    return platform.machine()
-
-
-def bars(report: Report) -> list[Bar]:
+def bars(run: RuntimeRun) -> list[Bar]:
     """The figures about workflows and the start."""
     result = []
-    flows, start = report.workflows, report.startup
+    flows, start = run.workflows, run.startup
     if flows is not None:
         added = flows.synchronous_cost
         result += [
@@ -127,104 +82,119 @@ def _nodes(title: str, rate: float) -> Bar:
     return Bar(title, f"{rate:,.0f}", f"at least {LEAST_NODES:,}", rate >= LEAST_NODES)
 
 
-_HEADS: Final = ("workload", "DataFlow", "raw", "unit", "ratio", "raw to raw", "bar", "")
-
-
-def _workload_rows(measured: Iterable[Measured]) -> list[tuple[str, ...]]:
-    return [
+def _own_table(run: DatabaseRun) -> Table:
+    heads = (
+        *("workload", "unit", "DataFlow", "raw", "ratio", "raw to raw", "bar", ""),
+        "ahead of every peer",
+    )
+    rows = [
         (
-            each.workload.title,
-            f"{statistics.median(each.rates['DataFlow']):,.0f}",
-            f"{statistics.median(each.rates['raw']):,.0f}",
-            each.workload.unit,
-            _spread(each.ratio),
-            _spread(each.noise),
-            f"{each.workload.bar:.2f}",
-            _mark(each.reached),
+            each.title,
+            each.unit,
+            f"{statistics.median(each.rates[OURS]):,.0f}",
+            f"{statistics.median(each.rates[RAW_NAME]):,.0f}",
+            spread(each.ratio),
+            spread(each.noise),
+            f"{each.bar:.2f}",
+            mark(each.reached),
+            {True: "yes", False: "NO", None: "-"}[each.ahead],
         )
-        for each in measured
+        for each in run.measured
     ]
+    return Table(heads, rows)
 
 
-def _spread(ratio: Ratio) -> str:
-    return f"{ratio.median:.2f} ({ratio.lowest:.2f}-{ratio.highest:.2f})"
+def _peers_table(run: DatabaseRun) -> Table | None:
+    names = list(dict.fromkeys(name for each in run.measured for name in each.peers))
+    if not names:
+        return None
+    rows = [
+        (
+            each.title,
+            spread(each.ratio),
+            *(spread(each.peers[name]) if name in each.peers else "-" for name in names),
+        )
+        for each in run.measured
+    ]
+    return Table(("times the raw driver", OURS, *names), rows)
 
 
-def _mark(reached: bool | None) -> str:
-    if reached is None:
-        return ""
-    return "reached" if reached else "MISSED"
+def _left_out(run: DatabaseRun) -> list[str]:
+    """Why a cell is empty, each reason once with the workloads that it is for."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for each in run.measured:
+        for name, reason in each.left_out.items():
+            reasons.setdefault((name, reason), []).append(each.title)
+    lines = []
+    for (name, reason), titles in reasons.items():
+        where = "" if len(titles) == len(run.measured) else f" ({', '.join(titles)})"
+        lines.append(f"{name}{where}: {reason}")
+    return lines
 
 
-def _bar_rows(report: Report) -> list[tuple[str, ...]]:
-    return [(each.title, each.figure, each.bar, _mark(each.reached)) for each in bars(report)]
+def database_part(run: DatabaseRun, render: Render = Table.markdown) -> str:
+    """What stands in the page about one database."""
+    parts = [render(_own_table(run))]
+    peers = _peers_table(run)
+    if peers is not None:
+        parts.append(render(peers))
+    if missing := _left_out(run):
+        lines = "\n".join(f"- {line}" for line in missing)
+        parts.append(f"Without a figure, because the peer cannot take part:\n\n{lines}")
+    size = "a first look in small size, " if run.quick else ""
+    parts.append(
+        f"{told(run.environment)} {run.product}; {size}{run.rounds} rounds;"
+        f" {listed(run.versions)}. Settings: {listed(run.settings)}."
+    )
+    return "\n\n".join(parts)
+
+
+def runtime_part(run: RuntimeRun, render: Render = Table.markdown) -> str:
+    """What stands in the page about workflows and the start."""
+    rows = [(each.title, each.figure, each.bar, mark(each.reached)) for each in bars(run)]
+    table = render(Table(("figure", "measured", "bar", ""), rows))
+    return f"{table}\n\n{told(run.environment)} {run.rounds} rounds."
 
 
 def plain(report: Report) -> str:
     """The report for a terminal."""
-    parts = []
-    if report.measured:
-        parts.append(_columns([_HEADS, *_workload_rows(report.measured)]))
-    if rows := _bar_rows(report):
-        parts.append(_columns(rows))
-    parts.append("\n".join(f"{name}: {value}" for name, value in environment().items()))
-    return "\n\n".join(parts)
+    return "\n\n\n".join(_plain_parts(report))
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+def _plain_parts(report: Report) -> Iterable[str]:
+    for run in report.databases.values():
+        yield f"{run.title}\n\n{database_part(run, Table.plain)}"
+    if report.sizes:
+        yield sizes_part(report.sizes.values(), Table.plain)
+    if report.flights:
+        yield flights_part(report.flights.values(), Table.plain)
+    if report.runtime is not None:
+        yield runtime_part(report.runtime, Table.plain)
 
 
-def markdown(report: Report) -> str:
-    """The report as a part of a page."""
-    parts = []
-    if report.measured:
-        parts.append(_table(_HEADS, _workload_rows(report.measured)))
-    if rows := _bar_rows(report):
-        parts.append(_table(("figure", "measured", "bar", ""), rows))
-    found = environment()
-    date = found.pop("date")
-    versions = ", ".join(f"{name} {value}" for name, value in found.items() if name != "machine")
-    parts.append(
-        f"Measured on {date}, {report.rounds} rounds, {versions}; machine: {found['machine']}."
-    )
-    return "\n\n".join(parts)
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines)
-
-
-def write_page(report: Report, page: Path = PAGE) -> None:
-    """Put the tables between the markers of the page."""
-    text = page.read_text(encoding="utf-8")
-    if _PART.search(text) is None:
-        raise ValueError(f"{page} has no part for the figures")
-    new = _PART.sub(lambda found: f"{found[1]}\n{markdown(report)}\n\n{found[2]}", text)
-    page.write_text(new, encoding="utf-8")
-
-
-def figures_json(report: Report) -> dict[str, Any]:
-    """The report for programs: every round, not only the medians."""
+def page_parts() -> dict[str, Callable[[], str]]:
+    """What the page takes from the files, by the name that its marker has there."""
     return {
-        "environment": environment(),
-        "rounds": report.rounds,
-        "database": report.database,
-        "workloads": {
-            each.workload.name: {
-                "unit": each.workload.unit,
-                "bar": each.workload.bar,
-                "ratio": asdict(each.ratio),
-                "raw to raw": asdict(each.noise),
-                "rates": each.rates,
-            }
-            for each in report.measured
-        },
-        "workflows": None if report.workflows is None else asdict(report.workflows),
-        "startup": None if report.startup is None else asdict(report.startup),
+        **{f"{name} figures": partial(_kept_database, name) for name in PLACES},
+        "size figures": lambda: _or_none(sizes_part, _in_order(kept_report().sizes)),
+        "flight figures": lambda: _or_none(flights_part, _in_order(kept_report().flights)),
+        "runtime figures": _kept_runtime,
     }
+
+
+def _kept_database(name: str) -> str:
+    run = kept_report().databases.get(name)
+    return _NOTHING if run is None else database_part(run)
+
+
+def _kept_runtime() -> str:
+    run = kept_report().runtime
+    return _NOTHING if run is None else runtime_part(run)
+
+
+def _in_order(runs: Mapping[str, T]) -> list[T]:
+    return [runs[name] for name in PLACES if name in runs]
+
+
+def _or_none(part: Callable[[list[T]], str], runs: list[T]) -> str:
+    return part(runs) if runs else _NOTHING

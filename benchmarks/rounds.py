@@ -1,33 +1,27 @@
-"""Interleaved rounds: the contestants take short turns on files of their own, set up alike."""
+"""Interleaved rounds: the contestants take short turns on databases of their own, set up alike."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import shutil
-import sqlite3
 import statistics
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from attrs import frozen
+from attrs import Factory, frozen
 
-from benchmarks.contestants import CONTESTANTS, Contestant, Ours
-from benchmarks.data import FIELDS, users
-from benchmarks.workloads import STORED, Workload
+from benchmarks.answers import AnswersDiffer, Checked, check
+from benchmarks.contestants import RAW, Contestant, Ours
+from benchmarks.databases import Place
+from benchmarks.workloads import Workload
 
-__all__ = ["AnswersDiffer", "Measured", "Ratio", "measure"]
+__all__ = ["OURS", "RAW_AGAIN", "RAW_NAME", "AnswersDiffer", "Measured", "Ratio", "measure"]
 
-_EXPECTED: Final = {"journal_mode": "wal", "synchronous": 2}
-"""What a file must be set to on both sides; 2 is FULL."""
-
-
-class AnswersDiffer(Exception):
-    """Two contestants did not give the same values, or are not set up alike."""
+OURS: Final = "DataFlow"
+RAW_NAME: Final = "raw"
+RAW_AGAIN: Final = "raw again"
 
 
 @frozen
@@ -46,162 +40,140 @@ class Ratio:
 
 @frozen
 class Measured:
-    """A workload: rates by contestant, the ratio of ours to raw, and that of raw to itself."""
+    """A workload on a database: by contestant the rates of the rounds, and the ratio to raw.
 
-    workload: Workload
-    rates: dict[str, tuple[float, ...]]
-    ratio: Ratio
-    noise: Ratio
+    The ratio of ``raw again`` is the noise. ``left_out``: peers that could not take part, and why.
+    """
+
+    workload: str
+    title: str
+    unit: str
+    bar: float
+    rates: Mapping[str, Sequence[float]]
+    ratios: Mapping[str, Ratio]
+    left_out: Mapping[str, str] = Factory(dict)
+
+    @property
+    def ratio(self) -> Ratio:
+        """That of ours."""
+        return self.ratios[OURS]
+
+    @property
+    def noise(self) -> Ratio:
+        """That of the same code again."""
+        return self.ratios[RAW_AGAIN]
 
     @property
     def reached(self) -> bool:
         """Whether the bar is reached."""
-        return self.ratio.median >= self.workload.bar
+        return self.ratio.median >= self.bar
+
+    @property
+    def peers(self) -> dict[str, Ratio]:
+        """The ratios of the peers that took part."""
+        own = (OURS, RAW_NAME, RAW_AGAIN)
+        return {name: ratio for name, ratio in self.ratios.items() if name not in own}
+
+    @property
+    def ahead(self) -> bool | None:
+        """Whether ours is ahead of every peer; ``None`` where there was none."""
+        peers = self.peers.values()
+        return all(self.ratio.median > peer.median for peer in peers) if peers else None
 
 
 def measure(
     workload: Workload,
     rounds: int,
+    place: Place,
     *,
-    database: str = "sqlite",
+    peers: Iterable[Contestant] = (),
     progress: Callable[[int], object] = lambda _: None,
 ) -> Measured:
     """Measure a workload. ``progress`` is called with the number of rounds that are done.
 
     Raises:
-        AnswersDiffer: the contestants cannot be compared.
+        AnswersDiffer: ours and the hand-written code cannot be compared.
     """
-    with tempfile.TemporaryDirectory(prefix="dataflow-benchmark-") as folder:
-        return asyncio.run(_measure(workload, rounds, database, Path(folder), progress))
+    return asyncio.run(_measure(workload, rounds, place, list(peers), progress))
 
 
 async def _measure(
     workload: Workload,
     rounds: int,
-    database: str,
-    folder: Path,
+    place: Place,
+    peers: list[Contestant],
     progress: Callable[[int], object],
 ) -> Measured:
-    ours, raw, *others = (make("") for make in CONTESTANTS[database])
-    ours.name, raw.name = "DataFlow", "raw"
-    again = CONTESTANTS[database][1]("raw again")
-    contestants = [ours, raw, again, *others]
-    files = await _files(folder, [each.name for each in contestants], empty=workload.empty)
+    raw = RAW[place.name]
+    own: list[Contestant] = [Ours(OURS), raw(RAW_NAME), raw(RAW_AGAIN)]
     async with AsyncExitStack() as stack:
-        for each, file in zip(contestants, files, strict=True):
-            await each.open(f"sqlite:///{file}")
-            stack.push_async_callback(each.close)
-        await _compare(workload, contestants, files)
-        times = []
+        everybody = [Checked(each, _database(workload, place, stack)) for each in [*own, *peers]]
+        for number, each in enumerate(everybody):
+            await _fill(workload, place, each.url, own=number < len(own))
+        left_out = await check(workload, everybody, place, stack)
+        everybody = [each for each in everybody if each.name not in left_out]
+        times: dict[str, dict[int, float]] = {each.name: {} for each in everybody}
         for number in range(rounds):
-            times.append(await _round(workload, number, contestants, files))
+            # A small number of rounds still has several with everybody.
+            all_take_part = number % workload.seldom == 0 or rounds < 3 * workload.seldom
+            taking_part = everybody if all_take_part else everybody[: len(own)]
+            for name, spent in (await _round(workload, number, taking_part, place)).items():
+                times[name][number] = spent
             progress(number + 1)
     work = workload.size * workload.slices
-    rates = {
-        each.name: tuple(work / spent[place] for spent in times)
-        for place, each in enumerate(contestants)
-    }
     return Measured(
-        workload,
-        rates,
-        Ratio.of([spent[1] / spent[0] for spent in times]),
-        Ratio.of([spent[1] / spent[2] for spent in times]),
+        workload.name,
+        workload.title,
+        workload.unit,
+        workload.bars[place.name],
+        {name: [work / spent for spent in rounds.values()] for name, rounds in times.items()},
+        {
+            name: Ratio.of([times[RAW_NAME][number] / spent for number, spent in rounds.items()])
+            for name, rounds in times.items()
+        },
+        left_out,
     )
 
 
-async def _files(folder: Path, names: Sequence[str], *, empty: bool) -> list[Path]:
-    """One file for each: copies of one, whose table was made by us."""
-    first = folder / "template.db"
+def _database(workload: Workload, place: Place, stack: AsyncExitStack) -> str:
+    url = place.new()
+    stack.callback(place.drop, url)
+    return url
+
+
+async def _fill(workload: Workload, place: Place, url: str, *, own: bool) -> None:
+    """Every table is made and filled by us, so all are the same."""
     maker = Ours()
-    await maker.open(f"sqlite:///{first}")
-    await maker.bulk_create([] if empty else users(STORED))
-    await maker.everything(1)
-    await maker.close()
-    _checkpoint(first)
-    files = [folder / f"{number}.db" for number, _ in enumerate(names)]
-    for file in files:
-        shutil.copyfile(first, file)
-    return files
+    await maker.open(url, 1)
+    try:
+        await maker.bulk_create(workload.present(workload.size))
+        await maker.everything(1)
+    finally:
+        await maker.close()
+    if not own:
+        await place.loosen(url)
+    await place.keep(url)
 
 
 async def _round(
-    workload: Workload, number: int, contestants: Sequence[Contestant], files: Sequence[Path]
-) -> list[float]:
+    workload: Workload, number: int, everybody: Sequence[Checked], place: Place
+) -> dict[str, float]:
     """The seconds that each contestant took, all slices of a round together."""
-    spent = [0.0] * len(contestants)
+    spent = dict.fromkeys((each.name for each in everybody), 0.0)
     for part in range(workload.slices):
         turn = number * workload.slices + part
         # Batch 0 was used up by the comparison.
         batch = workload.batch(turn + 1, workload.size)
-        for shift in range(len(contestants)):
-            place = (turn + shift) % len(contestants)
-            if workload.empty:
-                _empty(files[place])
+        for shift in range(len(everybody)):
+            each = everybody[(turn + shift) % len(everybody)]
+            if workload.again:
+                await place.restore(each.url)
             gc.collect()
             start = time.perf_counter()
-            answer = await workload.run(contestants[place], batch)
-            spent[place] += time.perf_counter() - start
+            answer = await workload.run(each.contestant, batch)
+            spent[each.name] += time.perf_counter() - start
             del answer
         if workload.writes:
-            for file in files:
-                _checkpoint(file)
+            for each in everybody:
+                await place.settle(each.url)
     return spent
-
-
-async def _compare(
-    workload: Workload, contestants: Sequence[Contestant], files: Sequence[Path]
-) -> None:
-    """Refuse to time contestants that differ in their settings, answers or stored rows."""
-    batch = workload.batch(0, workload.size)
-    answers, settings, tables = [], [], []
-    for each, file in zip(contestants, files, strict=True):
-        if workload.empty:
-            _empty(file)
-        answers.append(_typed(await workload.run(each, batch)))
-        settings.append(await each.settings())
-        tables.append(_stored(file))
-    for place, each in enumerate(contestants):
-        for name, value in _EXPECTED.items():
-            if settings[place][name] != value:
-                raise AnswersDiffer(f"{each.name}: {name} is {settings[place][name]}, not {value}")
-        for what, found in (("settings", settings), ("answers", answers), ("tables", tables)):
-            if found[place] != found[0]:
-                raise AnswersDiffer(f"{workload.name}: {what} of {each.name} differ from ours")
-
-
-def _typed(value: Any) -> Any:
-    """The value with the types of all its parts: True is not 1, and 1 is not 1.0."""
-    if isinstance(value, dict):
-        return {key: _typed(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_typed(part) for part in value]
-    return type(value), value
-
-
-def _stored(file: Path) -> list[tuple[Any, ...]]:
-    connection = sqlite3.connect(file)
-    try:
-        return connection.execute(
-            f"SELECT id, {', '.join(FIELDS)} FROM users ORDER BY id"
-        ).fetchall()
-    finally:
-        connection.close()
-
-
-def _empty(file: Path) -> None:
-    """Remove all rows and start the keys anew, so that every slice finds the same."""
-    connection = sqlite3.connect(file, isolation_level=None)
-    try:
-        connection.executescript("DELETE FROM users; DELETE FROM sqlite_sequence;")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    finally:
-        connection.close()
-
-
-def _checkpoint(file: Path) -> None:
-    """Bring the log back into the file, so that no slice pays for what another has written."""
-    connection = sqlite3.connect(file, isolation_level=None)
-    try:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    finally:
-        connection.close()

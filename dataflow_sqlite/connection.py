@@ -7,6 +7,7 @@ import logging
 import math
 import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import aiosqlite
@@ -85,7 +86,8 @@ class SQLiteConnection:
             if not _is_busy(error):
                 self._explain(error)
                 raise
-        return await self._patiently(lambda: self._fetchall(sql, parameters), _FIRST_PAUSE)  # type: ignore[arg-type, return-value]
+        again = self._patiently(lambda: self._fetchall(sql, parameters), _FIRST_PAUSE)
+        return await again  # type: ignore[return-value]
 
     async def fetch_named(
         self, sql: str, parameters: Sequence[Any]
@@ -105,18 +107,11 @@ class SQLiteConnection:
         self, sql: str, parameters: Sequence[Any], size: int
     ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
         """Run one reading statement; its rows in batches, as they were when it began."""
-        self._streaming = Streaming(lambda: self._cursor(sql, parameters), self._explain)
+        opened = partial(self._patiently, partial(self._driver.execute, sql, parameters))
+        self._streaming = Streaming(opened, self._explain)
         return self._streaming.batches(size)
 
-    async def _cursor(self, sql: str, parameters: Sequence[Any]) -> aiosqlite.Cursor:
-        try:
-            return await self._driver.execute(sql, parameters)
-        except sqlite3.Error as error:
-            if not _is_busy(error):
-                raise
-        return await self._patiently(lambda: self._driver.execute(sql, parameters), _FIRST_PAUSE)
-
-    async def _patiently(self, work: Callable[[], Awaitable[T]], pause: float = 0.0) -> T:
+    async def _patiently(self, once: Callable[[], Awaitable[T]], pause: float = 0.0) -> T:
         """Try again until the other writer is gone; ``pause`` before the first time.
 
         Not left to SQLite's own busy timeout: it sleeps in the thread, where no cancellation
@@ -129,7 +124,7 @@ class SQLiteConnection:
                 await asyncio.sleep(max(min(pause, deadline - loop.time()), 0))
             pause = min(pause * 2 or _FIRST_PAUSE, _LONGEST_PAUSE)
             try:
-                return await work()
+                return await once()
             except sqlite3.Error as error:
                 if not _is_busy(error) or loop.time() >= deadline:
                     self._explain(error)

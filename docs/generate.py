@@ -1,4 +1,4 @@
-"""Writes the tables of the reference pages from the code.
+"""Writes the tables of the reference pages from the code, and those of figures from their files.
 
     python docs/generate.py
 
@@ -21,7 +21,8 @@ DOCS = Path(__file__).resolve().parent
 if __name__ == "__main__":
     sys.path.insert(0, str(DOCS.parent))
 
-from dataflow_core.aggregate.parse import STAGES  # noqa: E402 - run as a program, too
+from benchmarks.report import page_parts  # noqa: E402 - run as a program, too
+from dataflow_core.aggregate.parse import STAGES  # noqa: E402
 from dataflow_core.aggregate.parse_group import ACCUMULATORS  # noqa: E402
 from dataflow_core.app.dataflow import _UNAVAILABLE as UNAVAILABLE  # noqa: E402
 from dataflow_core.compile import BaseCompiler  # noqa: E402
@@ -296,6 +297,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "compiler class": lambda: members(BaseCompiler),
     "ddl class": lambda: members(BaseDDLCompiler),
     "sync driver class": lambda: members(SyncDriver),
+    **page_parts(),
 }
 """What can stand between two markers, by the name in the marker."""
 

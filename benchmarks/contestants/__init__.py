@@ -1,17 +1,21 @@
-"""Who takes part: for each database, ours and the code written by hand on its driver."""
+"""Who takes part: for each database, ours, the code written by hand on its driver, and peers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks.contestants.contract import Contestant
+from benchmarks.contestants.contract import CannotDo, Contestant
 from benchmarks.contestants.ours import Ours
+from benchmarks.contestants.raw_mysql import RawMySQL
+from benchmarks.contestants.raw_postgres import RawPostgres
 from benchmarks.contestants.raw_sqlite import RawSQLite
 
-__all__ = ["CONTESTANTS", "Contestant", "Ours"]
+__all__ = ["RAW", "CannotDo", "Contestant", "Ours"]
 
-CONTESTANTS: Final[dict[str, tuple[Callable[[str], Contestant], ...]]] = {
-    "sqlite": (Ours, RawSQLite),
+RAW: Final[dict[str, Callable[[str], Contestant]]] = {
+    "sqlite": RawSQLite,
+    "postgres": RawPostgres,
+    "mysql": RawMySQL,
 }
-"""By database: ours, then the hand-written code that it is measured against, then others."""
+"""The hand-written code that ours is measured against, by database."""

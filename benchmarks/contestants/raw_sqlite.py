@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import aiosqlite
 
-from benchmarks.contestants.contract import Page
+from benchmarks.contestants.contract import Page, at_once
 from benchmarks.data import Row
 
 __all__ = ["RawSQLite"]
@@ -25,7 +25,9 @@ _PAGE = (
     " ORDER BY created_at DESC LIMIT ?"
 )
 _EVERYTHING = f"SELECT {_COLUMNS} FROM users ORDER BY id LIMIT ?"
-_SETTINGS = ("journal_mode", "synchronous", "cache_size", "page_size", "wal_autocheckpoint")
+_CHANGES = ", ".join(f"{name} = excluded.{name}" for name in _FIELDS.split(", ") if name != "email")
+_ON_CONFLICT = f" ON CONFLICT (email) DO UPDATE SET {_CHANGES}"
+_BUSY_SECONDS = 60
 _ROWS_AT_ONCE = 500
 _moment = dt.datetime.fromisoformat
 
@@ -69,51 +71,47 @@ class RawSQLite:
     def __init__(self, name: str = "aiosqlite") -> None:
         self.name = name
 
-    async def open(self, database: str) -> None:
-        self._connection = await aiosqlite.connect(
-            database.removeprefix("sqlite:///"), isolation_level=None
-        )
-        for name, value in (("journal_mode", "WAL"), ("synchronous", "FULL")):
-            await self._connection.execute_fetchall(f"PRAGMA {name} = {value}")
+    async def open(self, url: str, connections: int) -> None:
+        file = url.removeprefix("sqlite:///")
+        self._connection = await _connect(file)
         self._fetchall = self._connection.execute_fetchall
+        self._free: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
+        for _ in range(connections if connections > 1 else 0):
+            self._free.put_nowait(await _connect(file))
 
     async def close(self) -> None:
         await self._connection.close()
+        while not self._free.empty():
+            await self._free.get_nowait().close()
 
-    async def settings(self) -> Mapping[str, Any]:
-        return {name: next(iter(await self._fetchall(f"PRAGMA {name}")))[0] for name in _SETTINGS}
+    async def ask(self, sql: str) -> Any:
+        return next(iter(await self._fetchall(sql)))[0]
 
-    async def create(self, rows: Sequence[Row]) -> list[Row]:
+    def plain(self, answer: Any) -> Any:
+        return answer
+
+    async def create(self, rows: Sequence[Row]) -> list[Any]:
         fetchall = self._fetchall
         answers = []
         for row in rows:
-            values = (
-                row["name"],
-                row["email"],
-                row["age"],
-                row["department"],
-                row["active"],
-                row["score"],
-                row["created_at"].isoformat(" ", "microseconds"),
-            )
-            answers += _returned(await fetchall(_CREATE, values))
+            answers += _returned(await fetchall(_CREATE, _values(row)))
         return answers
 
-    async def read(self, keys: Sequence[int]) -> list[Row]:
+    async def read(self, keys: Sequence[int]) -> list[Any]:
         fetchall = self._fetchall
         answers = []
         for key in keys:
             answers += _decoded(await fetchall(_READ, (key,)))
         return answers
 
-    async def update(self, changes: Sequence[tuple[int, int]]) -> list[Row]:
+    async def update(self, changes: Sequence[tuple[int, int]]) -> list[Any]:
         fetchall = self._fetchall
         answers = []
         for key, age in changes:
             answers += _returned(await fetchall(_UPDATE, (age, key)))
         return answers
 
-    async def page(self, pages: Sequence[Page]) -> list[list[Row]]:
+    async def page(self, pages: Sequence[Page]) -> list[list[Any]]:
         fetchall = self._fetchall
         answers = []
         for page in pages:
@@ -121,10 +119,16 @@ class RawSQLite:
             answers.append(_decoded(await fetchall(_PAGE, values)))
         return answers
 
-    async def everything(self, rows: int) -> list[Row]:
+    async def everything(self, rows: int) -> list[Any]:
         return _decoded(await self._fetchall(_EVERYTHING, (rows,)))
 
     async def bulk_create(self, rows: Sequence[Row]) -> int:
+        return await self._insert(rows, "")
+
+    async def bulk_upsert(self, rows: Sequence[Row]) -> int:
+        return await self._insert(rows, _ON_CONFLICT)
+
+    async def _insert(self, rows: Sequence[Row], conflict: str) -> int:
         """One transaction; the thread stores 500 rows while the next 500 are made ready."""
         fetchall = self._fetchall
         await fetchall("BEGIN IMMEDIATE")
@@ -146,7 +150,7 @@ class RawSQLite:
             ]
             if writing is not None:
                 await writing
-            writing = asyncio.create_task(fetchall(_insert(len(part)), values))
+            writing = asyncio.create_task(fetchall(_statement(len(part)) + conflict, values))
             # Lets the task put its statement into the queue of the thread.
             await asyncio.sleep(0)
         if writing is not None:
@@ -154,7 +158,53 @@ class RawSQLite:
         await fetchall("COMMIT")
         return len(rows)
 
+    async def read_at_once(self, parts: Sequence[Sequence[int]]) -> list[list[Any]]:
+        async def work(keys: Sequence[int]) -> list[Any]:
+            answers = []
+            for key in keys:
+                connection = await self._free.get()
+                try:
+                    answers += _decoded(await connection.execute_fetchall(_READ, (key,)))
+                finally:
+                    self._free.put_nowait(connection)
+            return answers
 
-def _insert(rows: int) -> str:
+        return await at_once(work, parts)
+
+    async def create_at_once(self, parts: Sequence[Sequence[Row]]) -> list[list[Any]]:
+        async def work(rows: Sequence[Row]) -> list[Any]:
+            answers = []
+            for row in rows:
+                connection = await self._free.get()
+                try:
+                    found = await connection.execute_fetchall(_CREATE, _values(row))
+                finally:
+                    self._free.put_nowait(connection)
+                answers += _returned(found)
+            return answers
+
+        return await at_once(work, parts)
+
+
+async def _connect(file: str) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(file, isolation_level=None, timeout=_BUSY_SECONDS)
+    for name, value in (("journal_mode", "WAL"), ("synchronous", "FULL")):
+        await connection.execute_fetchall(f"PRAGMA {name} = {value}")
+    return connection
+
+
+def _values(row: Row) -> tuple[Any, ...]:
+    return (
+        row["name"],
+        row["email"],
+        row["age"],
+        row["department"],
+        row["active"],
+        row["score"],
+        row["created_at"].isoformat(" ", "microseconds"),
+    )
+
+
+def _statement(rows: int) -> str:
     marks = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * rows)
     return f"INSERT INTO users ({_FIELDS}) VALUES {marks}"

@@ -77,7 +77,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("UserListNode", {"offset": -1}, "DF-103"),
     ("UserListNode", {"cursor": "nonsense"}, "DF-807"),
     ("UserListNode", {"cursor": "x", "offset": 3}, "DF-107"),
-    ("UserListNode", {"stream": True}, "DF-103"),
+    ("UserReadNode", {"id": 1, "stream": True}, "DF-105"),
     ("UserListNode", {"distinct": "yes"}, "DF-102"),
     ("UserListNode", {"count_only": True, "limit": 0}, "DF-107"),
     ("UserListNode", {"count_only": True, "select": ["age"]}, "DF-107"),
