@@ -222,3 +222,25 @@ def test_diff_tells_what_got_worse(
     assert "newly passing (1)" in capsys.readouterr().out
     assert main(["diff", str(good), str(good)]) == 0
     assert capsys.readouterr().out == "no change\n"
+
+
+def test_a_choice_without_cases_is_no_success(capsys: Capture) -> None:
+    """Where nothing would be run the exit code is 2, and the message says what was asked for."""
+    for chosen in (
+        ("--feature", "connection.tls"),
+        ("--topic", "paging", "--feature", "limits"),
+    ):
+        assert main(["run", ":memory:", *chosen]) == 2
+        assert f"the suite has no case of {chosen[1]}" in capsys.readouterr().err
+
+
+def test_json_and_regex_are_topics(capsys: Capture) -> None:
+    """A topic is a beginning of ids, or what several topics have cases of."""
+    listed: dict[str, set[str]] = {}
+    for topic in ("json", "regex", "filters", "filters.json"):
+        assert main(["--list", "--topic", topic]) == 0
+        listed[topic] = {line.partition(" ")[0] for line in capsys.readouterr().out.splitlines()}
+    assert {"filters.regex.dot"} <= listed["regex"]
+    assert {"types.json.members", "updates.json.push"} & listed["json"]
+    assert listed["filters.json"] < listed["filters"]
+    assert listed["filters.json"] <= listed["json"]

@@ -204,3 +204,32 @@ async def test_a_repeated_case_stops_at_the_first_failure() -> None:
     runs = 0
     seen = await observe(":memory:", item, repeat=9)
     assert seen.explanation.startswith("passed 2 times, then:")
+
+
+async def test_calls_over_every_handle_are_shown() -> None:
+    """A case that works with a handle of its own shows the latest call and what that sent."""
+
+    async def check(session: Session) -> None:
+        handle = session.another()
+        session.model(Thing, on=handle)
+        await handle.run("ThingCreateNode", id=1, t="pear")
+        session.equal((await handle.run("ThingReadNode", id=1))["t"], "plum")
+
+    seen = await observe(":memory:", Case("made.handle", "paging", "A rule.", "0.2", check))
+    lines = seen.explanation.splitlines()
+    assert "operation: ThingReadNode({'id': 1})" in lines
+    assert any(line.startswith('statement: SELECT "id", "t" FROM') for line in lines)
+
+
+async def test_a_list_is_shown_beside_the_rows_of_the_evaluator() -> None:
+    """`expect_list` compares keys, and shows whole rows: those loaded, those that came."""
+
+    async def check(session: Session) -> None:
+        model = session.model(Thing)
+        await session.load(model, [{"id": 1, "t": "a"}, {"id": 2, "t": "b"}])
+        await session.expect_list(model, {}, [2, 1])
+
+    seen = await observe(":memory:", Case("made.list", "paging", "A rule.", "0.2", check))
+    lines = seen.explanation.splitlines()
+    assert "expected: [{'id': 2, 't': 'b'}, {'id': 1, 't': 'a'}]" in lines
+    assert "got:      [{'id': 1, 't': 'a'}, {'id': 2, 't': 'b'}]" in lines

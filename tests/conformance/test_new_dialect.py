@@ -20,14 +20,19 @@ def written(folder: Path, name: str, like: str) -> Path:
     """Write a package and a note, beside it, that makes it look installed."""
     package = folder / name
     assert main(["new-dialect", name, "--like", like, "--output", str(package)]) == 0
+    note_of(package)
+    return package
+
+
+def note_of(package: Path) -> None:
+    """Write, beside a package, what makes it look installed."""
     project = tomllib.loads((package / "pyproject.toml").read_text("utf-8"))["project"]
-    note = folder / "installed" / f"{name}-0.1.0.dist-info"
+    note = package.parent / "installed" / f"{package.name}-0.1.0.dist-info"
     note.mkdir(parents=True)
     about = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 0.1.0\n"
     (note / "METADATA").write_text(about, "utf-8")
     [(entry, module)] = project["entry-points"]["dataflow"].items()
     (note / "entry_points.txt").write_text(f"[dataflow]\n{entry} = {module}\n", "utf-8")
-    return package
 
 
 def run(package: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from dataflow_core.conformance import Outcome, Report, run
+from dataflow_core.conformance.command import main
 from dataflow_core.conformance.first_table import first_table
 from dataflow_core.contract import DialectSpec, hookimpl
 from dataflow_core.dialect import BaseDialect
 from dataflow_core.features import FEATURES
+from tests.conformance import test_new_dialect as new_package
+from tests.conformance.test_new_dialect import note_of
 from tests.docs.snippets import python_blocks, written
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "dialect-authors.md"
@@ -75,3 +78,17 @@ async def test_the_first_table_passes_the_complete_suite(
     assert report.passed
     # It says more than the page does, which declares off what nobody has tried.
     assert sum(feature.level == "full" for feature in table.values()) > len(FEATURES) / 2
+
+
+@pytest.mark.timeout(200)
+def test_the_tests_of_the_package_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the page's files in it, what `new-dialect` wrote passes its own tests, by its server."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["new-dialect", "acme"]) == 0
+    acme()
+    package = tmp_path / "dataflow-db-acme"
+    note_of(package)
+    monkeypatch.setenv("CONFORMANCE_TOPICS", "paging,upsert")
+    result = new_package.run(package, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "1 passed" in result.stdout

@@ -92,6 +92,7 @@ def written(block: Block) -> dict[str, Any]:
     folder = str(path.parent.parent.resolve())
     if folder not in sys.path:
         sys.path.insert(0, folder)
+        sys.modules.pop(path.parent.name, None)  # a package of that name in another folder
     name = f"{path.parent.name}.{path.stem}"
     sys.modules.pop(name, None)
     importlib.invalidate_caches()

@@ -80,6 +80,19 @@ def test_blocks_share_one_namespace_and_may_await(tmp_path: Path) -> None:
     assert (result.returncode, result.stdout) == (0, "2\n"), result.stderr
 
 
+def test_a_block_can_be_a_file(tmp_path: Path) -> None:
+    """A block that begins with a path is written there and imported; others see what it defines."""
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# Page\n\n```python\n# outer/made_package/one.py\nvalue = 1\n```\n\n```python\n"
+        "# outer/made_package/two.py\nfrom made_package.one import value\n\nvalue += 1\n```\n\n"
+        "```python\nprint(value)\n```\n"
+    )
+    result = run(page, tmp_path)
+    assert (result.returncode, result.stdout) == (0, "2\n"), result.stderr
+    assert (tmp_path / "outer/made_package/one.py").is_file()
+
+
 def test_a_failing_block_names_its_line(tmp_path: Path) -> None:
     """A block that fails makes the page fail, and the traceback names the page's line."""
     page = tmp_path / "page.md"

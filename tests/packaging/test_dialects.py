@@ -60,7 +60,9 @@ def test_a_relative_passes_the_suite(commands: Path, tmp_path: Path) -> None:
     report = suite(commands, "sqlcipher:///suite.db?key=a%20key", tmp_path, workers=2)
     assert report["complete"]
     assert report["tier"] == "standard"
-    assert set(report["counts"]) == {"pass"}
+    assert set(report["counts"]) == {"pass", "declined"}
+    declined = {item["feature"] for item in report["cases"] if item["outcome"] == "declined"}
+    assert declined == {"connection.memory"}
     assert not (tmp_path / "suite.db").read_bytes().startswith(b"SQLite format 3")
 
 

@@ -33,6 +33,7 @@ def dataflow_dialect() -> DialectSpec:
         schemes=("sqlcipher",),
         texts=(),
         default_url=None,
+        memory=None,
         options=(*base.options, _KEY),
         load=_load,
         contract=1,

@@ -116,6 +116,27 @@ def test_the_first_rule_that_fits_is_taken() -> None:
     assert error.outcome == "not done"
 
 
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ('"a"', "a"),
+        ("`a`", "a"),
+        ("'a'", "a"),
+        ("[a]", "a"),
+        ("a`", "a`"),
+        ("'a", "'a"),
+        ('"a`"', "a`"),
+        ("`", "`"),
+        (" a ", "a"),
+    ],
+)
+def test_only_the_quotes_around_a_name_are_not_of_it(written: str, name: str) -> None:
+    """One pair of quotes around a name goes; a quote that is a part of the name stays."""
+    error = translated(None, f"check {written}")
+    assert isinstance(error, CheckViolation)
+    assert error.constraint == name
+
+
 def test_a_broken_reference_has_a_side() -> None:
     """By the rule, or by what was being done; the only reference of a model is named."""
     error = translated("23503", "x")
