@@ -6,6 +6,7 @@ import asyncio
 import statistics
 import time
 import tracemalloc
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ async def test_ten_thousand_tasks_over_twenty_connections(
     database: SharedServer, database_url: str, coalesce: bool
 ) -> None:
     """All are answered rightly and fairly, over no more connections, in little memory."""
-    options = {"pool_size": CONNECTIONS, "max_overflow": 0, "coalesce": coalesce}
+    options: dict[str, Any] = {"pool_size": CONNECTIONS, "max_overflow": 0, "coalesce": coalesce}
     db = DataFlow(database_url, **options)
     db.model(type("Item", (Item,), {"__module__": __name__}), validation="off")
     await db.run("ItemBulkCreateNode", data=[{"id": n, "n": n * 7} for n in range(1, 101)])
