@@ -11,7 +11,7 @@ from dataflow_core.features import FEATURES, features_of
 from dataflow_sqlite.dialect import load
 
 CASES = all_cases()
-UNTESTED = {"connection.memory", "connection.read_replica", "connection.tls"}
+UNTESTED = {"connection.read_replica", "connection.tls"}
 
 
 @pytest.fixture(params=["file", "memory"])
