@@ -139,6 +139,7 @@ class MySQLCompiler(MySQLExpressions):
     returning = frozenset[str]()
     upserts = False
     rows_at_once = 10_000
+    pipelines = True
     variant = MYSQL
     changes: ClassVar[dict[type, Render]] = {**CHANGES, BitChange: _bit}
     operations: ClassVar[dict[type, Any]] = {

@@ -108,6 +108,21 @@ class MySQLConnection:
         """Run one statement and return the number of rows that it matched or wrote."""
         return (await self._run(sql, parameters)).affected
 
+    async def fetch_together(
+        self, statements: Sequence[tuple[str, Sequence[Any]]]
+    ) -> Sequence[Sequence[Any]]:
+        """Run statements in a transaction of their own, in one trip; the rows of the last."""
+        texts = [self._filled(sql, parameters)[1] for sql, parameters in statements]
+        outcomes = await self._wire.query_all([b"START TRANSACTION", *texts, b"COMMIT"])
+        for outcome in outcomes[:-1]:
+            if isinstance(outcome, ServerError):
+                # It undid itself; only the first of the statements writes.
+                raise outcome
+        self._committed(outcomes[-1])
+        answer = outcomes[-2]
+        assert isinstance(answer, Answer)
+        return answer.rows
+
     async def load(self, statement: LoadStatement, rows: Sequence[Sequence[Any]]) -> int:
         """Load rows into a table; how many are there as they were given."""
         assert statement.encode is not None
@@ -206,14 +221,18 @@ class MySQLConnection:
         """Make the transaction durable."""
         if self.usable and not self.in_transaction:
             raise TransactionFailed("the server ended the transaction before", outcome="unknown")
-        try:
-            await self._wire.query(b"COMMIT")
-        except ServerError as error:
-            if error.number in _STOPPED:
-                # Whether it was stopped before or after the point of no return is not told.
-                self._wire.break_off()
-                raise ConnectionGone("the commit was stopped", sent=True) from error
-            raise
+        [outcome] = await self._wire.query_all([b"COMMIT"])
+        self._committed(outcome)
+
+    def _committed(self, outcome: Answer | ServerError) -> None:
+        """Raise what a COMMIT failed by."""
+        if not isinstance(outcome, ServerError):
+            return
+        if outcome.number in _STOPPED:
+            # Whether it was stopped before or after the point of no return is not told.
+            self._wire.break_off()
+            raise ConnectionGone("the commit was stopped", sent=True) from outcome
+        raise outcome
 
     async def rollback(self) -> None:
         """Undo the transaction; harmless if the server already did."""

@@ -9,14 +9,15 @@ from typing import Any, Final
 from pymysql.constants import COMMAND
 
 from dataflow_mysql.protocol.packets import Row
-from dataflow_mysql.protocol.wire import Answer, PacketWire
+from dataflow_mysql.protocol.pipeline import PipelineWire
+from dataflow_mysql.protocol.wire import Answer
 
 __all__ = ["StreamingWire"]
 
 _DRAIN_SECONDS: Final = 0.02
 
 
-class StreamingWire(PacketWire):
+class StreamingWire(PipelineWire):
     """One connection that also gives the rows of an answer while they arrive.
 
     While enough of them wait, the socket is not read, and the server stops sending.

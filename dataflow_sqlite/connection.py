@@ -12,7 +12,6 @@ from typing import Any, Final, TypeVar
 
 import aiosqlite
 
-from dataflow_core.compile import LoadStatement
 from dataflow_core.contract import Isolation, Server
 from dataflow_sqlite.functions.results import FunctionErrors
 from dataflow_sqlite.opening import Opening, cleaning_script
@@ -155,10 +154,6 @@ class SQLiteConnection:
         if self._driver.total_changes == changes:
             return 0
         return int(next(iter(await self.fetch("SELECT changes()", ())))[0])
-
-    async def load(self, statement: LoadStatement, rows: Sequence[Sequence[Any]]) -> int:
-        """Nothing is quicker here than an INSERT of many rows."""
-        return 0
 
     async def begin(self, *, isolation: Isolation | None = None, read_only: bool = False) -> None:
         """Open a transaction; every one is serializable, whatever ``isolation`` asks for."""

@@ -32,7 +32,14 @@ from dataflow_core.app.dataflow import _UNAVAILABLE as UNAVAILABLE  # noqa: E402
 from dataflow_core.compile import BaseCompiler, Codec  # noqa: E402
 from dataflow_core.conformance.parity import parity_tables  # noqa: E402
 from dataflow_core.conformance.saved_report import read_report  # noqa: E402
-from dataflow_core.contract import Connection, DialectSpec, Driver, hookspecs  # noqa: E402
+from dataflow_core.contract import (  # noqa: E402
+    Connection,
+    DialectSpec,
+    Driver,
+    LoadingConnection,
+    PipeliningConnection,
+    hookspecs,
+)
 from dataflow_core.dialect import (  # noqa: E402
     BaseDDLCompiler,
     BaseDialect,
@@ -354,6 +361,8 @@ GENERATED: dict[str, Callable[[], str]] = {
     **page_parts(),
     "driver protocol": lambda: members(Driver),
     "connection protocol": lambda: members(Connection),
+    "loading connection protocol": lambda: members(LoadingConnection),
+    "pipelining connection protocol": lambda: members(PipeliningConnection),
     "dialect spec": lambda: fields_of(DialectSpec),
     "error rule": lambda: fields_of(ErrorRule),
     "codec": lambda: fields_of(Codec),

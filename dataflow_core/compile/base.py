@@ -46,6 +46,8 @@ class BaseCompiler:
     """The most values that one statement binds."""
     rows_at_once: ClassVar[int] = 500
     """How many rows of a bulk write are made ready while those before them are written."""
+    pipelines: ClassVar[bool] = False
+    """Whether connections send several statements at once, as ``PipeliningConnection`` says."""
     returning: ClassVar[frozenset[str]] = frozenset(("insert", "update", "delete"))
     """What can give back the rows that it wrote; the rest is read by key, in a transaction."""
     upserts: ClassVar[bool] = True

@@ -16,6 +16,8 @@ from dataflow_core.contract.driver import (
     Driver,
     Isolation,
     Lane,
+    LoadingConnection,
+    PipeliningConnection,
     Server,
 )
 from dataflow_core.contract.hookspecs import hookimpl
@@ -34,7 +36,9 @@ __all__ = [
     "ErrorSituation",
     "Isolation",
     "Lane",
+    "LoadingConnection",
     "Option",
+    "PipeliningConnection",
     "Server",
     "TestServer",
     "hookimpl",

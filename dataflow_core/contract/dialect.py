@@ -39,6 +39,11 @@ class Compiler(Protocol):
         """How many rows of a bulk write are made ready while those before them are written."""
         ...
 
+    @property
+    def pipelines(self) -> bool:
+        """Whether its connections are ``PipeliningConnection``."""
+        ...
+
     def compile(self, operation: Operation) -> Compiled:
         """Compile; raises ``UnsupportedFeature`` for what the dialect declares off."""
         ...

@@ -13,7 +13,16 @@ from attrs import field, frozen
 from dataflow_core.compile import LoadStatement
 from dataflow_core.url import DatabaseURL
 
-__all__ = ["ConnectOptions", "Connection", "Driver", "Isolation", "Lane", "Server"]
+__all__ = [
+    "ConnectOptions",
+    "Connection",
+    "Driver",
+    "Isolation",
+    "Lane",
+    "LoadingConnection",
+    "PipeliningConnection",
+    "Server",
+]
 
 Isolation = Literal["read committed", "repeatable read", "serializable"]
 
@@ -109,15 +118,6 @@ class Connection(Protocol):
         """Run one statement and return the number of rows that it matched or wrote."""
         ...
 
-    async def load(self, statement: LoadStatement, rows: Sequence[Sequence[Any]]) -> int:
-        """Put rows into a table; the number of those that are there afterwards.
-
-        Called with what the dialect's compiler gives as ``load``, between ``savepoint`` and
-        ``release``. Where an error is raised, or some rows are left out, all is undone, and the
-        rows are written by other statements.
-        """
-        ...
-
     def stream(
         self, sql: str, parameters: Sequence[Any], size: int
     ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
@@ -171,6 +171,32 @@ class Connection(Protocol):
 
     async def close(self) -> None:
         """Close; never raises for a connection that is already gone."""
+        ...
+
+
+class LoadingConnection(Connection, Protocol):
+    """A connection of a dialect whose compiler gives a ``load``."""
+
+    async def load(self, statement: LoadStatement, rows: Sequence[Sequence[Any]]) -> int:
+        """Put rows into a table; the number of those that are there afterwards.
+
+        Called between ``savepoint`` and ``release``. Where an error is raised, or some rows are
+        left out, all is undone, and the rows are written by other statements.
+        """
+        ...
+
+
+class PipeliningConnection(Connection, Protocol):
+    """A connection of a dialect whose compiler ``pipelines``."""
+
+    async def fetch_together(
+        self, statements: Sequence[tuple[str, Sequence[Any]]]
+    ) -> Sequence[Sequence[Any]]:
+        """Run statements in a transaction of their own, in one trip; the rows of the last one.
+
+        Called outside of a transaction. The first statement writes, the others read what it wrote.
+        Whichever fails, its error is raised.
+        """
         ...
 
 

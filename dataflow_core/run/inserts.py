@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from dataflow_core.compile import RowsStatement
 from dataflow_core.errors import NoRowReturned
 from dataflow_core.run.explain import Explanation
+from dataflow_core.run.pipelines import fetch_together
 from dataflow_core.run.plans import Plan
 from dataflow_core.run.session import Session
 from dataflow_core.run.transactions import Transaction
@@ -59,6 +60,13 @@ async def insert_one(engine: Engine, plan: Plan, row: Parameters) -> Row:
     if rows.returning is not None:
         stored = await engine.fetch(plan, rows.sql(1), row)
         return only_row(rows.returning.decode(stored), plan.model)
+    reading = plan.compiled.generated or plan.compiled.written
+    assert reading is not None
+    assert reading.returning is not None
+    [key] = parameters_of([row], rows.columns, reading.columns)
+    both = await fetch_together(engine, plan, [(rows.sql(1), row), (reading.sql(1), key)])
+    if both is not None:
+        return only_row(reading.returning.decode(both), plan.model)
     async with engine.together() as transaction:
         return only_row(await insert(transaction, plan, [row]), plan.model)
 

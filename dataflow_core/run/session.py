@@ -6,13 +6,19 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from attrs import define
 
 from dataflow_core.compile import LoadStatement
 from dataflow_core.compile.needs import offers, require
-from dataflow_core.contract import Connection, Dialect, ErrorSituation
+from dataflow_core.contract import (
+    Connection,
+    Dialect,
+    ErrorSituation,
+    LoadingConnection,
+    PipeliningConnection,
+)
 from dataflow_core.errors import (
     ConnectionLost,
     ConstraintViolation,
@@ -109,13 +115,24 @@ class Session:
             self.observer(sql, len(parameters))
         return self.guarded(self.connection.execute(sql, parameters), situation)
 
+    def fetch_together(
+        self, statements: Sequence[tuple[str, Sequence[Any]]], situation: ErrorSituation
+    ) -> Coroutine[Any, Any, Rows]:
+        """Run statements in a transaction of their own; the rows of the last one."""
+        if self.observer is not None:
+            for sql, parameters in statements:
+                self.observer(sql, len(parameters))
+        connection = cast(PipeliningConnection, self.connection)
+        return self.guarded(connection.fetch_together(statements), situation)
+
     def load(
         self, statement: LoadStatement, rows: Sequence[Sequence[Any]], situation: ErrorSituation
     ) -> Coroutine[Any, Any, int]:
         """Put rows into a table; how many are there afterwards."""
         if self.observer is not None:
             self.observer(statement.text, len(rows) * len(statement.columns))
-        return self.guarded(self.connection.load(statement, rows), situation)
+        connection = cast(LoadingConnection, self.connection)
+        return self.guarded(connection.load(statement, rows), situation)
 
     async def guarded(self, work: Coroutine[Any, Any, T], situation: ErrorSituation) -> T:
         """Await the driver. What it leaves running when cancelled or too slow is stopped first."""

@@ -25,6 +25,7 @@ from dataflow_core.order import with_key
 from dataflow_core.run.engine import Engine
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.inserts import insert_one
+from dataflow_core.run.pipelines import fetch_together
 from dataflow_core.run.plans import Plan
 from dataflow_core.run.transactions import Transaction
 from dataflow_core.schema import Model
@@ -88,6 +89,12 @@ async def _change_one(
 ) -> Row | None:
     plan = await engine.plan(operation)
     statement = plan.statement
+    stored = plan.compiled.stored
+    if stored is not None and plan.compiled.found is None:
+        sent = ((one.sql, one.bind(values)) for one in (statement, stored))
+        both = await fetch_together(engine, plan, list(sent))
+        if both is not None:
+            return next(iter(stored.decode(both)), None)
     if not statement.columns:
         whole = engine.together() if operation.unique else engine.transaction(joins=True)
         async with whole as transaction:

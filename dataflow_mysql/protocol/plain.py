@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Final
 
 import aiomysql
@@ -99,6 +99,16 @@ class PlainWire:
         finally:
             self.busy = False
         return Answer(names, rows, len(rows) if names else affected)
+
+    async def query_all(self, texts: Sequence[bytes]) -> list[Answer | ServerError]:
+        """Send statements one after the other, those behind a failed one too; what each gave."""
+        outcomes: list[Answer | ServerError] = []
+        for text in texts:
+            try:
+                outcomes.append(await self.query(text))
+            except ServerError as error:
+                outcomes.append(error)
+        return outcomes
 
     async def load(self, text: bytes, lines: bytes) -> int:
         """Nothing is loaded: the driver would read a file."""

@@ -177,13 +177,16 @@ class PacketWire(asyncio.Protocol):
         self._waiter = waiter
         self.busy = True
         self._state = _FIRST
+        self._send(command, payload)
+        return waiter
+
+    def _send(self, command: int, payload: bytes) -> None:
         length = len(payload) + 1
         if length < _LONGEST:
             head = length.to_bytes(3, "little") + bytes((0, command))
             self._transport.write(head + payload)
         else:
             self._write_long(bytes((command,)) + payload)
-        return waiter
 
     def _write_long(self, payload: bytes) -> None:
         for number, start in enumerate(range(0, len(payload) + 1, _LONGEST)):
@@ -335,8 +338,7 @@ class PacketWire(asyncio.Protocol):
     def _finish(self, outcome: Answer | ServerError) -> None:
         """The answer is complete."""
         self.busy = False
-        self._rows, self._kept, self._shape = [], None, None
-        self._state = _FIRST
+        self._expect_answer()
         failure, self._failure = self._failure, None
         waiter, self._waiter = self._waiter, None
         if failure is not None:
@@ -350,6 +352,11 @@ class PacketWire(asyncio.Protocol):
             waiter.set_exception(outcome)
         else:
             waiter.set_result(outcome)
+
+    def _expect_answer(self) -> None:
+        """What comes next is the beginning of an answer."""
+        self._rows, self._kept, self._shape = [], None, None
+        self._state = _FIRST
 
     def _lose(self, reason: str, failure: Exception | None = None) -> None:
         """Nothing can be sent any more; whoever waits learns why."""
