@@ -66,40 +66,6 @@ def own_server(mysql_server: Any) -> Iterator[Any]:
     server.stop()
 
 
-async def test_many_rows_are_loaded(db: DataFlow, caplog: pytest.LogCaptureFixture) -> None:
-    """Many rows come by LOAD DATA, few by INSERT."""
-    await db.nodes.User.bulk_create(data=users(MANY))
-    assert sent(caplog, "LOAD DATA") == 1
-    assert not sent(caplog, "INSERT")
-    await db.nodes.User.bulk_create(data=[{"email": "one more"}])
-    assert sent(caplog, "LOAD DATA") == sent(caplog, "INSERT") == 1
-
-
-async def test_many_rows_are_upserted_from_a_temporary_table(
-    db: DataFlow, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Many rows are upserted by one statement; nothing is left of their table."""
-    await db.nodes.User.bulk_create(data=users(MANY // 2))
-    caplog.clear()
-    done = await db.nodes.User.bulk_upsert(data=users(MANY, age=7), match_fields=["email"])
-    assert (done["inserted"], done["updated"]) == (MANY // 2, MANY // 2)
-    assert (sent(caplog, "LOAD DATA"), sent(caplog, "INSERT INTO")) == (1, 1)
-    assert sent(caplog, "CREATE TEMPORARY") == sent(caplog, "DROP TEMPORARY") == 1
-    assert (await db.nodes.User.count(filter={"age": 7}))["count"] == MANY
-
-
-async def test_a_row_that_cannot_be_loaded_is_named(
-    db: DataFlow, caplog: pytest.LogCaptureFixture
-) -> None:
-    """LOAD DATA only warns of what it leaves out; nothing is kept, and the row is found."""
-    await db.nodes.User.create(email="u700")
-    with pytest.raises(UniqueViolation) as caught:
-        await db.nodes.User.bulk_create(data=users(MANY))
-    assert caught.value.context["index"] == 700
-    assert sent(caplog, "LOAD DATA") == 1
-    assert (await db.nodes.User.count(filter={}))["count"] == 1
-
-
 async def test_a_server_that_takes_no_rows_from_clients_gets_inserts(
     own_server: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from dataflow_core import DataFlow, field
-from dataflow_core.errors import UniqueViolation
 from dataflow_core.types import Date, Integer
 from dataflow_postgres.dialect import PostgresDialect
 from tests.postgres.support import column
@@ -42,40 +41,6 @@ async def db(postgres_url: str, caplog: pytest.LogCaptureFixture) -> AsyncIterat
     async with DataFlow(postgres_url, echo=True) as instance:
         declare(instance)
         yield instance
-
-
-async def test_many_rows_are_copied(db: DataFlow, caplog: pytest.LogCaptureFixture) -> None:
-    """Many rows come by COPY, few by INSERT."""
-    await db.nodes.User.bulk_create(data=users(MANY))
-    assert sent(caplog, "COPY") == 1
-    assert not sent(caplog, "INSERT")
-    await db.nodes.User.bulk_create(data=[{"email": "one more"}])
-    assert sent(caplog, "COPY") == sent(caplog, "INSERT") == 1
-
-
-async def test_many_rows_are_upserted_from_a_temporary_table(
-    db: DataFlow, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Many rows are upserted by one statement; nothing is left of their table."""
-    await db.nodes.User.bulk_create(data=users(MANY // 2))
-    caplog.clear()
-    done = await db.nodes.User.bulk_upsert(data=users(MANY, age=7), match_fields=["email"])
-    assert (done["inserted"], done["updated"]) == (MANY // 2, MANY // 2)
-    assert (sent(caplog, "COPY"), sent(caplog, "INSERT INTO")) == (1, 1)
-    assert sent(caplog, "CREATE TEMPORARY") == sent(caplog, "DROP TABLE") == 1
-    assert (await db.nodes.User.count(filter={"age": 7}))["count"] == MANY
-
-
-async def test_a_row_that_cannot_be_copied_is_named(
-    db: DataFlow, caplog: pytest.LogCaptureFixture
-) -> None:
-    """COPY that fails is undone, and the row is found."""
-    await db.nodes.User.create(email="u700")
-    with pytest.raises(UniqueViolation) as caught:
-        await db.nodes.User.bulk_create(data=users(MANY))
-    assert caught.value.context["index"] == 700
-    assert sent(caplog, "COPY") == 1
-    assert (await db.nodes.User.count(filter={}))["count"] == 1
 
 
 async def test_the_first_and_the_last_day_are_stored_among_many(db: DataFlow) -> None:
