@@ -25,5 +25,5 @@ def upsert(compiler: BaseCompiler, operation: Upsert) -> Compiled:
         compiled,
         existing=None,
         newest=f"SELECT COALESCE(MAX({key}), 0) FROM {table}",
-        newer=f"SELECT COUNT(*) FROM {table} WHERE {key} > ?",
+        newer=f"SELECT COUNT(*) FROM {table} WHERE {key} > {compiler.placeholder(1)}",
     )

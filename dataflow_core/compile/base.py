@@ -212,9 +212,11 @@ class BaseCompiler:
             f"{column} = {new}.{name}"
             for column, name in zip(columns[len(match) :], names[len(match) :], strict=True)
         ]
+        # The list of names stands inside: drivers count the rows of what begins with UPDATE.
+        values = f"WITH {new} ({', '.join(names)}) AS (VALUES {values_list(self, given, rows)})"
         return (
-            f"WITH {new} ({', '.join(names)}) AS (VALUES {values_list(self, given, rows)})"
-            f" UPDATE {table} SET {', '.join(changes)} FROM {new} WHERE {' AND '.join(same)}"
+            f"UPDATE {table} SET {', '.join(changes)} FROM ({values} SELECT * FROM {new}) AS {new}"
+            f" WHERE {' AND '.join(same)}"
         )
 
     def zero(self, kind: FieldType) -> str:

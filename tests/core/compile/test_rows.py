@@ -113,9 +113,9 @@ def test_update_and_delete_touch_at_most_two_rows() -> None:
 def test_rows_are_updated_by_their_keys_many_at_once() -> None:
     """Each row is changed to values of its own, however many there are, by one statement."""
     assert rows(UpdateRows(ITEM, (ID,), (NAME,)), 2) == (
-        'WITH "__new" ("__value0", "__value1") AS (VALUES ($1, $2), ($3, $4))'
-        ' UPDATE "items" SET "name" = "__new"."__value1" FROM "__new"'
-        ' WHERE "items"."id" = "__new"."__value0"'
+        'UPDATE "items" SET "name" = "__new"."__value1" FROM (WITH "__new"'
+        ' ("__value0", "__value1") AS (VALUES ($1, $2), ($3, $4)) SELECT * FROM "__new")'
+        ' AS "__new" WHERE "items"."id" = "__new"."__value0"'
     )
 
 
