@@ -17,6 +17,7 @@ from dataflow_core.errors import (
 )
 from dataflow_core.naming_hints import quoted
 from dataflow_core.nodes.match import match_fields, update_fields
+from dataflow_core.nodes.plain_updates import PlainUpdates
 from dataflow_core.nodes.values import Selector, boolean, refuse_later
 from dataflow_core.operations import Delete, Find, Update
 from dataflow_core.run import writes
@@ -50,6 +51,7 @@ class SingleNodes:
     engine: Callable[[], Engine]
     selector: Selector
     _read: str = field(init=False)
+    _plain_updates: PlainUpdates = field(factory=PlainUpdates, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._read = f"{self.model.name}ReadNode"
@@ -130,8 +132,15 @@ class SingleNodes:
         predicate, unique = self.selector.one(node, parameters, bindings)
         if "fields" not in parameters:
             raise MissingParameter(f"{node}: fields is missing: what to change", parameter="fields")
-        update = parse_update(parameters["fields"], self.model, bindings, now=utc_now())
-        operation = Update(self.model, predicate, tuple(update.assignments), unique)
+        fields, now = parameters["fields"], utc_now()
+        by_key = predicate is self.selector.key_filter
+        operation = self._plain_updates.known(fields, bindings.values, now) if by_key else None
+        if operation is None:
+            first = len(bindings.values)
+            update = parse_update(fields, self.model, bindings, now=now)
+            operation = Update(self.model, predicate, tuple(update.assignments), unique)
+            if by_key:
+                self._plain_updates.keep(fields, operation, first)
         row = await writes.update(self.engine(), operation, bindings.values)
         if row is None:
             return {"result": None, "updated": False}
