@@ -83,7 +83,7 @@ async def test_a_worker_that_dies_costs_its_case_only(monkeypatch: pytest.Monkey
 async def test_a_worker_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that does not answer in time is ended, and its case fails."""
     monkeypatch.setattr(workers_module, "_work", stuck_work)
-    for name in ("_STARTING", "_GRACE", "LIMIT"):
+    for name in ("_STARTING", "_GRACE", "LIMIT", "CLOSING"):
         monkeypatch.setattr(workers_module, name, 0.3)
     seen = await observed("select")
     assert seen
