@@ -36,6 +36,8 @@ def dataflow_dialect() -> DialectSpec:
         memory=None,
         options=(*base.options, _KEY),
         load=_load,
+        # SQLite's knows no key; the dialect checks it at first use.
+        check=None,
         contract=1,
     )
 
