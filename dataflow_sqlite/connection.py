@@ -37,6 +37,9 @@ _LEFT: Final = (
 def _is_busy(error: sqlite3.Error) -> bool:
     """Whether another connection is in the way and the same statement may be tried again."""
     code = getattr(error, "sqlite_errorcode", None) or 0
+    if code == sqlite3.SQLITE_SCHEMA:
+        # Tables were made while a long statement was read, more than once.
+        return True
     # A snapshot that is too old stays so: only the whole transaction can be run again.
     return code & 0xFF == sqlite3.SQLITE_BUSY and code != sqlite3.SQLITE_BUSY_SNAPSHOT
 

@@ -48,6 +48,24 @@ async def test_no_snapshot_is_lost(open_driver: Open) -> None:
     assert total == 100
 
 
+async def test_a_schema_that_changes_meanwhile_is_read_anew(open_driver: Open) -> None:
+    """A long statement is carried out though others make and drop tables all the time."""
+    driver = open_driver()
+    reader, maker = await write_lane(driver), await write_lane(driver)
+    await make_table(reader)
+
+    async def make_and_drop() -> None:
+        for _ in range(300):
+            await maker.fetch("CREATE TABLE more (v INT)", ())
+            await maker.fetch("DROP TABLE more", ())
+
+    making = asyncio.create_task(make_and_drop())
+    for number in range(10):
+        long = " OR ".join([f"(v = {number} AND v <> ?)"] * 900)
+        assert await reader.fetch(f"SELECT COUNT(*) FROM t WHERE {long}", [1] * 900) == [(0,)]
+    await making
+
+
 async def test_waiting_for_a_lock_ends_in_time(open_driver: Open) -> None:
     """A lock that is not released is an error at the busy timeout, in execute as in fetch."""
     driver = open_driver(busy_timeout=0.3)

@@ -180,7 +180,7 @@ async def check(session: Session) -> None:
     session.equal(await session.rows(model), [])
 
 
-@case("bulk.many.reference", feature=_CREATE, also=("constraints.foreign_key",), since="0.3")
+@case("bulk.many.reference", feature="constraints.foreign_key", also=(_CREATE,), since="0.3")
 async def reference(session: Session) -> None:
     """A row that refers to nothing is named by its index, and nothing is stored."""
     owners, pets = session.model(Member), session.model(Pet)
