@@ -55,7 +55,7 @@ async def test_a_schema_that_changes_meanwhile_is_read_anew(open_driver: Open) -
     await make_table(reader)
 
     async def make_and_drop() -> None:
-        for _ in range(300):
+        for _ in range(2_000):
             await maker.fetch("CREATE TABLE more (v INT)", ())
             await maker.fetch("DROP TABLE more", ())
 
