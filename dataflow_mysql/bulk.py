@@ -159,7 +159,11 @@ def staged_statements(compiler: MySQLCompiler, operation: Upsert) -> StagedState
     ]
     given = ", ".join(f"{stage}.{quote(item.column)}" for item in columns)
     return StagedStatements(
-        create=f"CREATE TEMPORARY TABLE {stage} AS SELECT {names} FROM {table} LIMIT 0",
+        create=(
+            f"DROP TEMPORARY TABLE IF EXISTS {stage}",
+            f"CREATE TEMPORARY TABLE {stage} ENGINE={compiler.variant.stage}"
+            f" AS SELECT {names} FROM {table} LIMIT 0",
+        ),
         load=load,
         writes=(
             f"SET {_UPDATED} = 0",

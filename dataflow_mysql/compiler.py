@@ -138,7 +138,7 @@ class MySQLCompiler(MySQLExpressions):
     numbered = False
     returning = frozenset[str]()
     upserts = False
-    rows_at_once = 10_000
+    rows_at_once = 20_000
     pipelines = True
     variant = MYSQL
     changes: ClassVar[dict[type, Render]] = {**CHANGES, BitChange: _bit}

@@ -143,6 +143,7 @@ class Variant:
         integers: what ``JSON_TYPE`` calls ints, and a further condition over the JSON ``{value}``.
         difference: of two ints, ``{left}`` and ``{right}``; an error if it does not fit.
         scale: the most digits after the point of a Decimal.
+        stage: the engine that temporary tables are quickest with.
     """
 
     collation: str
@@ -157,6 +158,7 @@ class Variant:
     integers: tuple[tuple[str, ...], str]
     difference: str
     scale: int
+    stage: str
 
 
 def _mariadb(collation: str, lower: str, upper: str) -> Variant:
@@ -175,6 +177,7 @@ def _mariadb(collation: str, lower: str, upper: str) -> Variant:
         # 0 less the least int would be the least int. A Decimal divided so is an int that fits.
         difference="(({left} - CAST({right} AS DECIMAL(20,0))) DIV 1)",
         scale=38,
+        stage="Aria TRANSACTIONAL=0",
     )
 
 
@@ -199,6 +202,7 @@ MYSQL: Final = Variant(
     integers=(("INTEGER", "UNSIGNED INTEGER"), ""),
     difference="({left} - {right})",
     scale=30,
+    stage="InnoDB",
 )
 """MySQL from 8.0.19."""
 

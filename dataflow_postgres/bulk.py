@@ -105,8 +105,10 @@ def staged_statements(compiler: PostgresCompiler, operation: Upsert) -> StagedSt
         insert += f', "__moved" AS MATERIALIZED ({compiler.moved_counter(model, key)})'
         counted += ' WHERE (SELECT COUNT(*) FROM "__moved") >= 0'
     return StagedStatements(
-        create=f"CREATE TEMPORARY TABLE {stage} ON COMMIT DROP AS"
-        f" SELECT {names} FROM {table} WITH NO DATA",
+        create=(
+            f"CREATE TEMPORARY TABLE {stage} ON COMMIT DROP AS"
+            f" SELECT {names} FROM {table} WITH NO DATA",
+        ),
         load=load,
         writes=(),
         counts=f"{insert} {counted}",

@@ -78,7 +78,7 @@ class StagedStatements:
     """An upsert of many rows, which are loaded into a temporary table and written from there.
 
     Attributes:
-        create: makes the temporary table, which nobody else sees.
+        create: make the temporary table, which nobody else sees, in place of any left over.
         load: puts the rows there.
         writes: write them into the table, in their order.
         counts: gives one row: how many rows were inserted, and how many written in all. It may be
@@ -86,7 +86,7 @@ class StagedStatements:
         drop: removes the temporary table.
     """
 
-    create: str
+    create: tuple[str, ...]
     load: LoadStatement
     writes: tuple[str, ...]
     counts: str

@@ -36,6 +36,7 @@ Progress = Callable[[int], object]
 
 _ROWS_AT_ONCE: Final = 500
 """How many rows are checked and encoded before others have a turn."""
+_FIRST_ROWS: Final = 2_000
 _HEAVY: Final = 8_000_000
 """So many bytes are sent on, though there could be more rows: memory must not grow with them."""
 
@@ -95,17 +96,20 @@ async def chunks(
     rows: Rows,
     write: BulkWrite,
     now: dt.datetime,
-    size: int,
+    most: int,
     *,
     by_keys: bool,
     index: int = 0,
 ) -> AsyncIterator[Chunk]:
-    """Rows checked and encoded, cut where the columns change or there are ``size`` of them.
+    """Rows checked and encoded, cut where the columns change or there are ``most`` of them.
+
+    The first chunks are smaller, so that the database soon has something to do.
 
     ``by_keys``: also where the given keys change, since they decide what an upsert changes.
     ``index`` is that of the first row.
     """
     chunk: Chunk | None = None
+    size = min(_FIRST_ROWS, most)
     known = writers.writers
     async for piece in batches(rows, _ROWS_AT_ONCE):
         # What was sent before goes on its way meanwhile.
@@ -133,7 +137,7 @@ async def chunks(
                 or len(chunk.rows) >= size
             ):
                 yield chunk
-                chunk = None
+                chunk, size = None, min(2 * size, most)
             if chunk is None:
                 chunk = Chunk(index, writer, [])
             chunk.rows.append(parameters)

@@ -20,13 +20,13 @@ from dataflow_core.errors import (
     UnsupportedFeature,
 )
 from dataflow_core.run.explain import Explanation
+from dataflow_core.run.transactions import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from dataflow_core.run.inserts import Parameters
     from dataflow_core.run.plans import Plan
-    from dataflow_core.run.transactions import Transaction
 
 __all__ = ["load_rows", "upsert_staged"]
 
@@ -59,7 +59,8 @@ async def upsert_staged(
 
     async def upsert(transaction: Transaction) -> int | None:
         situation = plan.situation
-        await transaction.execute(staged.create, (), situation)
+        for sql in staged.create:
+            await transaction.execute(sql, (), situation)
         if not await _load(transaction, plan, staged.load, rows):
             return None
         for sql in staged.writes:
@@ -68,7 +69,15 @@ async def upsert_staged(
         await transaction.execute(staged.drop, (), situation)
         return int(inserted) if written == len(rows) else None
 
-    return await _tried(transaction, upsert)
+    done = False
+    try:
+        inserted = await _tried(transaction, upsert)
+        done = inserted is not None
+        return inserted
+    finally:
+        if not done and isinstance(transaction, Transaction):
+            # The temporary table may still be there: it goes with the state of the session.
+            transaction.session.must_reset = True
 
 
 async def _load(

@@ -62,7 +62,7 @@ async def test_many_rows_are_upserted_from_a_temporary_table(
     done = await db.nodes.User.bulk_upsert(data=users(MANY, age=7), match_fields=["email"])
     assert (done["inserted"], done["updated"]) == (MANY // 2, MANY // 2)
     assert (sent(caplog, LOADS[database.name]), sent(caplog, "INSERT INTO")) == (1, 1)
-    assert sent(caplog, "CREATE TEMPORARY") == sent(caplog, "DROP T") == 1
+    assert sent(caplog, "CREATE TEMPORARY") == 1
     assert (await db.nodes.User.count(filter={"age": 7}))["count"] == MANY
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dataflow_core import DataFlow, field
-from dataflow_core.errors import UniqueViolation
+from dataflow_core.errors import DataFlowError, UniqueViolation
 from dataflow_core.types import (
     Binary,
     Boolean,
@@ -166,6 +166,30 @@ def test_a_compiler_loads_only_where_the_server_does() -> None:
     compiler = MySQLDialect().compiler
     assert isinstance(compiler, MySQLCompiler)
     assert compiler.load("t", [column("i", Integer())]) is None
+
+
+async def test_a_temporary_table_that_was_left_is_no_hindrance(
+    db: DataFlow, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One of the same name is replaced, also within a transaction."""
+    await db.nodes.User.create(email="u1")
+    async with db.transaction():
+        table = "CREATE TEMPORARY TABLE __dataflow_rows (x INT)"
+        await db.run("SQLNode", sql=table, fetch="none")
+        await db.nodes.User.bulk_upsert(data=users(MANY), match_fields=["email"])
+    assert sent(caplog, "ON DUPLICATE KEY UPDATE") == 1
+    assert (await db.nodes.User.count(filter={}))["count"] == MANY
+
+
+async def test_an_upsert_that_fails_leaves_no_temporary_table(db: DataFlow) -> None:
+    """The connection goes back to the pool as it was."""
+    await db.run("SQLNode", sql="SELECT 1 AS one")
+    await db.nodes.User.create(email="other", age=500)
+    await db.run("SQLNode", sql="CREATE UNIQUE INDEX hidden ON users (age)", fetch="none")
+    with pytest.raises(UniqueViolation):
+        await db.nodes.User.bulk_upsert(data=users(MANY), match_fields=["email"])
+    with pytest.raises(DataFlowError, match="__dataflow_rows"):
+        await db.run("SQLNode", sql="SELECT COUNT(*) AS n FROM __dataflow_rows")
 
 
 async def test_an_upsert_never_changes_a_row_of_another_unique_key(
