@@ -48,6 +48,23 @@ async def test_random_operations_equal_the_evaluator(
 
 
 @pytest.mark.bars
+@pytest.mark.timeout(3_600)
+async def test_random_operations_with_every_bulk_write_loaded(
+    database: SharedServer,
+    database_url: str,
+    seed: int,
+    full_bars: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same where even a single row of a bulk write goes by COPY, LOAD DATA or a temporary
+    table: how many rows there are changes nothing."""
+    for dialect in ("postgres", "mysql"):
+        monkeypatch.setattr(f"dataflow_{dialect}.bulk._LEAST_ROWS", 1)
+    full = FULL if database.name in COMPARED else FEWER
+    await compare(database_url, seed, full if full_bars else SLICE)
+
+
+@pytest.mark.bars
 @pytest.mark.timeout(1_800)
 async def test_random_operations_in_memory(seed: int, full_bars: bool) -> None:
     """In memory, where every call has the one connection, the results are the same too."""
