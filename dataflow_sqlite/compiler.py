@@ -63,6 +63,7 @@ class SQLiteCompiler(SQLiteExpressions):
     """Compiles for SQLite 3.35 and newer, with the functions that every connection registers."""
 
     name = "sqlite"
+    rows_at_once = 2_000
     numbered = False
     operations: ClassVar[dict[type, Any]] = {**OPERATIONS, Upsert: upsert}
     predicates: ClassVar[dict[type, Render]] = {

@@ -35,12 +35,12 @@ from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.schema import Field
 from dataflow_core.types import NEVER, Boolean, Enumeration, FieldType, Float, Integer, Json, Text
 
-__all__ = ["LEAVES", "ONLY_WITH", "Leaf", "equality"]
+__all__ = ["LEAVES", "ONLY_WITH", "ROUNDING", "Leaf", "equality"]
 
 ONLY_WITH: Final = {"$options": "$regex"}
 """Operators that only say more of another one."""
 
-_ROUNDING: Final[dict[str, str]] = {"gt": "down", "gte": "up", "lt": "up", "lte": "down"}
+ROUNDING: Final[dict[str, str]] = {"gt": "down", "gte": "up", "lt": "up", "lte": "down"}
 
 _TYPE_NAMES: Final[dict[str, tuple[str, ...]]] = {
     "int": ("int",),
@@ -94,7 +94,7 @@ def _compare(leaf: Leaf, operator: Comparison, value: Any) -> Predicate:
         return Compare(leaf.target, operator, leaf.bindings.slot(checked, kind))
     if operator != "eq" and not leaf.type.ordered:
         raise InvalidFilter(f"{leaf.where}: {leaf.type.name} has no order")
-    checked = leaf.type.operand(value, leaf.where, _ROUNDING.get(operator, "exact"))
+    checked = leaf.type.operand(value, leaf.where, ROUNDING.get(operator, "exact"))
     if checked is NEVER:
         return Always(False)
     return Compare(leaf.target, operator, leaf.bindings.slot(checked, leaf.type))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from dataflow_core.aggregate.ast import Facet, Limit, Pipeline
 from dataflow_core.aggregate.parse import parse_pipeline
@@ -39,6 +39,8 @@ _NOT_WITH_AGGREGATE = (
     "count_only",
 )
 
+
+_MOST_ORDERS: Final = 256
 
 STREAM_PARAMETERS = (
     "filter",
@@ -80,6 +82,7 @@ class ListNodes:
     selector: Selector
     lookup: Callable[[str], Model]
     max_rows: int
+    _orders: dict[tuple[str, ...], tuple[SortKey, ...]] = field(factory=dict)
 
     async def count(self, context: Context, parameters: Mapping[str, Any]) -> Result:
         """The number of rows that a filter lets through."""
@@ -171,7 +174,7 @@ class ListNodes:
         predicate = self.selector.filter(parameters.get("filter"), bindings)
         columns = self.selector.columns(node, parameters.get("select"))
         distinct = boolean(node, parameters, "distinct", default=False)
-        order = parse_order(parameters.get("order_by"), self.model, self.selector.limits)
+        order = self._order(parameters.get("order_by"))
         if distinct:
             order = self._distinct_order(node, order, columns)
         origin = origin_of(self.model, order, predicate, bindings.values)
@@ -202,6 +205,19 @@ class ListNodes:
             asked.distinct,
             paged=asked.paged,
         )
+
+    def _order(self, given: Any) -> tuple[SortKey, ...]:
+        """The sort keys; those of names are kept, as most lists are sorted in few ways."""
+        names = _names(given)
+        if names is None:
+            return parse_order(given, self.model, self.selector.limits)
+        order = self._orders.get(names)
+        if order is None:
+            order = parse_order(given, self.model, self.selector.limits)
+            if len(self._orders) >= _MOST_ORDERS:
+                del self._orders[next(iter(self._orders))]
+            self._orders[names] = order
+        return order
 
     def _distinct_order(
         self, node: str, order: tuple[SortKey, ...], columns: tuple[Field, ...]
@@ -248,6 +264,17 @@ class ListNodes:
             return pipeline
         cap = Limit(bindings.slot(self.max_rows + 1, Integer()), guard=True)
         return evolve(pipeline, stages=(*pipeline.stages, cap))
+
+
+def _names(order: Any) -> tuple[str, ...] | None:
+    """What ``order_by`` gives, if it is few names and nothing else."""
+    if order is None:
+        return ()
+    if type(order) is str:
+        return (order,)
+    if type(order) not in (list, tuple) or len(order) > _MOST_ORDERS:
+        return None
+    return tuple(order) if all(type(name) is str for name in order) else None
 
 
 def _is_given(parameters: Mapping[str, Any], name: str) -> bool:

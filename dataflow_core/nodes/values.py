@@ -17,6 +17,7 @@ from dataflow_core.errors import (
 from dataflow_core.expressions.parse import parse_test
 from dataflow_core.filters.ast import Always, And, Compare, Predicate, Slot
 from dataflow_core.filters.parse import parse_filter
+from dataflow_core.filters.plain import PlainFilters
 from dataflow_core.filters.scope import Bindings, Scope
 from dataflow_core.limits import LIMITS, Limits
 from dataflow_core.naming_hints import quoted
@@ -59,6 +60,7 @@ class Selector:
     find_by_key: Find = field(init=False)
     _only_key: Field | None = field(init=False)
     _only_key_place: str = field(init=False, default="")
+    _plain: PlainFilters = field(init=False, factory=PlainFilters)
 
     def __attrs_post_init__(self) -> None:
         keys = self.model.primary_key
@@ -145,7 +147,12 @@ class Selector:
         """A filter document, parsed."""
         if document is None:
             return Always(True)
-        return parse_filter(document, self.scope, bindings, expression=parse_test)
+        predicate = self._plain.known(document, bindings)
+        if predicate is None:
+            first, leaves = len(bindings.values), bindings.leaves
+            predicate = parse_filter(document, self.scope, bindings, expression=parse_test)
+            self._plain.keep(document, first, predicate, bindings.leaves - leaves)
+        return predicate
 
     def columns(self, node: str, names: Any) -> tuple[Field, ...]:
         """The fields that ``select`` names; all without it."""
