@@ -256,20 +256,22 @@ class MySQLDDLCompiler(BaseDDLCompiler):
 
     # Checks
 
+    def check_name(self, model: Model, name: str) -> str:
+        """The name of a check, which no other one of the database has."""
+        return constraint_name(model.table, name)
+
     def _all_checks(
         self, model: Model, sizes: dict[str, int], keys: Sequence[ForeignKey]
     ) -> list[tuple[str, str]]:
         """Names, which no other check of the database has, and conditions."""
         compiler = self.compiler
-        checks = [
-            (constraint_name(model.table, check.name), check.filter) for check in model.checks
+        result = [
+            (
+                self.check_name(model, check.name),
+                compiler.literal_predicate(model, check.filter),
+            )
+            for check in model.all_checks
         ]
-        checks += [
-            (constraint_name(model.table, f"{model.table}_{field.column}_check"), field.check)
-            for field in model.fields
-            if field.check is not None
-        ]
-        result = [(name, compiler.literal_predicate(model, filter)) for name, filter in checks]
         # What a reference may set to NULL takes no check; the key that it leads to has them.
         unchecked = {
             item.column

@@ -16,11 +16,12 @@ from dataflow_core.contract import (
 from dataflow_core.dialect import BaseDialect
 from dataflow_core.errors import DataFlowError
 from dataflow_core.features import Feature
+from dataflow_core.schema.tables import Table
 from dataflow_mysql.compiler import MariaDBCompiler, MySQLCompiler, OldMariaDBCompiler
 from dataflow_mysql.ddl import MySQLDDLCompiler
 from dataflow_mysql.driver import MySQLDriver
 from dataflow_mysql.errors import translate_error
-from dataflow_mysql.introspect import table_columns
+from dataflow_mysql.introspect import read_tables
 from dataflow_mysql.location import locate
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ __all__ = ["FEATURES", "MariaDBDialect", "MySQLDialect", "OldMariaDBDialect", "l
 T = TypeVar("T")
 
 _OFF: Final = {
+    "schema.partial_index": Feature(
+        "unsupported", "the server has no indexes of a part of the rows"
+    ),
     "connection.memory": Feature("unsupported", "the server keeps no database in memory"),
 }
 _FULL: Final = (
@@ -74,6 +78,10 @@ _FULL: Final = (
     "aggregate.more_stages",
     "aggregate.facet",
     "aggregate.union",
+    "aggregate.lookup",
+    "relations",
+    "schema.introspection",
+    "schema.alter",
     "expressions.arithmetic",
     "expressions.text",
     "expressions.logic",
@@ -151,9 +159,11 @@ class MySQLDialect(BaseDialect):
         """The uniform error for what the driver raised, or ``None`` if it is not the driver's."""
         return translate_error(error, situation)
 
-    async def table_columns(self, connection: Connection, table: str) -> Sequence[str]:
-        """The column names of a table, in order; empty if there is no such table."""
-        return await table_columns(connection, table)
+    async def read_tables(
+        self, connection: Connection, names: Sequence[str] | None = None
+    ) -> Sequence[Table]:
+        """The tables and views of these names, or of all."""
+        return await read_tables(connection, names)
 
 
 def _over(own: type[T], other: type[T]) -> type[T]:

@@ -9,7 +9,6 @@ from typing import Final
 from attrs import evolve
 
 from dataflow_core.dialect import BaseDDLCompiler
-from dataflow_core.operations import CreateTable
 from dataflow_core.schema import Field, ForeignKey, Index, Model
 from dataflow_core.types import Enumeration, FieldType, Text
 from dataflow_postgres.types import column_type
@@ -34,14 +33,9 @@ def constraint_name(name: str) -> str:
 class PostgresDDLCompiler(BaseDDLCompiler):
     """Compiles schema operations."""
 
-    def compile(self, operation: CreateTable) -> tuple[str, ...]:
-        """The statements, in order: a lock first.
-
-        ``IF NOT EXISTS`` fails where two processes make the same table at once. The lock ends with
-        the transaction, so it holds behind a pooler too.
-        """
-        lock = f"SELECT PG_ADVISORY_XACT_LOCK({_LOCK})"
-        return (lock, *super().compile(operation))
+    # It ends with the transaction, so it holds behind a pooler too. IF NOT EXISTS alone fails where
+    # two processes make the same table at once.
+    lock = f"SELECT PG_ADVISORY_XACT_LOCK({_LOCK})"
 
     def create_table(self, model: Model, foreign_keys: Iterable[ForeignKey]) -> str:
         """The statement that makes the table if it is not there."""
@@ -55,9 +49,9 @@ class PostgresDDLCompiler(BaseDDLCompiler):
         """The type of a column."""
         return column_type(kind)
 
-    def checks(self, model: Model) -> list[tuple[str, str]]:
-        """The checks of the table, under names that are not cut."""
-        return [(constraint_name(name), condition) for name, condition in super().checks(model)]
+    def check_name(self, model: Model, name: str) -> str:
+        """The name of a check, not cut."""
+        return constraint_name(name)
 
     def type_checks(self, field: Field) -> list[tuple[str, str]]:
         """What a column keeps beyond its type: a word for the name of the check, the condition."""
@@ -97,7 +91,8 @@ class PostgresDDLCompiler(BaseDDLCompiler):
         word = "UNIQUE INDEX" if index.unique else "INDEX"
         name = compiler.quote(self.index_name(model, index))
         table = compiler.quote(model.table)
-        return f"CREATE {word} IF NOT EXISTS {name} ON {table} ({', '.join(parts)})"
+        rows = self.index_rows(model, index)
+        return f"CREATE {word} IF NOT EXISTS {name} ON {table} ({', '.join(parts)}){rows}"
 
     def _indexed(self, model: Model, index: Index) -> list[Field]:
         by_column = {field.column: field for field in model.fields}

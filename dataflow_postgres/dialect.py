@@ -17,11 +17,12 @@ from dataflow_core.contract import (
 from dataflow_core.dialect import BaseDialect
 from dataflow_core.errors import DataFlowError
 from dataflow_core.features import Feature
+from dataflow_core.schema.tables import Table
 from dataflow_postgres.compiler import FOLDING_COLLATIONS, PostgresCompiler
 from dataflow_postgres.ddl import PostgresDDLCompiler
 from dataflow_postgres.driver import PostgresDriver
 from dataflow_postgres.errors import translate_error
-from dataflow_postgres.introspect import table_columns
+from dataflow_postgres.introspect import read_tables
 from dataflow_postgres.location import locate
 
 __all__ = ["FEATURES", "PostgresDialect", "load"]
@@ -70,6 +71,11 @@ _FULL: Final = (
     "aggregate.more_stages",
     "aggregate.facet",
     "aggregate.union",
+    "aggregate.lookup",
+    "relations",
+    "schema.introspection",
+    "schema.alter",
+    "schema.partial_index",
     "expressions.arithmetic",
     "expressions.text",
     "expressions.logic",
@@ -135,9 +141,11 @@ class PostgresDialect(BaseDialect):
         """The uniform error for what the driver raised, or ``None`` if it is not the driver's."""
         return translate_error(error, situation)
 
-    async def table_columns(self, connection: Connection, table: str) -> Sequence[str]:
-        """The column names of a table, in order; empty if there is no such table."""
-        return await table_columns(connection, table)
+    async def read_tables(
+        self, connection: Connection, names: Sequence[str] | None = None
+    ) -> Sequence[Table]:
+        """The tables and views of these names, or of all."""
+        return await read_tables(connection, names)
 
 
 def load() -> Dialect:

@@ -8,8 +8,9 @@ from typing import Final
 from attrs import frozen
 
 from dataflow_core.contract import Connection
+from dataflow_core.schema.tables import Column, Table
 
-__all__ = ["LogPosition", "replayed_position", "table_columns", "written_position"]
+__all__ = ["LogPosition", "replayed_position", "read_tables", "written_position"]
 
 # The table that the name alone means: the first on the search path. A composite type, an index or
 # a sequence of that name is none.
@@ -23,7 +24,17 @@ ORDER BY a.attnum
 """
 
 
-async def table_columns(connection: Connection, table: str) -> Sequence[str]:
+async def read_tables(connection: Connection, names: Sequence[str] | None) -> Sequence[Table]:
+    """The tables and views of these names, or of all."""
+    found = []
+    for name in names or ():
+        columns = await _table_columns(connection, name)
+        if columns:
+            found.append(Table(name, columns=tuple(Column(column, "") for column in columns)))
+    return found
+
+
+async def _table_columns(connection: Connection, table: str) -> Sequence[str]:
     """The column names of a table or view, in order; empty if there is no such table."""
     return [str(row[0]) for row in await connection.fetch(_COLUMNS, (table,))]
 

@@ -10,11 +10,12 @@ from dataflow_core.contract import Connection, ConnectOptions, Dialect, Driver, 
 from dataflow_core.dialect import BaseDialect
 from dataflow_core.errors import DataFlowError, PluginError
 from dataflow_core.features import Feature
+from dataflow_core.schema.tables import Table
 from dataflow_sqlite.compiler import SQLiteCompiler
 from dataflow_sqlite.ddl import SQLiteDDLCompiler
 from dataflow_sqlite.driver import SQLiteDriver
 from dataflow_sqlite.errors import translate_error
-from dataflow_sqlite.introspect import table_columns
+from dataflow_sqlite.introspect import read_tables
 from dataflow_sqlite.location import locate
 
 if TYPE_CHECKING:
@@ -69,6 +70,11 @@ _FULL: Final = (
     "aggregate.more_stages",
     "aggregate.facet",
     "aggregate.union",
+    "aggregate.lookup",
+    "relations",
+    "schema.introspection",
+    "schema.alter",
+    "schema.partial_index",
     "expressions.arithmetic",
     "expressions.text",
     "expressions.logic",
@@ -114,9 +120,11 @@ class SQLiteDialect(BaseDialect):
         """The uniform error for what the driver raised, or ``None`` if it is not the driver's."""
         return translate_error(error, situation)
 
-    async def table_columns(self, connection: Connection, table: str) -> Sequence[str]:
-        """The column names of a table, in order; empty if there is no such table."""
-        return await table_columns(connection, table)
+    async def read_tables(
+        self, connection: Connection, names: Sequence[str] | None = None
+    ) -> Sequence[Table]:
+        """The tables and views of these names, or of all."""
+        return await read_tables(connection, names)
 
 
 def load() -> Dialect:

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 from attrs import define, field, frozen
 
 from dataflow_core.compile.statement import Statement
-from dataflow_core.operations.ddl import CreateTable
+from dataflow_core.operations.ddl import AlterTable, CreateTable
 from dataflow_core.schema import Field
 
 __all__ = [
@@ -142,6 +142,27 @@ class DDLCompiler(Protocol):
         """Whether these statements take part in a transaction; if not, they commit it."""
         ...
 
+    @property
+    def lock(self) -> str | None:
+        """The statement after which nobody else changes tables; ``None``: none is needed.
+
+        Sent before a change, in its transaction where statements of a schema take part in one. A
+        first value of 0 or NULL in its row says that the lock was not given in time.
+        """
+        ...
+
+    @property
+    def unlock(self) -> str | None:
+        """The statement that gives the lock back; ``None``: it ends with the transaction."""
+        ...
+
     def compile(self, operation: CreateTable) -> tuple[str, ...]:
-        """The statements, in order."""
+        """The statements that make a table, in order."""
+        ...
+
+    def alter(self, operation: AlterTable) -> tuple[str, ...]:
+        """The statements that change a table, in order; all steps may share some of them.
+
+        Raises ``UnsupportedFeature`` for a step that the engine cannot do.
+        """
         ...

@@ -242,6 +242,11 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     "updates.json": "where the rows are read, changed and written",
     "constraints.foreign_key": "where the table is made",
     "constraints.check": "where the table is made",
+    "schema.introspection": "where tables are read",
+    "schema.alter": "where a table is changed",
+    "schema.partial_index": "where the table is made",
+    "aggregate.lookup": "where the stage is read",
+    "relations": "where a relation is asked for",
     "transactions": "where one begins",
     "transactions.savepoint": "where one is set",
     "connection.read_replica": "where the instance is made",
@@ -291,6 +296,8 @@ def table_needs(model: Model, *, made: bool) -> tuple[str, ...]:
         found["constraints.foreign_key"] = None
     if made and (model.checks or any(item.check is not None for item in fields)):
         found["constraints.check"] = None
+    if made and any(index.where is not None for index in model.indexes):
+        found["schema.partial_index"] = None
     return tuple(found)
 
 

@@ -13,6 +13,7 @@ from dataflow_core.errors import DataFlowError
 from dataflow_core.features import Feature
 from dataflow_core.operations import Operation
 from dataflow_core.schema import Model
+from dataflow_core.schema.tables import Table
 from dataflow_core.types import FieldType
 from dataflow_core.url import DatabaseURL
 
@@ -112,8 +113,16 @@ class Dialect(Protocol):
         """The uniform error for what the driver raised, or ``None`` if it is not the driver's."""
         ...
 
-    async def table_columns(self, connection: Connection, table: str) -> Sequence[str]:
-        """The column names of a table, in order; empty if there is no such table."""
+    async def read_tables(
+        self, connection: Connection, names: Sequence[str] | None = None
+    ) -> Sequence[Table]:
+        """The tables and views of these names in the default schema, as far as they are there.
+
+        Without names all of the database, those of other schemas too, but not the server's own and
+        no temporary ones. The number of statements does not depend on how many tables there are.
+        A dialect that declares ``schema.introspection`` off gives names and names of columns only,
+        and takes no ``None``.
+        """
         ...
 
 

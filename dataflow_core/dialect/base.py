@@ -23,8 +23,9 @@ from dataflow_core.dialect.errors import (
     error_of_python,
     unknown_error,
 )
-from dataflow_core.errors import DataFlowError, with_database_code
+from dataflow_core.errors import DataFlowError, UnsupportedFeature, with_database_code
 from dataflow_core.features import Feature
+from dataflow_core.schema.tables import Column, Table
 
 __all__ = ["BaseDialect"]
 
@@ -92,7 +93,22 @@ class BaseDialect(abc.ABC):
         found = error_by_rules(self.error_rules, code, str(error), situation)
         return with_database_code(found or unknown_error(self.name, error, situation), code)
 
-    async def table_columns(self, connection: Connection, table: str) -> Sequence[str]:
-        """The column names of a table, in order; empty if there is no such table."""
-        rows = await connection.fetch(self.columns_sql, (table,))
-        return [str(row[0]) for row in rows]
+    async def read_tables(
+        self, connection: Connection, names: Sequence[str] | None = None
+    ) -> Sequence[Table]:
+        """Tables with the names of their columns: what ``columns_sql`` tells.
+
+        A dialect that declares ``schema.introspection`` replaces this.
+        """
+        if names is None:
+            raise UnsupportedFeature(
+                f"{self.name} does not offer schema.introspection",
+                feature="schema.introspection",
+                dialect=self.name,
+            )
+        found = []
+        for name in names:
+            rows = await connection.fetch(self.columns_sql, (name,))
+            if rows:
+                found.append(Table(name, columns=tuple(Column(str(row[0]), "") for row in rows)))
+        return found

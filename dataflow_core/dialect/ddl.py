@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 from dataflow_core.compile import BaseCompiler
-from dataflow_core.operations import CreateTable
+from dataflow_core.dialect.alter import STEPS, RenderStep
+from dataflow_core.operations import AlterTable, CreateTable
 from dataflow_core.schema import MISSING, Field, ForeignKey, Index, Model
+from dataflow_core.schema.definition import digest_of
 from dataflow_core.types import (
     Binary,
     Boolean,
@@ -43,10 +45,16 @@ def _text(kind: Any) -> str:
 
 
 class BaseDDLCompiler:
-    """Compiles schema operations. Stateless; a dialect replaces ``types`` or small methods."""
+    """Compiles schema operations. Stateless; a dialect replaces tables or small methods."""
 
     transactional: bool = True
     """Whether these statements take part in a transaction; if not, they commit it."""
+    lock: str | None = None
+    """The statement after which nobody else changes tables; ``None``: none is needed."""
+    unlock: str | None = None
+    """The statement that gives the lock back; ``None``: it ends with the transaction."""
+    steps: ClassVar[Mapping[type, RenderStep]] = STEPS
+    """Kind of step -> the function that gives its statements."""
     types: ClassVar[Mapping[type[FieldType], str | Callable[[Any], str]]] = {
         Integer: _integer,
         Float: "DOUBLE PRECISION",
@@ -72,6 +80,14 @@ class BaseDDLCompiler:
             *self.before_table(model),
             self.create_table(model, operation.foreign_keys),
             *(self.create_index(model, index) for index in self.indexes(model)),
+        )
+
+    def alter(self, operation: AlterTable) -> tuple[str, ...]:
+        """The statements that change a table, in order."""
+        return tuple(
+            statement
+            for step in operation.steps
+            for statement in self.steps[type(step)](self, operation, step)
         )
 
     # The table
@@ -146,18 +162,22 @@ class BaseDDLCompiler:
     def checks(self, model: Model) -> list[tuple[str, str]]:
         """The checks of the table: names and conditions, which NULL passes."""
         checks = [
-            (check.name, self.compiler.literal_predicate(model, check.filter))
-            for check in model.checks
+            (
+                self.check_name(model, check.name),
+                self.compiler.literal_predicate(model, check.filter),
+            )
+            for check in model.all_checks
         ]
-        for field in model.fields:
-            if field.check is not None:
-                name = f"{model.table}_{field.column}_check"
-                checks.append((name, self.compiler.literal_predicate(model, field.check)))
-            checks += [
-                (f"{model.table}_{field.column}_{what}", condition)
-                for what, condition in self.type_checks(field)
-            ]
+        checks += [
+            (self.check_name(model, f"{model.table}_{field.column}_{what}"), condition)
+            for field in model.fields
+            for what, condition in self.type_checks(field)
+        ]
         return checks
+
+    def check_name(self, model: Model, name: str) -> str:
+        """The name of a check in the database, of its name in the model."""
+        return name
 
     def type_checks(self, field: Field) -> list[tuple[str, str]]:
         """What a column keeps beyond its type: a word for the name of the check, the condition."""
@@ -196,6 +216,8 @@ class BaseDDLCompiler:
         signs = ["-" if name in index.descending else "" for name in index.columns]
         columns = self._columns(model, index)
         listed = ",".join(sign + column for sign, column in zip(signs, columns, strict=True))
+        if index.where is not None:
+            listed += f"?{digest_of(index.where)}"
         return f"{'unique' if index.unique else 'index'}:{model.table}:{listed}"
 
     def create_index(self, model: Model, index: Index) -> str:
@@ -207,7 +229,14 @@ class BaseDDLCompiler:
         )
         word = "UNIQUE INDEX" if index.unique else "INDEX"
         name = quote(self.index_name(model, index))
-        return f"CREATE {word} IF NOT EXISTS {name} ON {quote(model.table)} ({parts})"
+        rows = self.index_rows(model, index)
+        return f"CREATE {word} IF NOT EXISTS {name} ON {quote(model.table)} ({parts}){rows}"
+
+    def index_rows(self, model: Model, index: Index) -> str:
+        """Which rows are in an index, if not all of them."""
+        if index.where is None:
+            return ""
+        return f" WHERE {self.compiler.literal_predicate(model, index.where)}"
 
     def _columns(self, model: Model, index: Index) -> list[str]:
         column_of = {field.name: field.column for field in model.fields}

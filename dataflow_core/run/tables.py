@@ -107,9 +107,10 @@ class Tables:
     async def _is_there(self, model: Model, session: Session, dialect: Dialect) -> bool:
         """Whether the table exists; ``SchemaMismatch`` if it does and lacks a column."""
         situation = ErrorSituation(model=model)
-        columns = await session.guarded(
-            dialect.table_columns(session.connection, model.table), situation
+        tables = await session.guarded(
+            dialect.read_tables(session.connection, [model.table]), situation
         )
+        columns = tables[0].by_name if tables else {}
         missing = [item.column for item in model.fields if item.column not in columns]
         if columns and missing:
             automatic = {item.column for item in model.fields if item.managed is not None}
@@ -131,6 +132,7 @@ class Tables:
         for model in models:
             situation = ErrorSituation(model=model, writing=True)
             operation = CreateTable(model, foreign_keys(model, self.models()))
-            for sql in dialect.ddl.compile(operation):
+            lock = [] if dialect.ddl.lock is None else [dialect.ddl.lock]
+            for sql in (*lock, *dialect.ddl.compile(operation)):
                 await session.execute(sql, (), situation)
             logger.info("made the table %s of %s", model.table, model.name)

@@ -117,7 +117,8 @@ def sized(
             raise UnsupportedType(f"{where}: {name} is a number from {low} to {high}")
     if given.get("bits") not in (None, 32, 64):
         raise UnsupportedType(f"{where}: bits is 32 or 64")
-    result = evolve(kind, **given)
+    sizes: dict[str, Any] = dict(given)
+    result = evolve(kind, **sizes)
     if isinstance(result, Decimal) and result.scale > result.precision:
         raise UnsupportedType(f"{where}: scale {result.scale} exceeds precision {result.precision}")
     return result

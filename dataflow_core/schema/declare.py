@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from attrs import evolve, frozen
-from attrs import field as attribute
 
 from dataflow_core.errors import InvalidModel, UnknownModelOption
 from dataflow_core.naming_hints import nearest, quoted
@@ -16,6 +15,7 @@ from dataflow_core.schema.declare_keys import check_on_delete, declared_foreign_
 from dataflow_core.schema.model import (
     MISSING,
     Check,
+    Copies,
     Field,
     ForeignKey,
     Index,
@@ -206,7 +206,7 @@ def _declared_field(cls: type, name: str, annotation: Any) -> Field:
     if default not in (MISSING, None) and not isinstance(default, Callable):  # type: ignore[arg-type]
         default = kind.check(default, f"{where} (default)")
         if isinstance(kind, Json):
-            default = _Copies(default)
+            default = Copies(default)
     return Field(name=name, type=kind, column=name, nullable=nullable, default=default, **arguments)
 
 
@@ -227,18 +227,6 @@ _ARGUMENT_KINDS: Final[dict[str, type]] = {
     **dict.fromkeys(("references", "on_delete", "renamed_from", "comment", "retain"), str),
     "check": Mapping,
 }
-
-
-@frozen
-class _Copies:
-    """A factory, so that rows never share one mutable default; equal if the default is."""
-
-    default: Any = attribute(hash=False)
-
-    def __call__(self) -> Any:
-        import copy
-
-        return copy.deepcopy(self.default)
 
 
 def _with_primary_key(cls: type, fields: list[Field], declared: Any) -> list[Field]:
@@ -311,14 +299,18 @@ def _indexes(cls: type, fields: list[Field], options: Mapping[str, Any]) -> tupl
 
 
 def _index(cls: type, item: Any, names: list[str], unique: bool) -> Index:
-    name = None
+    name = where = None
     if isinstance(item, Mapping):
-        unknown = set(item) - {"fields", "columns", "unique", "name"}
+        unknown = set(item) - {"fields", "columns", "unique", "name", "where"}
         if unknown:
             raise InvalidModel(
                 f"{cls.__name__}: an index has no {quoted(sorted(map(str, unknown))[0])}"
             )
-        name = item.get("name")
+        name, where = item.get("name"), item.get("where")
+        if where is not None and not isinstance(where, Mapping):
+            raise InvalidModel(
+                f"{cls.__name__}: 'where' of an index is a filter, got {quoted(where)}"
+            )
         unique = bool(item.get("unique", unique))
         item = item.get("fields", item.get("columns"))
     if isinstance(item, str):
@@ -337,7 +329,7 @@ def _index(cls: type, item: Any, names: list[str], unique: bool) -> Index:
     if name is not None:
         check_name(name, f"an index of {cls.__name__}")
     descending = frozenset(column[1:] for column in item if column.startswith("-"))
-    return Index(columns, unique, name, descending)
+    return Index(columns, unique, name, descending, where)
 
 
 def _bounded(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from functools import cached_property
 from typing import Any, Final, Literal
 
@@ -16,6 +17,7 @@ from dataflow_core.types import FieldType
 __all__ = [
     "MISSING",
     "Check",
+    "Copies",
     "Field",
     "ForeignKey",
     "Generated",
@@ -37,6 +39,18 @@ class _Missing:
 
 
 MISSING: Final = _Missing()
+
+
+@frozen
+class Copies:
+    """Makes a default, so that rows never share one that is mutable; equal if the default is."""
+
+    default: Any = attribute(hash=False)
+
+    def __call__(self) -> Any:
+        """A copy of the default."""
+        return deepcopy(self.default)
+
 
 Generated = Literal["database", "uuid7"]
 """Who makes a key that is not given: the database (a counter) or the client (UUIDv7)."""
@@ -67,12 +81,16 @@ class ForeignKey:
 
 @frozen
 class Index:
-    """An index; ``descending`` names those of its columns that are sorted downwards."""
+    """An index; ``descending`` names those of its columns that are sorted downwards.
+
+    ``where`` is a filter document: only rows that pass it are in the index.
+    """
 
     columns: tuple[str, ...]
     unique: bool = False
     name: str | None = None
     descending: frozenset[str] = frozenset()
+    where: Mapping[str, Any] | None = attribute(default=None, hash=False)
 
 
 @frozen
@@ -140,6 +158,8 @@ class Model:
 
     ``database`` is the name of the database within the instance; ``options`` holds what plugins
     claimed of ``__dataflow__``. ``coalesce``: calls that are made together may share statements.
+    ``read_only`` says why rows are only read, as those of a view are; empty where they are not.
+    ``schema`` is that of the table, where it is not the default one.
     """
 
     name: str
@@ -151,6 +171,8 @@ class Model:
     database: str = "primary"
     options: Mapping[str, Any] = attribute(factory=dict)
     coalesce: bool = True
+    read_only: str = ""
+    schema: str | None = None
 
     @cached_property
     def by_name(self) -> dict[str, Field]:
@@ -172,8 +194,30 @@ class Model:
         """Every set of fields whose values no two rows share, the primary key first."""
         keys = [self.key_names]
         keys += [(field.name,) for field in self.fields if field.unique]
-        keys += [index.columns for index in self.indexes if index.unique]
+        keys += [index.columns for index in self.indexes if index.unique and index.where is None]
         return tuple(dict.fromkeys(key for key in keys if key))
+
+    @cached_property
+    def all_checks(self) -> tuple[Check, ...]:
+        """The checks of the model and those of its fields."""
+        of_fields = (
+            Check(f"{self.table}_{field.column}_check", field.check)
+            for field in self.fields
+            if field.check is not None
+        )
+        return (*self.checks, *of_fields)
+
+    @cached_property
+    def all_indexes(self) -> tuple[Index, ...]:
+        """The indexes of the model and those of its fields, each once; not the primary key's."""
+        alone = self.primary_key[0].name if len(self.primary_key) == 1 else None
+        of_fields = (
+            Index((field.name,), unique=field.unique)
+            for field in self.fields
+            if (field.unique and field.name != alone)
+            or (field.index and not field.unique and not field.primary_key)
+        )
+        return tuple(dict.fromkeys((*of_fields, *self.indexes)))
 
     def same_as(self, other: Model) -> bool:
         """Whether the other model declares the same, as when a notebook cell runs again."""

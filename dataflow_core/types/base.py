@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from dataflow_core.errors import InvalidType, InvalidValue
 from dataflow_core.naming_hints import quoted
@@ -31,12 +31,14 @@ class FieldType:
 
     ``check(value, where)`` returns the canonical value or raises ``InvalidType`` or
     ``InvalidValue``; ``where`` names the place, such as ``User.age``. ``None`` is never passed in:
-    nullability belongs to the field.
+    nullability belongs to the field. ``storage`` is a dialect's own word for how the values of a
+    column are kept that this project did not make; what a model declares has none.
     """
 
     name: ClassVar[str] = "value"
     ordered: ClassVar[bool] = True
     numeric: ClassVar[bool] = False
+    storage: str | None = field(default=None, kw_only=True)
 
     def check(self, value: Any, where: str) -> Any:
         """Return the canonical form of ``value`` or refuse it."""

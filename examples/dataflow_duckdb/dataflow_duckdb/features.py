@@ -15,6 +15,9 @@ _OFF: Final = {
     "constraints.foreign_key": Feature(
         "unsupported", "foreign keys of DuckDB have no ON DELETE CASCADE and no ON DELETE SET NULL"
     ),
+    "schema.introspection": Feature("not_implemented", "only names of columns are read"),
+    "schema.alter": Feature("not_implemented", "tables are made, and not changed"),
+    "schema.partial_index": Feature("unsupported", "DuckDB has no partial indexes"),
     "connection.read_replica": Feature("unsupported", "a file has no replica"),
     "connection.tls": Feature("unsupported", "a file is opened without any network"),
 }
