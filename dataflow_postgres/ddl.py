@@ -35,7 +35,7 @@ class PostgresDDLCompiler(BaseDDLCompiler):
 
     # It ends with the transaction, so it holds behind a pooler too. IF NOT EXISTS alone fails where
     # two processes make the same table at once.
-    lock = f"SELECT PG_ADVISORY_XACT_LOCK({_LOCK})"
+    lock = f"SELECT 1 FROM PG_ADVISORY_XACT_LOCK({_LOCK})"
 
     def create_table(self, model: Model, foreign_keys: Iterable[ForeignKey]) -> str:
         """The statement that makes the table if it is not there."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from attrs import define, field
@@ -18,11 +19,13 @@ from dataflow_core.errors import (
     UnknownOption,
 )
 from dataflow_core.errors.safe_json import HIDDEN, is_secret
+from dataflow_core.evolve.registry import install
+from dataflow_core.evolve.tables import Tables
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.run.engine import Engine
 from dataflow_core.run.engine_settings import EngineSettings
 from dataflow_core.run.pool import PoolLimits
-from dataflow_core.run.session import StatementEvent
+from dataflow_core.run.session import Session, StatementEvent
 from dataflow_core.schema import Model
 from dataflow_core.settings import PRIMARY, SETTING_NAMES, Settings
 from dataflow_core.url import DatabaseURL, parse_url
@@ -30,6 +33,9 @@ from dataflow_core.url import DatabaseURL, parse_url
 __all__ = ["Databases"]
 
 logger = logging.getLogger("dataflow.sql")
+
+REGISTRY_DATABASE = "registry of models"
+"""What the database of ``registry_url`` is called: no option makes one of that name."""
 
 _PING_AFTER_SECONDS = 30.0
 """A connection that was idle so long is checked before use, if ``pool_pre_ping`` asks for it."""
@@ -46,6 +52,7 @@ class Databases:
     specs: dict[str, DialectSpec] = field(factory=dict)
     replica: DatabaseURL | None = None
     _engines: dict[str, Engine] = field(factory=dict)
+    _registry_there: bool = False
     _closed: bool = False
 
     def __attrs_post_init__(self) -> None:
@@ -106,7 +113,7 @@ class Databases:
             self.urls[name],
             dialect,
             self._engine_settings(name),
-            lambda: self.models(name),
+            self._tables(name),
             observer=_echo() if self.settings.echo else None,
         )
         return engine
@@ -155,11 +162,38 @@ class Databases:
         return EngineSettings(
             self._connect_options(name),
             pool,
-            settings.auto_migrate and not settings.existing_schema_mode,
             settings.replica_sticky_seconds,
             settings.replica_wait,
             settings.coalesce,
         )
+
+    def _tables(self, name: str) -> Tables:
+        """What sees to the tables of a database."""
+        settings = self.settings
+        return Tables(
+            lambda: self.models(name),
+            settings.auto_migrate and not settings.existing_schema_mode,
+            settings.enable_model_persistence and name != REGISTRY_DATABASE,
+            self._open_registry if self._has_registry and name != REGISTRY_DATABASE else None,
+        )
+
+    @property
+    def _has_registry(self) -> bool:
+        return self.settings.registry_url is not None
+
+    @asynccontextmanager
+    async def _open_registry(self) -> AsyncIterator[tuple[Session, Dialect]]:
+        """The database of the registry, where that is another one; its table is there."""
+        engine = self.engine(REGISTRY_DATABASE)
+        session = await engine.borrow(writes=True)
+        try:
+            if not self._registry_there:
+                if self.settings.auto_migrate and not self.settings.existing_schema_mode:
+                    await install(session, engine.dialect)
+                self._registry_there = True
+            yield session, engine.dialect
+        finally:
+            await engine.give_back(session)
 
     async def close(self) -> None:
         """Close every engine, and refuse to open more."""

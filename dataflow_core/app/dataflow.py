@@ -269,8 +269,6 @@ atexit.register(_close_at_exit)
 
 
 _UNAVAILABLE: Mapping[str, str] = {
-    "registry_url": "the model registry is not part of this version",
-    "enable_model_persistence": "the model registry is not part of this version",
     "migration_url": "migrations are not part of this version",
     "cache_url": "no cache plugin is installed",
     "enable_metrics": "no monitoring plugin is installed",

@@ -9,7 +9,7 @@ from attrs import define, field, frozen
 
 from dataflow_core.compile.statement import Statement
 from dataflow_core.operations.ddl import AlterTable, CreateTable
-from dataflow_core.schema import Field
+from dataflow_core.schema import Field, Model
 
 __all__ = [
     "INSERTED",
@@ -158,6 +158,10 @@ class DDLCompiler(Protocol):
 
     def compile(self, operation: CreateTable) -> tuple[str, ...]:
         """The statements that make a table, in order."""
+        ...
+
+    def check_name(self, model: Model, name: str) -> str:
+        """The name of a check in the database, of its name in the model."""
         ...
 
     def alter(self, operation: AlterTable) -> tuple[str, ...]:

@@ -111,7 +111,7 @@ class Database:
 
     def model(self, name: str) -> Model:
         """A registered model."""
-        return next(model for model in self.engine.models() if model.name == name)
+        return next(model for model in self.engine.tables.models() if model.name == name)
 
     def own(self, name: str) -> Model:
         """A registered model whose table goes when the case ends."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -38,7 +38,7 @@ from dataflow_core.run.plans import Plan, ShapeCache
 from dataflow_core.run.pool import Pool, PoolStatistics
 from dataflow_core.run.replicas import Replica
 from dataflow_core.run.session import Rows, Session, StatementEvent, may_repeat, or_again
-from dataflow_core.run.tables import TABLE_ERRORS, Tables
+from dataflow_core.run.table_keeper import TABLE_ERRORS, TableKeeper
 from dataflow_core.run.transactions import Transaction, TransactionScope, current_transaction
 from dataflow_core.schema import Model
 from dataflow_core.url import DatabaseURL
@@ -58,7 +58,7 @@ class Engine:
     url: DatabaseURL
     dialect: Dialect
     settings: EngineSettings
-    models: Callable[[], Iterable[Model]]
+    tables: TableKeeper
     observer: StatementEvent | None = None
     cache: ShapeCache = field(factory=ShapeCache)
     replica: Replica | None = None
@@ -67,7 +67,6 @@ class Engine:
     _pools: Pools | None = None
     _closed: bool = False
     _writers: dict[Model, WriterCache] = field(factory=dict)
-    _tables: Tables | None = None
 
     def __attrs_post_init__(self) -> None:
         if self.settings.connect.replica is not None:
@@ -109,13 +108,6 @@ class Engine:
 
     # Tables
 
-    @property
-    def tables(self) -> Tables:
-        """What is known of the tables."""
-        if self._tables is None:
-            self._tables = Tables(self.models, self.settings.may_create_tables)
-        return self._tables
-
     async def prepare(self, model: Model) -> None:
         """See to the table of a model, once."""
         if model in self.tables.ready:
@@ -130,7 +122,7 @@ class Engine:
 
     async def _see_to(self, model: Model) -> None:
         writable = self.writable
-        session = await self.borrow(writes=self.tables.may_create and writable)
+        session = await self.borrow(writes=self.tables.writes and writable)
         try:
             await self.tables.prepare(model, session, self.dialect, writable=writable)
         finally:

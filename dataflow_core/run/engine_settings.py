@@ -20,7 +20,6 @@ class EngineSettings:
 
     connect: ConnectOptions
     pool: PoolLimits
-    may_create_tables: bool = True
     sticky_seconds: float = 5.0
     replica_wait: bool = False
     coalesce: bool = True

@@ -26,7 +26,7 @@ from dataflow_core.errors import (
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.session import Rows, Session, or_again
 from dataflow_core.run.sync_bridge import sync_bridge
-from dataflow_core.run.tables import TABLE_ERRORS, Tables
+from dataflow_core.run.table_keeper import TABLE_ERRORS, TableKeeper
 from dataflow_core.schema import Model
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class Transaction:
             self.failed = None
             return True
 
-    async def prepare(self, tables: Tables, model: Model, dialect: Dialect) -> None:
+    async def prepare(self, tables: TableKeeper, model: Model, dialect: Dialect) -> None:
         """See to the table of a model within the transaction."""
         async with self._lock:
             self._check()

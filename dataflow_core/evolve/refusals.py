@@ -1,0 +1,72 @@
+"""The errors about tables that differ from their models."""
+
+from __future__ import annotations
+
+import difflib
+import json
+
+from dataflow_core.errors import SchemaChangeRefused, SchemaMismatch
+from dataflow_core.evolve.compare import Comparison
+from dataflow_core.evolve.plan import TableChange
+from dataflow_core.evolve.registry import Record
+from dataflow_core.naming_hints import quoted
+from dataflow_core.schema import Model
+from dataflow_core.schema.definition import Definition, definition_of
+
+__all__ = ["difference", "mismatch", "refuse_lossy"]
+
+
+def mismatch(model: Model, differing: Comparison) -> SchemaMismatch:
+    """The error for a table that cannot be used as it is."""
+    told = list(differing.problems)
+    if differing.missing:
+        told.insert(0, f"it has no column {', '.join(map(quoted, differing.missing))}")
+    automatic = {item.column for item in model.fields if item.managed is not None}
+    hint = (
+        "; without automatic timestamps: __dataflow__ = {'timestamps': False}"
+        if differing.missing and automatic.issuperset(differing.missing)
+        else ""
+    )
+    return SchemaMismatch(
+        f"the table {quoted(model.table)} does not fit {model.name}: {'; '.join(told)}{hint}",
+        model=model.name,
+        table=model.table,
+        missing=list(differing.missing),
+        problems=list(differing.problems),
+    )
+
+
+def refuse_lossy(change: TableChange, before: Record | None, model: Model) -> SchemaChangeRefused:
+    """The error for a change that can lose data."""
+    lines = change.lines()
+    told = (
+        ""
+        if before is None
+        else "".join(f"\n{line}" for line in difference(before.definition, definition_of(model)))
+    )
+    return SchemaChangeRefused(
+        f"the table {quoted(model.table)} would lose data to be what {model.name} says:"
+        f" {'; '.join(line.strip(' -') for line in lines[1:])}{told}",
+        model=model.name,
+        table=model.table,
+        plan=lines,
+    )
+
+
+def difference(before: Definition, after: Definition) -> list[str]:
+    """Two definitions of a model, side by side: lines that went and lines that came."""
+    lines = difflib.unified_diff(
+        _text(before), _text(after), "registered", "declared", lineterm="", n=0
+    )
+    return [line for line in lines if not line.startswith("@@")]
+
+
+def _text(definition: Definition) -> list[str]:
+    """One line for each field, index and so on."""
+    lines = []
+    for key, value in definition.items():
+        if isinstance(value, list):
+            lines += [f"{key}: {json.dumps(item, ensure_ascii=False)}" for item in value]
+        else:
+            lines.append(f"{key}: {json.dumps(value, ensure_ascii=False)}")
+    return lines

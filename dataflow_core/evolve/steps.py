@@ -1,0 +1,67 @@
+"""Steps in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from dataflow_core.naming_hints import quoted
+from dataflow_core.operations import (
+    AddCheck,
+    AddColumn,
+    AddForeignKey,
+    AddIndex,
+    ChangeComment,
+    ChangeDefault,
+    ChangeNullable,
+    ChangePrimaryKey,
+    ChangeType,
+    DropCheck,
+    DropColumn,
+    DropForeignKey,
+    DropIndex,
+    RenameColumn,
+    Step,
+)
+
+__all__ = ["WORDS", "described"]
+
+
+def _add_index(step: AddIndex) -> str:
+    kind = "unique index" if step.index.unique else "index"
+    return f"add the {kind} of {', '.join(step.index.columns)}"
+
+
+def _change_type(step: ChangeType) -> str:
+    column, kind = quoted(step.field.column), step.field.type.name
+    return f"change the type of {column} from {step.before.native} to {kind}"
+
+
+WORDS: Final[dict[type, Callable[[Any], str]]] = {
+    AddColumn: lambda step: f"add the column {quoted(step.field.column)} ({step.field.type.name})",
+    RenameColumn: lambda step: (
+        f"rename the column {quoted(step.before)} to {quoted(step.field.column)}"
+    ),
+    DropColumn: lambda step: f"drop the column {quoted(step.column.name)} and its values",
+    ChangeType: _change_type,
+    ChangeNullable: lambda step: (
+        f"let {quoted(step.field.column)} {'take' if step.field.nullable else 'refuse'} NULL"
+    ),
+    ChangeDefault: lambda step: f"change the default of {quoted(step.field.column)}",
+    ChangeComment: lambda step: f"change the comment of {quoted(step.field.column)}",
+    ChangePrimaryKey: lambda step: "change the primary key",
+    AddIndex: _add_index,
+    DropIndex: lambda step: f"drop the index {quoted(step.name)}",
+    AddForeignKey: lambda step: (
+        f"add the reference of {', '.join(step.key.columns)} to {step.key.reference.table}"
+    ),
+    DropForeignKey: lambda step: f"drop the reference of {', '.join(step.columns)}",
+    AddCheck: lambda step: f"add the check {quoted(step.check.name)}",
+    DropCheck: lambda step: f"drop the check {quoted(step.name)}",
+}
+"""Kind of step -> what it does, in words."""
+
+
+def described(steps: Iterable[Step]) -> list[str]:
+    """Steps in words, one line each."""
+    return [WORDS[type(step)](step) for step in steps]

@@ -1,0 +1,347 @@
+"""Tables on first use: made, changed or only looked at, once for every model of an instance."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
+
+from attrs import define, field, frozen
+
+from dataflow_core.compile.needs import table_needs
+from dataflow_core.contract import ErrorSituation
+from dataflow_core.errors import (
+    DataFlowError,
+    SchemaChangeRefused,
+    TableMissing,
+    UniqueViolation,
+)
+from dataflow_core.evolve import registry
+from dataflow_core.evolve.compare import Comparison, compare
+from dataflow_core.evolve.locking import locked
+from dataflow_core.evolve.plan import SchemaPlan, TableChange
+from dataflow_core.evolve.refusals import mismatch, refuse_lossy
+from dataflow_core.evolve.registry import REGISTRY, Record
+from dataflow_core.naming_hints import quoted
+from dataflow_core.operations import AddColumn, AlterTable, CreateTable
+from dataflow_core.run.session import Session
+from dataflow_core.schema import Model
+from dataflow_core.schema.definition import checksum, definition_of
+from dataflow_core.schema.relations import foreign_keys, referenced
+from dataflow_core.schema.tables import Table
+
+if TYPE_CHECKING:
+    from dataflow_core.contract import Dialect
+
+__all__ = ["Tables"]
+
+logger = logging.getLogger("dataflow")
+
+Remote = Callable[[], AbstractAsyncContextManager[tuple[Session, "Dialect"]]]
+"""Opens the database of the registry, where that is another one."""
+
+
+@frozen
+class Finding:
+    """What was found of one model: its table, what is recorded of it, what differs."""
+
+    model: Model
+    table: Table | None
+    records: tuple[Record, ...]
+    differing: Comparison
+
+    @property
+    def latest(self) -> Record | None:
+        """The latest record of the model."""
+        return self.records[-1] if self.records else None
+
+    @property
+    def is_older(self) -> bool:
+        """Whether the model is a shape that the table had before: an older program is running."""
+        own = checksum(definition_of(self.model))
+        return any(record.checksum == own for record in self.records[:-1])
+
+    @property
+    def fits(self) -> bool:
+        """Whether nothing is to be done."""
+        return self.table is not None and not self.differing.steps and not self.differing.problems
+
+
+@define(eq=False)
+class Tables:
+    """The models of one database, and which of their tables are known to be there.
+
+    Attributes:
+        models: the models of the database.
+        may_create: whether tables are made and changed.
+        persists: whether models are written to the registry.
+        remote: where the registry is, if it is in another database.
+        ready: the models whose tables were seen to.
+    """
+
+    models: Callable[[], Iterable[Model]]
+    may_create: bool
+    persists: bool = True
+    remote: Remote | None = None
+    ready: set[Model] = field(factory=set)
+    _told: bool = False
+
+    @property
+    def writes(self) -> bool:
+        """Whether anything may be written at all: a table, or a model into the registry."""
+        return self.may_create or (self.persists and self.remote is None)
+
+    def pending(self) -> list[Model]:
+        """The models whose tables have not been looked at."""
+        return [model for model in self.models() if model not in self.ready]
+
+    async def prepare(
+        self, model: Model, session: Session, dialect: Dialect, *, writable: bool = True
+    ) -> list[Model]:
+        """See to the table of a model and those that it refers to.
+
+        What is missing is made; what differs is changed where nothing can be lost by it. Returns
+        the models whose tables were made or changed. Raises ``TableMissing``, ``SchemaMismatch``
+        or ``SchemaChangeRefused``; then nothing was changed.
+        """
+        wanted = self._with_referred(model)
+        for item in wanted:
+            session.need(*table_needs(item, made=self.may_create), place=item.name)
+        wanted = [item for item in wanted if item not in self.ready]
+        found = await self.look(wanted, session, dialect)
+        if not (self.may_create and writable):
+            for finding in found:
+                _refuse_misfit(finding, may_create=self.may_create)
+            await self._record_seen(found, session, dialect, writable=writable)
+            self.ready.update(wanted)
+            return []
+        to_do = [each.model for each in found if not each.fits and not self._tolerates(each)]
+        changed: list[Model] = []
+        if to_do:
+            changed = await self.apply(to_do, session, dialect)
+        else:
+            await self._record_seen(found, session, dialect, writable=writable)
+        self.ready.update(wanted)
+        return changed
+
+    async def look(
+        self, models: Sequence[Model], session: Session, dialect: Dialect
+    ) -> list[Finding]:
+        """Compare models with their tables; changes nothing."""
+        if not models:
+            return []
+        names = list(dict.fromkeys(model.table for model in models))
+        situation = ErrorSituation(model=models[0])
+        read = dialect.read_tables(session.connection, [*names, REGISTRY.table])
+        tables = {table.name: table for table in await session.guarded(read, situation)}
+        records = await self._records(models, session, dialect, REGISTRY.table in tables)
+        return [
+            self._finding(model, tables.get(model.table), records.get(model.name, ()), dialect)
+            for model in models
+        ]
+
+    def _finding(
+        self, model: Model, table: Table | None, records: tuple[Record, ...], dialect: Dialect
+    ) -> Finding:
+        if table is None:
+            return Finding(model, None, records, Comparison())
+        own = [record for record in records if record.owned and record.table_name == model.table]
+        recorded = own[-1].model(model.database) if own else None
+        keys = foreign_keys(model, self.models())
+        return Finding(model, table, records, compare(model, table, keys, dialect.ddl, recorded))
+
+    def _tolerates(self, found: Finding) -> bool:
+        """Whether a table that differs will do: for an older program, if no column is missing."""
+        return found.is_older and not found.differing.missing and not found.differing.problems
+
+    def plan(self, found: Sequence[Finding], database: str, dialect: Dialect) -> SchemaPlan:
+        """What would be done."""
+        changes = [
+            self._change(item, dialect)
+            for item in found
+            if not item.fits and not self._tolerates(item)
+        ]
+        return SchemaPlan(database, tuple(changes))
+
+    def _change(self, found: Finding, dialect: Dialect) -> TableChange:
+        keys = foreign_keys(found.model, self.models())
+        if found.table is None:
+            made = CreateTable(found.model, keys)
+            return TableChange(made, dialect.ddl.compile(made))
+        steps = found.differing.steps
+        operation = AlterTable(found.model, found.table, steps, keys)
+        statements = dialect.ddl.alter(operation) if steps else ()
+        return TableChange(operation, statements, found.differing.problems)
+
+    async def apply(
+        self,
+        models: Sequence[Model],
+        session: Session,
+        dialect: Dialect,
+        *,
+        allow_data_loss: bool = False,
+    ) -> list[Model]:
+        """Make or change the tables of models, all or none where the database can; which they are.
+
+        Others may be doing the same: it is compared again when nobody else can change anything.
+        """
+        async with locked(session, dialect):
+            found = await self.look(models, session, dialect)
+            to_do = [item for item in found if not item.fits and not self._tolerates(item)]
+            for item in to_do:
+                await _refuse(item, self._change(item, dialect), session, allow_data_loss)
+            if to_do and self.persists and self.remote is None:
+                await registry.install(session, dialect)
+            for item in to_do:
+                await self._carry_out(item, session, dialect)
+            return [item.model for item in to_do]
+
+    async def _carry_out(self, found: Finding, session: Session, dialect: Dialect) -> None:
+        change, model = self._change(found, dialect), found.model
+        if found.table is not None:
+            session.need("schema.alter", place=model.name)
+        situation = ErrorSituation(model=model, writing=True)
+        for sql in change.statements:
+            try:
+                await session.execute(sql, (), situation)
+            except DataFlowError as error:
+                if found.table is None:
+                    raise
+                raise SchemaChangeRefused(
+                    f"the rows of {quoted(model.table)} do not fit what {model.name} says:"
+                    f" {error.message}",
+                    model=model.name,
+                    table=model.table,
+                    plan=change.lines(),
+                ) from error
+        owned = found.table is None or any(record.owned for record in found.records)
+        await self._record(found, session, dialect, owned=owned)
+        verb = "made" if found.table is None else "changed"
+        logger.info("%s the table %s of %s", verb, model.table, model.name)
+
+    # The registry
+
+    async def _records(
+        self, models: Sequence[Model], session: Session, dialect: Dialect, here: bool
+    ) -> dict[str, tuple[Record, ...]]:
+        if not self.persists or (self.remote is None and not here):
+            return {}
+        names = [model.name for model in models]
+        if self.remote is None:
+            return _by_name(await registry.read_records(session, dialect, names))
+        async with self.remote() as (other, of_other):
+            return _by_name(await registry.read_records(other, of_other, names))
+
+    async def _record(
+        self, found: Finding, session: Session, dialect: Dialect, *, owned: bool
+    ) -> None:
+        """Write the shape of a model, unless it is there."""
+        if not self.persists:
+            return
+        record = registry.make_record(found.model, found.latest, owned=owned)
+        if any(known.checksum == record.checksum for known in found.records):
+            return
+        if self.remote is None:
+            await registry.write_record(session, dialect, record)
+            return
+        async with self.remote() as (other, of_other):
+            await registry.write_record(other, of_other, record)
+
+    async def _record_seen(
+        self, found: Sequence[Finding], session: Session, dialect: Dialect, *, writable: bool
+    ) -> None:
+        """Write models that are not there yet: no change of the schema, so no reason to fail."""
+        new = [item for item in found if item.latest is None]
+        if not new or not self.persists or not writable or session.connection.in_transaction:
+            return
+        if self.remote is None and not await self._is_installed(session, dialect):
+            self._tell_once("there is no table of the registry, so models are not kept")
+            return
+        for item in new:
+            try:
+                await self._record(item, session, dialect, owned=False)
+            except UniqueViolation:
+                logger.debug("%s was recorded by somebody else", item.model.name)
+            except DataFlowError as error:
+                self._tell_once(f"models are not kept in the registry: {error.message}")
+                return
+
+    async def _is_installed(self, session: Session, dialect: Dialect) -> bool:
+        read = dialect.read_tables(session.connection, [REGISTRY.table])
+        return bool(await session.guarded(read, ErrorSituation(model=REGISTRY)))
+
+    def _tell_once(self, reason: str) -> None:
+        if not self._told:
+            self._told = True
+            logger.info("%s", reason)
+
+    def _with_referred(self, model: Model) -> list[Model]:
+        """The model after those that its foreign keys need, each once."""
+        result: list[Model] = []
+        stack = [(model, False)]
+        seen: set[Model] = set()
+        while stack:
+            item, expanded = stack.pop()
+            if expanded:
+                result.append(item)
+            elif item not in seen:
+                seen.add(item)
+                stack.append((item, True))
+                stack.extend((target, False) for target in referenced(item, self.models()))
+        return result
+
+
+def _by_name(records: Iterable[Record]) -> dict[str, tuple[Record, ...]]:
+    found: dict[str, tuple[Record, ...]] = {}
+    for record in records:
+        found[record.name] = (*found.get(record.name, ()), record)
+    return found
+
+
+def _refuse_misfit(found: Finding, *, may_create: bool) -> None:
+    """Refuse a table that is not there or cannot be used as it is, where nothing may be changed."""
+    model = found.model
+    if found.table is None:
+        reason = "the database is read-only" if may_create else "this instance may not make it"
+        raise TableMissing(
+            f"there is no table {quoted(model.table)} for {model.name}, and {reason}",
+            model=model.name,
+            table=model.table,
+        )
+    if found.differing.missing or found.differing.problems:
+        raise mismatch(model, found.differing)
+
+
+async def _refuse(
+    found: Finding, change: TableChange, session: Session, allow_data_loss: bool
+) -> None:
+    """Refuse a change that cannot be made, or can lose data and was not asked for."""
+    model, table = found.model, found.table
+    if found.differing.problems:
+        raise mismatch(model, found.differing)
+    if table is None:
+        return
+    if change.safety == "lossy" and not allow_data_loss:
+        raise refuse_lossy(change, found.latest, model)
+    needed = [
+        step.field
+        for step in found.differing.steps
+        if isinstance(step, AddColumn) and step.safety == "tightening"
+    ]
+    if needed and await _has_rows(table, session):
+        names = ", ".join(quoted(item.column) for item in needed)
+        raise SchemaChangeRefused(
+            f"the rows of {quoted(model.table)} have no value for {names} of {model.name}:"
+            " give a default, or make the field optional",
+            model=model.name,
+            table=model.table,
+            plan=change.lines(),
+        )
+
+
+async def _has_rows(table: Table, session: Session) -> bool:
+    quote = session.dialect.compiler.quote
+    sql = f"SELECT COUNT(*) FROM (SELECT 1 AS one FROM {quote(table.name)} LIMIT 1) AS one"
+    rows = await session.fetch(sql, (), ErrorSituation())
+    return bool(rows[0][0])
