@@ -52,6 +52,7 @@ class Databases:
     specs: dict[str, DialectSpec] = field(factory=dict)
     replica: DatabaseURL | None = None
     _engines: dict[str, Engine] = field(factory=dict)
+    _tables: dict[str, Tables] = field(factory=dict)
     _registry_there: bool = False
     _closed: bool = False
 
@@ -113,7 +114,7 @@ class Databases:
             self.urls[name],
             dialect,
             self._engine_settings(name),
-            self._tables(name),
+            self._make_tables(name),
             observer=_echo() if self.settings.echo else None,
         )
         return engine
@@ -167,15 +168,25 @@ class Databases:
             settings.coalesce,
         )
 
-    def _tables(self, name: str) -> Tables:
+    def tables(self, name: str) -> Tables:
         """What sees to the tables of a database."""
+        self.engine(name)
+        return self._tables[name]
+
+    def _make_tables(self, name: str) -> Tables:
         settings = self.settings
-        return Tables(
+        found = self._tables[name] = Tables(
             lambda: self.models(name),
-            settings.auto_migrate and not settings.existing_schema_mode,
+            self.may_change,
             settings.enable_model_persistence and name != REGISTRY_DATABASE,
             self._open_registry if self._has_registry and name != REGISTRY_DATABASE else None,
         )
+        return found
+
+    @property
+    def may_change(self) -> bool:
+        """Whether the schema may be changed."""
+        return self.settings.auto_migrate and not self.settings.existing_schema_mode
 
     @property
     def _has_registry(self) -> bool:
@@ -188,7 +199,7 @@ class Databases:
         session = await engine.borrow(writes=True)
         try:
             if not self._registry_there:
-                if self.settings.auto_migrate and not self.settings.existing_schema_mode:
+                if self.may_change:
                     await install(session, engine.dialect)
                 self._registry_there = True
             yield session, engine.dialect

@@ -7,12 +7,13 @@ import atexit
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from dataflow_core.app.databases import Databases
 from dataflow_core.app.handles import ModelHandle, NodesNamespace
 from dataflow_core.app.models import Registry, refuse_instances
+from dataflow_core.app.schema import Schemas
 from dataflow_core.contract.driver import Isolation
 from dataflow_core.contract.manager import Plugins
 from dataflow_core.environment import ENVIRONMENT
@@ -21,17 +22,19 @@ from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, NodeType
 from dataflow_core.nodes.generate import unknown_parameter
 from dataflow_core.nodes.registry import forget_owner, live_owners, register_owner
-from dataflow_core.run.sync_bridge import sync_bridge
+from dataflow_core.run.sync_bridge import sync_bridge, synchronous
 from dataflow_core.run.transactions import explaining
 from dataflow_core.settings import Settings
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from dataflow_core.evolve.plan import SchemaPlan
     from dataflow_core.run.engine import Engine
     from dataflow_core.run.explain import ExplainedStatement
     from dataflow_core.run.pool import PoolStatistics
     from dataflow_core.run.transactions import TransactionScope
+    from dataflow_core.schema import Model
     from dataflow_core.url import DatabaseURL
     from dataflow_core.workflow import WorkflowBuilder
 
@@ -91,6 +94,14 @@ class DataFlow:
             self, self._databases.engine, self.settings.max_rows, self.settings.limits
         )
         self._context = Context(self)
+        self._schemas = Schemas(
+            self,
+            self._databases.engine,
+            self._databases.tables,
+            self._models_of,
+            self._add_model,
+            self._databases.may_change,
+        )
         self._closed = False
         self.nodes = NodesNamespace()
         register_owner(self)
@@ -194,6 +205,73 @@ class DataFlow:
     def current_transaction(self, database: str = "primary") -> Any:
         """The transaction in force, or ``None``."""
         return self._databases.engine(database).current_transaction()
+
+    # Schemas
+
+    async def adiscover_schema(
+        self, use_real_inspection: bool = True, *, database: str = "primary"
+    ) -> dict[str, dict[str, Any]]:
+        """The tables and views of a database by name: columns, keys, indexes, checks.
+
+        ``use_real_inspection=False`` gives what the registered models say. The keys of each table
+        are in ``docs/reference/discovery.md``.
+        """
+        return await self._schemas.discover(database, inspect=use_real_inspection)
+
+    async def aregister_schema_as_models(
+        self, tables: Sequence[str] | None = None, *, database: str = "primary"
+    ) -> dict[str, Any]:
+        """Register tables and views of a database as models: all, or those of these names.
+
+        Gives ``registered_models``, ``generated_nodes``, ``success_count``, ``error_count``,
+        ``errors`` (the reason by name of the table) and ``notes``.
+        """
+        return await self._schemas.register(tables, database)
+
+    async def areconstruct_models_from_registry(
+        self, *, database: str = "primary"
+    ) -> dict[str, Any]:
+        """Register the models that the registry has; the result is like that of registering."""
+        return await self._schemas.reconstruct(database)
+
+    async def ainstall_registry(self, *, database: str = "primary") -> None:
+        """Make the table of the registry, also where the instance makes no tables by itself."""
+        await self._schemas.install(database)
+
+    async def aplan(self, *, database: str = "primary") -> SchemaPlan:
+        """What would be sent to make the tables what the models say; nothing is changed."""
+        return await self._schemas.plan(database)
+
+    async def amigrate(
+        self, *, allow_data_loss: bool = False, database: str = "primary"
+    ) -> SchemaPlan:
+        """Make the tables what the models say; what was done.
+
+        ``SchemaChangeRefused`` for what can lose data, unless ``allow_data_loss``.
+        """
+        return await self._schemas.migrate(database, allow_data_loss=allow_data_loss)
+
+    def export_models(self, path: str | os.PathLike[str], *, database: str = "primary") -> int:
+        """Write the models into a file that people can review; how many."""
+        return self._schemas.export(path, database)
+
+    def import_models(
+        self, path: str | os.PathLike[str], *, database: str = "primary"
+    ) -> dict[str, Any]:
+        """Register the models of such a file; the result is like that of reconstructing."""
+        return self._schemas.import_(path, database)
+
+    discover_schema = synchronous(adiscover_schema)
+    register_schema_as_models = synchronous(aregister_schema_as_models)
+    reconstruct_models_from_registry = synchronous(areconstruct_models_from_registry)
+    install_registry = synchronous(ainstall_registry)
+    plan = synchronous(aplan)
+    migrate = synchronous(amigrate)
+
+    def _add_model(self, model: Model) -> Mapping[str, NodeType]:
+        made = self._registry.add_model(model)
+        self.nodes._add(model.name, ModelHandle(model.name, made, self._context))
+        return made
 
     # Databases
 

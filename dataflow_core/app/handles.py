@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dataflow_core.errors import UnknownNode
 from dataflow_core.naming_hints import nearest, quoted
-from dataflow_core.nodes.base import Context, NodeType
+from dataflow_core.nodes.base import Context, NodeType, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from dataflow_core.run.streams import RowStream
 
 __all__ = ["ModelHandle", "NodesNamespace"]
@@ -20,13 +18,24 @@ Result = Coroutine[Any, Any, dict[str, Any]]
 """What every method gives: awaited, it is the node's result."""
 
 
+class _Runs(dict[str, Run]):
+    """What the nodes of a model do, by kind; a table that is only read has no other kinds."""
+
+    def __init__(self, model: str, runs: Mapping[str, Run]) -> None:
+        super().__init__(runs)
+        self._model = model
+
+    def __missing__(self, kind: str) -> Run:
+        raise UnknownNode(f"{self._model} is only read: it has no node for {kind}")
+
+
 class ModelHandle:
     """The nodes of one model. Every method takes the node's parameters and returns its result."""
 
     def __init__(self, name: str, nodes: Mapping[str, NodeType], context: Context) -> None:
         self._name = name
         self._context = context
-        self._run = {kind: node.run for kind, node in nodes.items()}
+        self._run = _Runs(name, {kind: node.run for kind, node in nodes.items()})
         self._stream = nodes["list"].stream
 
     def __repr__(self) -> str:

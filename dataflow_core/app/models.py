@@ -67,6 +67,17 @@ class Registry:
             check_model(cls, model, validation, RESERVED_NAMES)
         return self._add(model)
 
+    def add_model(self, model: Model) -> dict[str, NodeType]:
+        """Register a model that no class declares, such as that of a table."""
+        known = self.models.get(model.name)
+        if known is not None and known is not model:
+            if not known.same_as(model):
+                self._refuse_duplicates(model)
+            model = known
+        elif known is None:
+            self._refuse_duplicates(model)
+        return self._add(model)
+
     def _add(self, model: Model) -> dict[str, NodeType]:
         database = model.database
         made = model_nodes(

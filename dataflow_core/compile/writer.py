@@ -16,7 +16,7 @@ from attrs import define, field
 
 from dataflow_core.compile.codegen import function_from
 from dataflow_core.compile.statement import Codec
-from dataflow_core.errors import InvalidType, MissingParameter
+from dataflow_core.errors import InvalidType, InvalidValue, MissingParameter
 from dataflow_core.operations import Create
 from dataflow_core.schema import Field, Model
 from dataflow_core.types import (
@@ -89,16 +89,20 @@ class WriterCache:
 
 
 _MOST_WRITERS: Final = 256
+_BY_THE_DATABASE: Final = ("database", "default", "computed")
 
 
 def _make_writer(
     model: Model, keys: tuple[str, ...], codec: Callable[[FieldType], Codec]
 ) -> RowWriter:
     for key in keys:
-        model.field(key, "the row")
+        if model.field(key, "the row").generated == "computed":
+            raise InvalidValue(f"{model.name}.{key} is computed by the database and never given")
     given = set(keys)
     columns = tuple(
-        field for field in model.fields if field.name in given or field.generated != "database"
+        field
+        for field in model.fields
+        if field.name in given or field.generated not in _BY_THE_DATABASE
     )
     namespace: dict[str, Any] = {"isfinite": math.isfinite, "datetime": dt.datetime, "utc": dt.UTC}
     # What is the same for all rows of a call is made before them.

@@ -90,6 +90,7 @@ from dataflow_core.errors.parameters import (
 )
 from dataflow_core.errors.records import MultipleRecordsMatched, RecordError, RecordNotFound
 from dataflow_core.errors.schema import (
+    RegistryConflict,
     SchemaChangeRefused,
     SchemaError,
     SchemaMismatch,
@@ -171,6 +172,7 @@ __all__ = [
     "RecordNotFound",
     "SchemaChangeRefused",
     "SchemaError",
+    "RegistryConflict",
     "SchemaMismatch",
     "SerializationFailure",
     "Side",

@@ -63,3 +63,21 @@ class SchemaChangeRefused(SchemaError):
         ),
         Solution("Keep the field, optional.", "class User:\n    nickname: str | None = None"),
     )
+
+
+class RegistryConflict(SchemaError):
+    """The registry has another shape of a model, and it is not this instance's to change."""
+
+    code = "DF-304"
+    title = "A model is registered in another shape"
+    causes: tuple[str, ...] = (
+        "Another process has registered a model of this name for another table.",
+        "A file of models was written before the registry changed.",
+    )
+    solutions: tuple[Solution, ...] = (
+        Solution(
+            "Take the model as it is registered.",
+            "print(db.reconstruct_models_from_registry()['reconstructed_models'])",
+        ),
+        Solution("Give the model another name.", "class AppUser:\n    name: str"),
+    )

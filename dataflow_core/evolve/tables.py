@@ -276,6 +276,13 @@ class Tables:
             self._told = True
             logger.info("%s", reason)
 
+    def in_order(self) -> list[Model]:
+        """All models, each after those that it refers to."""
+        found: dict[Model, None] = {}
+        for model in self.models():
+            found.update(dict.fromkeys(self._with_referred(model)))
+        return list(found)
+
     def _with_referred(self, model: Model) -> list[Model]:
         """The model after those that its foreign keys need, each once."""
         result: list[Model] = []

@@ -17,6 +17,7 @@ __all__ = [
     "NodeType",
     "Output",
     "Parameter",
+    "Run",
     "Stream",
 ]
 

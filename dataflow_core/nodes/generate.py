@@ -184,6 +184,7 @@ def model_nodes(
     made = {
         kind.key: _node_type(model, owner, kind, selector, behaviours[kind.key], models)
         for kind in (*KINDS, *FILE_KINDS)
+        if not (model.read_only and kind.writes)
     }
     made["list"] = evolve(made["list"], stream=_streaming(made["list"], listing))
     return made

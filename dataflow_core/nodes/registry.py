@@ -8,10 +8,28 @@ from typing import Any
 
 from dataflow_core.nodes.base import NodeOwner
 
-__all__ = ["forget_owner", "live_owners", "register_owner"]
+__all__ = ["NodeName", "forget_owner", "live_owners", "register_owner"]
 
 _lock = threading.RLock()  # re-entrant: the collector may drop an instance while it is held
 _owners: dict[int, weakref.ref[Any]] = {}
+
+
+class NodeName(str):
+    """The name of a node that remembers its instance, so that a workflow needs no other hint."""
+
+    _owner: weakref.ref[Any]
+
+    def __new__(cls, name: str, owner: NodeOwner) -> NodeName:
+        """The name, of that instance."""
+        found = super().__new__(cls, name)
+        found._owner = weakref.ref(owner)
+        return found
+
+    @property
+    def owner(self) -> NodeOwner | None:
+        """The instance; ``None`` once it is gone."""
+        found: NodeOwner | None = self._owner()
+        return found
 
 
 def register_owner(owner: NodeOwner) -> None:

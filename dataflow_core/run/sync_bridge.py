@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import functools
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, wait
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, ParamSpec, TypeVar
 
 from dataflow_core.errors import BlockingCallRefused
 
-__all__ = ["SyncBridge", "sync_bridge"]
+__all__ = ["SyncBridge", "sync_bridge", "synchronous"]
 
 _Result = TypeVar("_Result")
+_Arguments = ParamSpec("_Arguments")
 _THREAD_NAME: Final = "dataflow-event-loop"
 
 
@@ -185,3 +187,17 @@ if hasattr(os, "register_at_fork"):
 def sync_bridge() -> SyncBridge:
     """The bridge that all synchronous calls of this process share."""
     return _bridge
+
+
+def synchronous(
+    function: Callable[_Arguments, Coroutine[Any, Any, _Result]],
+) -> Callable[_Arguments, _Result]:
+    """The same for code that is not asynchronous."""
+
+    @functools.wraps(function)
+    def call(*arguments: _Arguments.args, **named: _Arguments.kwargs) -> _Result:
+        return sync_bridge().run(function(*arguments, **named))
+
+    call.__name__ = function.__name__.removeprefix("a")
+    call.__qualname__ = function.__qualname__.replace(function.__name__, call.__name__)
+    return call

@@ -52,8 +52,10 @@ class Copies:
         return deepcopy(self.default)
 
 
-Generated = Literal["database", "uuid7"]
-"""Who makes a key that is not given: the database (a counter) or the client (UUIDv7)."""
+Generated = Literal["database", "uuid7", "default", "computed"]
+"""Who makes a value that is not given: of a key the database (a counter) or the client (UUIDv7); of
+a column that others made, a ``default`` that only the database can compute, or what is always
+``computed`` and never given."""
 
 Managed = Literal["created", "updated"]
 """The moment that an automatic timestamp records."""

@@ -100,6 +100,8 @@ class _Parser:
         found, steps = (
             (target.field, target.steps) if isinstance(target, JsonPath) else (target, ())
         )
+        if found.generated == "computed":
+            raise InvalidUpdate(f"{self.model.name}.{found.name} is computed by the database")
         if found.managed == "updated" or (found.primary_key and not self.upserting):
             kind = "is set by every update" if found.managed else "is the key and never changes"
             raise ManagedField(f"{self.model.name}.{found.name} {kind}", field=found.name)

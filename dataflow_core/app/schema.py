@@ -1,0 +1,336 @@
+"""What an instance does with schemas: discovery, plans, the registry, and files of models."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import define, field
+
+from dataflow_core.contract import ErrorSituation
+from dataflow_core.errors import (
+    DataFlowError,
+    InvalidModel,
+    InvalidType,
+    RegistryConflict,
+    SchemaChangeRefused,
+    TableMissing,
+)
+from dataflow_core.evolve import registry
+from dataflow_core.evolve.refusals import difference
+from dataflow_core.evolve.registry import REGISTRY, Record, latest, make_record
+from dataflow_core.evolve.tables import Tables
+from dataflow_core.naming_hints import nearest, quoted
+from dataflow_core.nodes.registry import NodeName
+from dataflow_core.schema.definition import checksum, definition_of, model_of
+from dataflow_core.schema.discovered import (
+    Discovered,
+    described_model,
+    described_table,
+    model_from_table,
+)
+from dataflow_core.schema.relations import foreign_keys
+from dataflow_core.schema.tables import OWN_TABLES, Table
+
+if TYPE_CHECKING:
+    from dataflow_core.contract import Dialect
+    from dataflow_core.evolve.plan import SchemaPlan
+    from dataflow_core.nodes.base import NodeType
+    from dataflow_core.run.engine import Engine
+    from dataflow_core.run.session import Session
+    from dataflow_core.schema import Model
+
+__all__ = ["GeneratedNodes", "Schemas"]
+
+_FILE_VERSION: Final = 1
+
+
+class GeneratedNodes(Mapping[str, dict[str, str]]):
+    """The names of nodes by the names of models, or of their tables; goes through the former."""
+
+    def __init__(self) -> None:
+        self._by_model: dict[str, dict[str, str]] = {}
+        self._model_of: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> dict[str, str]:
+        return self._by_model[self._model_of.get(name, name)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_model)
+
+    def __len__(self) -> int:
+        return len(self._by_model)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_model or name in self._model_of
+
+    def __repr__(self) -> str:
+        return repr(self._by_model)
+
+    def add(self, model: Model, names: dict[str, str]) -> None:
+        """Add the nodes of a model."""
+        self._by_model[model.name] = names
+        for name in (model.table, _key(model)):
+            if name not in self._by_model:
+                self._model_of[name] = model.name
+
+
+def _key(model: Model) -> str:
+    """What discovery calls the table of a model."""
+    return model.table if model.schema is None else f"{model.schema}.{model.table}"
+
+
+@define(eq=False)
+class Schemas:
+    """The schemas of the databases of one instance.
+
+    Attributes:
+        owner: the instance, which the names of nodes remember.
+        engine: the engine of a database.
+        tables: what sees to the tables of a database.
+        models: the models of a database.
+        add: registers a model; its nodes.
+        may_change: whether the schema may be changed.
+    """
+
+    owner: Any
+    engine: Callable[[str], Engine]
+    tables: Callable[[str], Tables]
+    models: Callable[[str], Iterable[Model]]
+    add: Callable[[Model], Mapping[str, NodeType]]
+    may_change: bool
+    nodes: dict[str, Mapping[str, NodeType]] = field(factory=dict)
+
+    # Discovery
+
+    async def discover(self, database: str, *, inspect: bool) -> dict[str, dict[str, Any]]:
+        """The tables of a database, or of its models, as plain documents by name."""
+        if not inspect:
+            models = list(self.models(database))
+            return {
+                _key(model): described_model(model, foreign_keys(model, models)) for model in models
+            }
+        found = await self._read(database)
+        return {table.key: described_table(table) for table in found}
+
+    async def _read(self, database: str) -> list[Table]:
+        async with self._session(database, writes=False) as (session, dialect):
+            session.need("schema.introspection")
+            read = dialect.read_tables(session.connection, None)
+            tables = await session.guarded(read, ErrorSituation())
+        return [table for table in tables if not table.name.startswith(OWN_TABLES)]
+
+    async def register(self, tables: Sequence[str] | None, database: str) -> dict[str, Any]:
+        """Register tables as models: all, or those of these names."""
+        if isinstance(tables, str) or not (tables is None or isinstance(tables, Sequence)):
+            raise InvalidType(f"tables is a list of names of tables, got {quoted(tables)}")
+        found = {table.key: table for table in await self._read(database)}
+        registered: list[Discovered] = []
+        errors: dict[str, str] = {}
+        names = GeneratedNodes()
+        for name in found if tables is None else tables:
+            table = found.get(name)
+            try:
+                if table is None:
+                    raise TableMissing(
+                        f"there is no table {quoted(name)}", suggestion=nearest(str(name), found)
+                    )
+                discovered = self._discovered(table, database)
+                self._register(discovered.model, names)
+            except DataFlowError as error:
+                errors[str(name)] = str(error.message)
+                continue
+            registered.append(discovered)
+        conflicts = await self._persist([item.model for item in registered], database)
+        errors.update(conflicts)
+        return {
+            "registered_models": [item.model.name for item in registered],
+            "generated_nodes": names,
+            "success_count": len(registered),
+            "error_count": len(errors),
+            "errors": errors,
+            "notes": {_key(item.model): list(item.notes) for item in registered if item.notes},
+        }
+
+    def _discovered(self, table: Table, database: str) -> Discovered:
+        """The model of a table; that which has it already, if there is one."""
+        for model in self.models(database):
+            if (model.table, model.schema) == (table.name, table.schema):
+                return Discovered(model)
+        taken = {model.name for model in self.models(database)}
+        discovered = model_from_table(table, database=database)
+        if discovered.model.name in taken and table.schema is not None:
+            name = f"{table.schema.capitalize()}{discovered.model.name}"
+            discovered = model_from_table(table, database=database, name=name)
+        return discovered
+
+    def _register(self, model: Model, names: GeneratedNodes) -> None:
+        made = self.add(model)
+        names.add(model, {kind: NodeName(node.name, self.owner) for kind, node in made.items()})
+
+    # The registry
+
+    @asynccontextmanager
+    async def _registry(self, database: str) -> AsyncIterator[tuple[Session, Dialect] | None]:
+        """The database of the registry; ``None`` where there is no registry."""
+        tables = self.tables(database)
+        if not tables.persists:
+            yield None
+        elif tables.remote is not None:
+            async with tables.remote() as opened:
+                yield opened
+        else:
+            async with self._session(database, writes=self.engine(database).writable) as opened:
+                session, dialect = opened
+                read = dialect.read_tables(session.connection, [REGISTRY.table])
+                there = await session.guarded(read, ErrorSituation(model=REGISTRY))
+                if not there and self.may_change and self.engine(database).writable:
+                    await registry.install(session, dialect)
+                    there = [Table(REGISTRY.table)]
+                yield opened if there else None
+
+    async def install(self, database: str) -> None:
+        """Make the table of the registry, whatever the instance may do otherwise."""
+        async with self._session(database, writes=True) as (session, dialect):
+            await registry.install(session, dialect)
+
+    async def _persist(self, models: Sequence[Model], database: str) -> dict[str, str]:
+        """Write models into the registry; the conflicts by name of table."""
+        errors: dict[str, str] = {}
+        if not models:
+            return errors
+        async with self._registry(database) as opened:
+            if opened is None:
+                return errors
+            session, dialect = opened
+            names = [model.name for model in models]
+            known = await registry.read_records(session, dialect, names)
+            last = latest(known)
+            sums = {(record.name, record.checksum) for record in known}
+            for model in models:
+                before = last.get(model.name)
+                own = checksum(definition_of(model))
+                if (model.name, own) in sums:
+                    continue
+                if before is not None and before.table_name != _key(model):
+                    conflict = _conflict(model, before)
+                    errors[_key(model)] = conflict.message
+                    continue
+                record = make_record(model, before, owned=before is not None and before.owned)
+                await registry.write_record(session, dialect, record)
+        return errors
+
+    async def records(self, database: str) -> list[Record]:
+        """The latest shape of every model of the registry; none where there is none."""
+        async with self._registry(database) as opened:
+            if opened is None:
+                return []
+            return list(latest(await registry.read_records(*opened)).values())
+
+    async def reconstruct(self, database: str) -> dict[str, Any]:
+        """Register the models of the registry."""
+        return self._reconstructed(
+            [(record.name, record.definition) for record in await self.records(database)], database
+        )
+
+    def _reconstructed(
+        self, definitions: Iterable[tuple[str, Mapping[str, Any]]], database: str
+    ) -> dict[str, Any]:
+        done: list[str] = []
+        errors: dict[str, str] = {}
+        names = GeneratedNodes()
+        for name, definition in definitions:
+            try:
+                model = model_of(definition, database=database)
+                known = next((one for one in self.models(database) if one.name == name), None)
+                if known is not None and definition_of(known) == definition_of(model):
+                    model = known
+                self._register(model, names)
+            except DataFlowError as error:
+                errors[name] = error.message
+                continue
+            done.append(name)
+        return {
+            "reconstructed_models": done,
+            "generated_nodes": names,
+            "success_count": len(done),
+            "error_count": len(errors),
+            "errors": errors,
+        }
+
+    # Files
+
+    def export(self, path: str | os.PathLike[str], database: str) -> int:
+        """Write the models of an instance into a file that people can review; how many."""
+        models = sorted(self.models(database), key=lambda model: model.name)
+        document = {
+            "dataflow_models": _FILE_VERSION,
+            "models": [definition_of(model) for model in models],
+        }
+        text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        Path(path).write_text(text, "utf-8")
+        return len(models)
+
+    def import_(self, path: str | os.PathLike[str], database: str) -> dict[str, Any]:
+        """Register the models of a file; the result is that of ``reconstruct``."""
+        try:
+            document = json.loads(Path(path).read_text("utf-8"))
+            if document["dataflow_models"] != _FILE_VERSION:
+                raise InvalidModel(f"{path}: the file is of a version that is not known here")
+            definitions = [(item["name"], item) for item in document["models"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidModel(f"{path} is no file of models: {error}") from error
+        return self._reconstructed(definitions, database)
+
+    # Plans
+
+    async def plan(self, database: str) -> SchemaPlan:
+        """What would be sent to make the tables what the models say; nothing is changed."""
+        tables = self.tables(database)
+        async with self._session(database, writes=False) as (session, dialect):
+            found = await tables.look(tables.in_order(), session, dialect)
+            return tables.plan(found, database, dialect)
+
+    async def migrate(self, database: str, *, allow_data_loss: bool) -> SchemaPlan:
+        """Do what ``plan`` says; what was done."""
+        if not self.may_change:
+            raise SchemaChangeRefused(
+                "this instance changes no schema: it was made with auto_migrate=False or"
+                " existing_schema_mode=True",
+                database=database,
+            )
+        plan = await self.plan(database)
+        if not plan:
+            return plan
+        tables = self.tables(database)
+        models = [operation.model for operation in plan.operations]
+        async with self._session(database, writes=True) as (session, dialect):
+            await tables.apply(models, session, dialect, allow_data_loss=allow_data_loss)
+        for model in models:
+            self.engine(database).cache.forget(model)
+        return plan
+
+    @asynccontextmanager
+    async def _session(
+        self, database: str, *, writes: bool
+    ) -> AsyncIterator[tuple[Session, Dialect]]:
+        engine = self.engine(database)
+        session = await engine.borrow(writes=writes)
+        try:
+            yield session, engine.dialect
+        finally:
+            await engine.give_back(session)
+
+
+def _conflict(model: Model, before: Record) -> RegistryConflict:
+    lines = difference(before.definition, definition_of(model))
+    return RegistryConflict(
+        f"{model.name} is registered for the table {quoted(before.table_name)},"
+        f" by {before.registered_by}: {'; '.join(lines)}",
+        model=model.name,
+        table=before.table_name,
+    )
