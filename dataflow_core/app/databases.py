@@ -48,6 +48,7 @@ class Databases:
     settings: Settings
     plugins: Plugins
     models: Callable[[str], Iterable[Model]]
+    adopt: Callable[[Model], None]
     urls: dict[str, DatabaseURL] = field(factory=dict)
     specs: dict[str, DialectSpec] = field(factory=dict)
     replica: DatabaseURL | None = None
@@ -178,6 +179,7 @@ class Databases:
         found = self._tables[name] = Tables(
             lambda: self.models(name),
             self.may_change,
+            self.adopt,
             settings.enable_model_persistence and name != REGISTRY_DATABASE,
             self._open_registry if self._has_registry and name != REGISTRY_DATABASE else None,
         )

@@ -89,7 +89,7 @@ class DataFlow:
             trace=self.settings.trace_hooks,
             plugins=plugins,
         )
-        self._databases = Databases(self.settings, self.plugins, self._models_of)
+        self._databases = Databases(self.settings, self.plugins, self._models_of, self._adopt)
         self._registry = Registry(
             self, self._databases.engine, self.settings.max_rows, self.settings.limits
         )
@@ -267,6 +267,9 @@ class DataFlow:
     install_registry = synchronous(ainstall_registry)
     plan = synchronous(aplan)
     migrate = synchronous(amigrate)
+
+    def _adopt(self, model: Model) -> None:
+        self._registry.adopt(model)
 
     def _add_model(self, model: Model) -> Mapping[str, NodeType]:
         made = self._registry.add_model(model)

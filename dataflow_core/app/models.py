@@ -22,6 +22,7 @@ from dataflow_core.filters import Bindings, Scope, parse_filter
 from dataflow_core.limits import LIMITS, Limits
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, Effect, NodeOwner, NodeType, Parameter
+from dataflow_core.nodes.binding import Binding
 from dataflow_core.nodes.generate import RESERVED_NAMES, model_nodes, unknown_parameter
 from dataflow_core.nodes.sql import sql_node
 from dataflow_core.schema import Model
@@ -47,6 +48,7 @@ class Registry:
     limits: Limits = LIMITS
     models: dict[str, Model] = field(factory=dict)
     nodes: dict[str, NodeType] = field(factory=dict)
+    bindings: dict[str, Binding] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self.nodes["SQLNode"] = sql_node(self.owner, self.engine)
@@ -89,15 +91,21 @@ class Registry:
             self.limits,
             lambda: self.models_of(database),
         )
-        for node in made.values():
+        for node in made.types.values():
             if node.name in self.nodes and model.name not in self.models:
                 raise DuplicateModel(
                     f"the model {model.name} would make the node {node.name}, which there is",
                     model=model.name,
                 )
         self.models[model.name] = model
-        self.nodes.update({node.name: node for node in made.values()})
-        return made
+        self.bindings[model.name] = made.binding
+        self.nodes.update({node.name: node for node in made.types.values()})
+        return made.types
+
+    def adopt(self, model: Model) -> None:
+        """Go on with the model that fits the table, in the place of the one of its name."""
+        self.models[model.name] = model
+        self.bindings[model.name].bind(model)
 
     def _refuse_duplicates(self, model: Model) -> None:
         for other in self.models.values():

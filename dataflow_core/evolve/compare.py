@@ -88,7 +88,9 @@ def compare(
     """
     found = _Columns.of(model, table, owned=recorded is not None)
     steps = list(found.steps)
-    if recorded is None:
+    if not any(column.native for column in table.columns):
+        pass  # The dialect tells names of columns, and nothing else.
+    elif recorded is None:
         steps += [step for step in _indexes(model, table, None) if isinstance(step, AddIndex)]
     else:
         steps += _removed_columns(model, table, recorded)

@@ -18,6 +18,7 @@ from dataflow_core.errors import (
     UniqueViolation,
 )
 from dataflow_core.evolve import registry
+from dataflow_core.evolve.adapt import adapted_model
 from dataflow_core.evolve.compare import Comparison, compare
 from dataflow_core.evolve.locking import locked
 from dataflow_core.evolve.plan import SchemaPlan, TableChange
@@ -26,6 +27,7 @@ from dataflow_core.evolve.registry import REGISTRY, Record
 from dataflow_core.naming_hints import quoted
 from dataflow_core.operations import AddColumn, AlterTable, CreateTable
 from dataflow_core.run.session import Session
+from dataflow_core.run.table_keeper import ModelAdapted
 from dataflow_core.schema import Model
 from dataflow_core.schema.definition import checksum, definition_of
 from dataflow_core.schema.relations import foreign_keys, referenced
@@ -76,12 +78,14 @@ class Tables:
         models: the models of the database.
         may_create: whether tables are made and changed.
         persists: whether models are written to the registry.
+        adopt: takes the model that fits a table, in the place of that of its name.
         remote: where the registry is, if it is in another database.
         ready: the models whose tables were seen to.
     """
 
     models: Callable[[], Iterable[Model]]
     may_create: bool
+    adopt: Callable[[Model], None]
     persists: bool = True
     remote: Remote | None = None
     ready: set[Model] = field(factory=set)
@@ -110,6 +114,7 @@ class Tables:
             session.need(*table_needs(item, made=self.may_create), place=item.name)
         wanted = [item for item in wanted if item not in self.ready]
         found = await self.look(wanted, session, dialect)
+        self._adapt(found)
         if not (self.may_create and writable):
             for finding in found:
                 _refuse_misfit(finding, may_create=self.may_create)
@@ -124,6 +129,19 @@ class Tables:
             await self._record_seen(found, session, dialect, writable=writable)
         self.ready.update(wanted)
         return changed
+
+    def _adapt(self, found: Sequence[Finding]) -> None:
+        """Put models that fit in the place of those whose tables others made otherwise."""
+        adapted = False
+        for item in found:
+            if item.table is None or any(record.owned for record in item.records):
+                continue
+            model = adapted_model(item.model, item.table)
+            if model is not item.model:
+                self.adopt(model)
+                adapted = True
+        if adapted:
+            raise ModelAdapted
 
     async def look(
         self, models: Sequence[Model], session: Session, dialect: Dialect

@@ -11,6 +11,7 @@ from dataflow_core.errors import UnknownParameter
 from dataflow_core.limits import Limits
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, Effect, NodeOwner, NodeType, Output, Parameter, Stream
+from dataflow_core.nodes.binding import Behaviour, Behaviours, Binding
 from dataflow_core.nodes.bulk import BULK_CREATE_PARAMETERS, BulkNodes
 from dataflow_core.nodes.files import EXPORT_PARAMETERS, IMPORT_PARAMETERS, FileNodes
 from dataflow_core.nodes.listing import STREAM_PARAMETERS, ListNodes
@@ -23,9 +24,7 @@ from dataflow_core.types import Boolean, Integer
 if TYPE_CHECKING:
     from dataflow_core.run.engine import Engine
 
-__all__ = ["FILE_KINDS", "KINDS", "RESERVED_NAMES", "model_nodes", "node_name"]
-
-Behaviour = Callable[[Context, Mapping[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
+__all__ = ["FILE_KINDS", "KINDS", "RESERVED_NAMES", "ModelNodes", "model_nodes", "node_name"]
 
 
 @frozen
@@ -148,6 +147,14 @@ def node_name(model: str, suffix: str) -> str:
     return f"{model}{suffix}Node"
 
 
+@frozen
+class ModelNodes:
+    """The node types of a model by kind (``create``, ``read``, ...), and what they are bound to."""
+
+    types: dict[str, NodeType]
+    binding: Binding
+
+
 def model_nodes(
     model: Model,
     owner: NodeOwner,
@@ -156,48 +163,67 @@ def model_nodes(
     max_rows: int,
     limits: Limits,
     models: Callable[[], Iterable[Model]],
-) -> dict[str, NodeType]:
-    """The node types of a model by kind: ``create``, ``read``, ...
+) -> ModelNodes:
+    """The node types of a model.
 
     ``models`` gives those of the same database, to which foreign keys may lead.
     """
+
+    def behaviours(model: Model) -> Behaviours:
+        return _behaviours(model, engine, lookup, max_rows, limits)
+
+    binding = Binding(model, behaviours, engine)
+    selector = Selector(model, limits)
+    made = {
+        kind.key: _node_type(model, owner, kind, selector, binding.runner(kind.key), models)
+        for kind in (*KINDS, *FILE_KINDS)
+        if not (model.read_only and kind.writes)
+    }
+    made["list"] = evolve(made["list"], stream=_streaming(made["list"], binding))
+    return ModelNodes(made, binding)
+
+
+def _behaviours(
+    model: Model,
+    engine: Callable[[], Engine],
+    lookup: Callable[[str], Model],
+    max_rows: int,
+    limits: Limits,
+) -> Behaviours:
+    """What the nodes of a model do."""
     selector = Selector(model, limits)
     single = SingleNodes(model, engine, selector)
     listing = ListNodes(model, engine, selector, lookup, max_rows)
     bulk = BulkNodes(model, engine, selector)
     files = FileNodes(model, engine, selector, listing, bulk)
-    behaviours: dict[str, Behaviour] = {
-        "create": single.create,
-        "read": single.read,
-        "update": single.update,
-        "delete": single.delete,
-        "upsert": single.upsert,
-        "list": listing.list,
-        "count": listing.count,
-        "bulk_create": bulk.create,
-        "bulk_update": bulk.update,
-        "bulk_delete": bulk.delete,
-        "bulk_upsert": bulk.upsert,
-        "export_to": files.export_to,
-        "import_from": files.import_from,
-    }
-    made = {
-        kind.key: _node_type(model, owner, kind, selector, behaviours[kind.key], models)
-        for kind in (*KINDS, *FILE_KINDS)
-        if not (model.read_only and kind.writes)
-    }
-    made["list"] = evolve(made["list"], stream=_streaming(made["list"], listing))
-    return made
+    return Behaviours(
+        {
+            "create": single.create,
+            "read": single.read,
+            "update": single.update,
+            "delete": single.delete,
+            "upsert": single.upsert,
+            "list": listing.list,
+            "count": listing.count,
+            "bulk_create": bulk.create,
+            "bulk_update": bulk.update,
+            "bulk_delete": bulk.delete,
+            "bulk_upsert": bulk.upsert,
+            "export_to": files.export_to,
+            "import_from": files.import_from,
+        },
+        lambda context, parameters: listing.stream(parameters),
+    )
 
 
-def _streaming(node: NodeType, listing: ListNodes) -> Stream:
+def _streaming(node: NodeType, binding: Binding) -> Stream:
     """A list as a stream, for whoever has no need of a node."""
     known = {name: node.parameters[name] for name in STREAM_PARAMETERS}
 
     def stream(context: Context, parameters: Mapping[str, Any]) -> Any:
         if not parameters.keys() <= known.keys():
-            raise unknown_parameter(f"{listing.model.name}.stream", parameters, known)
-        return listing.stream(parameters)
+            raise unknown_parameter(f"{binding.model.name}.stream", parameters, known)
+        return binding.behaviours.stream(context, parameters)
 
     return stream
 

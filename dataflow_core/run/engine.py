@@ -137,7 +137,7 @@ class Engine:
             try:
                 await self.prepare(model)
             except TABLE_ERRORS as error:
-                logger.debug("not prepared: %s", error.message)
+                logger.debug("not prepared: %s", error)
 
     def forget(self, model: Model) -> None:
         """The table of a model was rolled back: look again at the next use."""

@@ -19,9 +19,18 @@ if TYPE_CHECKING:
     from dataflow_core.run.session import Session
     from dataflow_core.schema import Model
 
-__all__ = ["TABLE_ERRORS", "TableKeeper"]
+__all__ = ["TABLE_ERRORS", "ModelAdapted", "TableKeeper"]
+
+
+class ModelAdapted(Exception):
+    """The table of a model is not one of this project's, and another model has taken its place.
+
+    No error: what was asked for is asked again of the nodes, which have the other model now.
+    """
+
 
 TABLE_ERRORS: Final = (
+    ModelAdapted,
     SchemaMismatch,
     TableMissing,
     SchemaChangeRefused,
