@@ -38,7 +38,7 @@ class FieldType:
     name: ClassVar[str] = "value"
     ordered: ClassVar[bool] = True
     numeric: ClassVar[bool] = False
-    storage: str | None = field(default=None, kw_only=True)
+    storage: str | None = field(default=None, kw_only=True, repr=False)
 
     def check(self, value: Any, where: str) -> Any:
         """Return the canonical form of ``value`` or refuse it."""

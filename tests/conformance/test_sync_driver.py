@@ -22,6 +22,7 @@ from dataflow_core.contract import (
 )
 from dataflow_core.dialect import Answer, BaseDialect, Paramstyle, SyncDriver
 from dataflow_core.features import Feature
+from dataflow_core.schema.tables import Table
 from dataflow_core.url import DatabaseURL, parse_url
 from dataflow_sqlite.compiler import SQLiteCompiler
 from dataflow_sqlite.dialect import FEATURES, SQLiteDialect
@@ -96,8 +97,10 @@ class BlockingDialect(SQLiteDialect):
     blocking: type[BlockingDriver] = BlockingDriver
     columns_sql = "SELECT name FROM pragma_table_info($1) ORDER BY cid"
 
-    async def table_columns(self, connection: Connection, table: str) -> Sequence[str]:
-        return await BaseDialect.table_columns(self, connection, table)
+    async def read_tables(
+        self, connection: Connection, names: Sequence[str] | None = None
+    ) -> Sequence[Table]:
+        return await BaseDialect.read_tables(self, connection, names)
 
     def open(self, url: DatabaseURL, options: ConnectOptions) -> Driver:
         return self.blocking(locate(parse_url(f"sqlite:///{url.database}"), options))

@@ -118,9 +118,9 @@ async def test_all_or_nothing(db, at, bad, error):
 async def test_the_first_bad_row_counts(db):
     """With a violated rule in an early row and a wrong type in a later one, the early one."""
     await db.nodes.User.create(name="first", email="taken")
-    data = rows(1_200)
+    data = rows(4_200)
     data[450]["email"] = "taken"
-    data[501]["age"] = "old"
+    data[2_001]["age"] = "old"
     with pytest.raises(UniqueViolation, match="row 450"):
         await db.nodes.User.bulk_create(data=data)
 

@@ -147,8 +147,6 @@ def test_a_secret_option_is_not_shown():
 @pytest.mark.parametrize(
     "options",
     [
-        {"registry_url": "acme://h/a"},
-        {"enable_model_persistence": True},
         {"migration_url": "acme://h/a"},
         {"cache_url": "redis://h"},
         {"enable_metrics": True},

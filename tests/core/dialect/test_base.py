@@ -177,8 +177,8 @@ TABLE = """CREATE TABLE IF NOT EXISTS "books" (
   UNIQUE ("co""de"),
   CONSTRAINT "fk" FOREIGN KEY ("author_id") REFERENCES "authors" ("id") ON DELETE CASCADE,
   CONSTRAINT "cheap" CHECK ("price" < 100.00),
-  CONSTRAINT "books_kind_enum" CHECK ("kind" IN ('it''s', 'b')),
-  CONSTRAINT "books_at_check" CHECK ("at" >= TIMESTAMP '2020-01-01 00:00:00.000000+00:00')
+  CONSTRAINT "books_at_check" CHECK ("at" >= TIMESTAMP '2020-01-01 00:00:00.000000+00:00'),
+  CONSTRAINT "books_kind_enum" CHECK ("kind" IN ('it''s', 'b'))
 )"""
 
 
@@ -208,7 +208,8 @@ class Columns:
 async def test_columns_are_looked_up_in_the_information_schema() -> None:
     """The name of the table is bound, the answer keeps its order."""
     connection: Any = Columns()
-    assert await AcmeDialect().table_columns(connection, "books") == ["id", "name"]
+    [table] = await AcmeDialect().read_tables(connection, ["books"])
+    assert [column.name for column in table.columns] == ["id", "name"]
     [(sql, parameters)] = connection.asked
     assert "information_schema.columns" in sql
     assert parameters == ("books",)

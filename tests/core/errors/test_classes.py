@@ -50,6 +50,7 @@ CODES = {
     "TableMissing": "DF-301",
     "SchemaMismatch": "DF-302",
     "SchemaChangeRefused": "DF-303",
+    "RegistryConflict": "DF-304",
     "InvalidURL": "DF-401",
     "AmbiguousURL": "DF-402",
     "DialectNotInstalled": "DF-403",
