@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -11,6 +12,8 @@ from attrs import define, field
 
 from dataflow_core.conformance.watched import Recording, WatchedDialect
 from dataflow_core.contract import Dialect, ErrorSituation, Server
+from dataflow_core.evolve.registry import REGISTRY
+from dataflow_core.evolve.tables import Tables
 from dataflow_core.schema import Model
 from dataflow_core.schema.relations import referrers
 
@@ -144,16 +147,40 @@ class Database:
             free = [model for model in made if not referrers(model, made)] or made
             made.remove(free[-1])
             await self.send(f"DROP TABLE {self.quote(free[-1].table)}")
+            await self._forget(free[-1])
+
+    async def _forget(self, model: Model) -> None:
+        """Take a model out of the registry, whose table is gone."""
+        tables = self.engine.tables
+        if not (isinstance(tables, Tables) and tables.persists and tables.may_create):
+            return
+        name, mark = REGISTRY.by_name["table_name"], self.dialect.compiler.placeholder(1)
+        sql = f"DELETE FROM {self.quote(REGISTRY.table)} WHERE {self.quote(name.column)} = {mark}"
+        await self.send(sql, (model.table,))
+
+    async def has_registry(self) -> bool:
+        """Whether the database has the table of the registry."""
+        session = await self.engine.borrow(writes=False)
+        try:
+            read = self.dialect.read_tables(session.connection, [REGISTRY.table])
+            return bool(await session.guarded(read, ErrorSituation()))
+        finally:
+            await self.engine.give_back(session)
+
+    async def drop_registry(self) -> None:
+        """Remove the table of the registry, if it is there."""
+        if await self.has_registry():
+            await self.send(f"DROP TABLE {self.quote(REGISTRY.table)}")
 
     def quote(self, name: str) -> str:
         """A name as the dialect quotes it."""
         return self.dialect.compiler.quote(name)
 
-    async def send(self, sql: str) -> int:
+    async def send(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run a statement of the suite's own, outside of every model."""
         session = await self.engine.borrow(writes=True)
         try:
-            return await session.execute(sql, (), ErrorSituation(writing=True))
+            return await session.execute(sql, parameters, ErrorSituation(writing=True))
         finally:
             await self.engine.give_back(session)
 

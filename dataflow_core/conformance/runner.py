@@ -98,6 +98,7 @@ class Probe:
     dialect: Dialect
     server: Server
     versions: Versions
+    has_registry: bool
 
 
 async def probe(url: str, options: Mapping[str, Any] | None = None) -> Probe:
@@ -118,7 +119,8 @@ async def probe(url: str, options: Mapping[str, Any] | None = None) -> Probe:
             driver=database.driver_version,
             python=platform.python_version(),
         )
-        return Probe(database.shown_url, database.dialect, server, versions)
+        known = await database.has_registry()
+        return Probe(database.shown_url, database.dialect, server, versions, known)
     finally:
         await session.close()
 
@@ -177,6 +179,8 @@ async def run(
         for before, result in zip(judged_first, final, strict=True):
             if before is not result:
                 on_result(result)
+    if not found.has_registry:
+        await _drop_registry(url, options)
     return Report(
         url=found.url,
         results=final,
@@ -185,6 +189,15 @@ async def run(
         versions=found.versions,
         complete=len(chosen) == len(all_cases()),
     )
+
+
+async def _drop_registry(url: str, options: Mapping[str, Any] | None) -> None:
+    """Leave the database as it was found."""
+    session = Session(url, options or {})
+    try:
+        await session.database.drop_registry()
+    finally:
+        await session.close()
 
 
 async def _holding(

@@ -121,6 +121,11 @@ class Tables:
             await self._record_seen(found, session, dialect, writable=writable)
             self.ready.update(wanted)
             return []
+        if not session.offers("schema.alter"):
+            for finding in found:
+                if finding.table is not None:
+                    _refuse_misfit(finding, may_create=True)
+            found = [finding for finding in found if finding.table is None]
         to_do = [each.model for each in found if not each.fits and not self._tolerates(each)]
         changed: list[Model] = []
         if to_do:

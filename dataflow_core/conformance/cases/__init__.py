@@ -26,6 +26,7 @@ MODULES: Final = (
     "zones",
     "ddl",
     "ddl_constraints",
+    "evolution",
     "pool",
     "faults",
     "faults_connections",

@@ -121,13 +121,14 @@ async def lacks_column(session: Session) -> None:
     async with _own_table(session, "id", "n") as table:
         annotations = {"id": int, "n": int | None, "extra": str | None, "more": int}
         options = {"table": table, "timestamps": False}
-        session.db.model(model_class("Wider", annotations, options=options), validation="off")
+        handle = session.another(auto_migrate=False)
+        handle.model(model_class("Wider", annotations, options=options), validation="off")
         for node, parameters in (
             ("WiderListNode", {}),
             ("WiderCreateNode", {"id": 2, "more": 1}),
             ("WiderBulkUpdateNode", {"filter": {"id": 1}, "fields": {"n": 1}}),
         ):
-            call = partial(session.db.run, node, **parameters)
+            call = partial(handle.run, node, **parameters)
             error = await session.expect_error(SchemaMismatch, call)
             session.equal(error.context["table"], table)
             session.equal(sorted(error.context["missing"]), ["extra", "more"])

@@ -1,0 +1,229 @@
+"""A model that changed and its table: what is added, what is refused, and that rows stay."""
+
+from __future__ import annotations
+
+import asyncio
+import decimal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from dataflow_core.conformance.cases.ddl import model_class
+from dataflow_core.conformance.everything import Everything
+from dataflow_core.conformance.registry import case
+from dataflow_core.errors import (
+    CheckViolation,
+    SchemaChangeRefused,
+    SchemaMismatch,
+    UniqueViolation,
+)
+from dataflow_core.schema.declare import field
+
+if TYPE_CHECKING:
+    from dataflow_core.conformance.session import Session
+
+_ALTER: Final = "schema.alter"
+
+
+def _version(table: str, annotations: dict[str, Any], **body: Any) -> type:
+    """One shape of a model over a table."""
+    options = {"timestamps": False, "table": table, **body.pop("options", {})}
+    return model_class("Versioned", annotations, options=options, **body)
+
+
+async def _first(session: Session, annotations: dict[str, Any], **body: Any) -> str:
+    """Make the table of the first shape; its name."""
+    cls = model_class("Versioned", annotations, **body)
+    model = session.model(cls)
+    await session.run(model, "List")
+    return model.table
+
+
+def _next(session: Session, cls: type, **options: Any) -> Any:
+    """A handle that knows a later shape."""
+    handle = session.another(**options)
+    handle.model(cls, validation="off")
+    return handle
+
+
+async def _rows(handle: Any) -> list[dict[str, Any]]:
+    return list((await handle.run("VersionedListNode"))["records"])
+
+
+@case("evolution.unchanged", feature=_ALTER, since="0.3")
+async def unchanged(session: Session) -> None:
+    """A table that was made from a model, with all there is, is just what the model says."""
+    model = session.model(Everything)
+    await session.run(model, "List")
+    handle = session.another()
+    handle.model(session.class_of(model), validation="off")
+    plan = await handle.aplan()
+    session.equal(str(plan), "every table is what its model says")
+
+
+@case("evolution.columns", feature=_ALTER, since="0.3")
+async def columns(session: Session) -> None:
+    """Fields that may be empty, or have a default, are added; stored rows take it."""
+    table = await _first(session, {"id": int, "name": str})
+    await session.db.run("VersionedCreateNode", id=1, name="a")
+    annotations = {
+        "id": int, "name": str, "age": int | None, "kind": str, "price": decimal.Decimal,
+        "on": bool, "size": Literal["s", "m"],
+    }  # fmt: skip
+    defaults = {"kind": "k'", "price": decimal.Decimal("1.5"), "on": True, "size": "m"}
+    handle = _next(session, _version(table, annotations, **defaults))
+    plan = await handle.aplan()
+    session.equal([type(step).__name__ for step in plan.operations[0].steps], ["AddColumn"] * 5)
+    session.equal(await _rows(handle), [{"id": 1, "name": "a", "age": None, **defaults}])
+    await handle.run("VersionedCreateNode", id=2, name="b", age=3, size="s")
+    session.equal((await _rows(handle))[1]["size"], "s")
+    session.true(not await handle.aplan(), "nothing is left to do")
+
+
+@case("evolution.renamed", feature=_ALTER, since="0.3")
+async def renamed(session: Session) -> None:
+    """A field that says its former name takes the column and its values along."""
+    table = await _first(session, {"id": int, "name": str}, name=field(unique=True))
+    await session.db.run("VersionedCreateNode", id=1, name="a")
+    cls = _version(table, {"id": int, "title": str}, title=field(renamed_from="name", unique=True))
+    handle = _next(session, cls)
+    session.equal(await _rows(handle), [{"id": 1, "title": "a"}])
+    call = partial(handle.run, "VersionedCreateNode", id=2, title="a")
+    await session.expect_error(UniqueViolation, call, columns=("title",))
+    session.true(not await handle.aplan(), "nothing is left to do")
+
+
+@case("evolution.wider", feature=_ALTER, since="0.3")
+async def wider(session: Session) -> None:
+    """Types that hold more, and NULL where none was, are changed; every value stays."""
+    before = {"id": int, "a": int, "b": decimal.Decimal, "c": str, "d": Literal["x", "y"], "e": int}
+    table = await _first(
+        session, before, a=field(bits=32), b=field(precision=6, scale=2), c=field(max_length=5)
+    )
+    row = {"id": 1, "a": 2**31 - 1, "b": decimal.Decimal("1234.56"), "c": "abcde", "d": "y", "e": 5}
+    await session.db.run("VersionedCreateNode", **row)
+    after = {
+        "id": int, "a": int, "b": decimal.Decimal, "c": str, "d": Literal["x", "y", "z"],
+        "e": int | None,
+    }  # fmt: skip
+    cls = _version(table, after, b=field(precision=12, scale=4), c=field(max_length=300))
+    handle = _next(session, cls)
+    session.equal(await _rows(handle), [row])
+    later = {"id": 2, "a": 2**40, "b": decimal.Decimal("12345678.1234"), "c": "é" * 300, "d": "z"}
+    await handle.run("VersionedCreateNode", **later)
+    session.equal((await _rows(handle))[1], {**later, "e": None})
+    session.true(not await handle.aplan(), "nothing is left to do")
+
+
+@case("evolution.loss", feature=_ALTER, since="0.3")
+async def loss(session: Session) -> None:
+    """What can lose values is refused with the plan, and done where that is asked for."""
+    table = await _first(session, {"id": int, "name": str, "note": str | None})
+    await session.db.run("VersionedCreateNode", id=1, name="a", note="n")
+    cls = _version(table, {"id": int, "name": str}, name=field(max_length=10))
+    handle = _next(session, cls)
+    error = await session.expect_error(
+        SchemaChangeRefused, partial(handle.run, "VersionedListNode")
+    )
+    session.true(any("note" in line for line in error.context["plan"]), "the plan names the column")
+    session.equal((await _rows(session.db))[0]["note"], "n")
+    plan = await handle.amigrate(allow_data_loss=True)
+    session.true(bool(plan.lossy), "the plan says that values are lost")
+    session.equal(await _rows(handle), [{"id": 1, "name": "a"}])
+    session.true(not await handle.aplan(), "nothing is left to do")
+
+
+@case("evolution.no_value", feature=_ALTER, since="0.3")
+async def no_value(session: Session) -> None:
+    """A field that every row needs is added to an empty table only: no value is invented."""
+    table = await _first(session, {"id": int})
+    later = _version(table, {"id": int, "name": str})
+    await session.db.run("VersionedCreateNode", id=1)
+    refused = _next(session, later)
+    await session.expect_error(SchemaChangeRefused, partial(refused.run, "VersionedListNode"))
+    session.equal(await _rows(session.db), [{"id": 1}])
+    await session.db.run("VersionedDeleteNode", id=1)
+    await refused.run("VersionedCreateNode", id=2, name="b")
+    session.equal(await _rows(refused), [{"id": 2, "name": "b"}])
+
+
+@case("evolution.rules", feature=_ALTER, since="0.3")
+async def rules(session: Session) -> None:
+    """Unique keys, checks and indexes come and go; rows that do not fit are named, and stay."""
+    table = await _first(session, {"id": int, "n": int, "m": int})
+    for number in (1, 2):
+        await session.db.run("VersionedCreateNode", id=number, n=5, m=number)
+    shape = {"id": int, "n": int, "m": int}
+    unique = _next(session, _version(table, shape, n=field(unique=True)))
+    await session.expect_error(SchemaChangeRefused, partial(unique.run, "VersionedListNode"))
+    checked = _next(session, _version(table, shape, n=field(check={"$gt": 5})))
+    await session.expect_error(SchemaChangeRefused, partial(checked.run, "VersionedListNode"))
+    session.equal(len(await _rows(session.db)), 2)
+    options = {"indexes": [["-m", "n"]]}
+    cls = _version(table, shape, m=field(unique=True), n=field(check={"$gt": 4}), options=options)
+    handle = _next(session, cls)
+    session.equal(len(await _rows(handle)), 2)
+    create = partial(handle.run, "VersionedCreateNode")
+    await session.expect_error(UniqueViolation, partial(create, n=9, m=1), columns=("m",))
+    await session.expect_error(CheckViolation, partial(create, n=4, m=4))
+    loose = _next(session, _version(table, shape))
+    await loose.run("VersionedCreateNode", id=3, n=1, m=1)
+    session.equal(len(await _rows(loose)), 3)
+    session.true(not await loose.aplan(), "nothing is left to do")
+
+
+@case("evolution.older_program", feature=_ALTER, since="0.3")
+async def older_program(session: Session) -> None:
+    """A program with the shape before goes on beside one that has added a field."""
+    first = {"id": int, "name": str}
+    table = await _first(session, first)
+    newer = _next(session, _version(table, {**first, "age": int | None}))
+    await newer.run("VersionedCreateNode", id=1, name="a", age=3)
+    older = _next(session, _version(table, first))
+    await older.run("VersionedCreateNode", id=2, name="b")
+    session.equal(await _rows(newer), [
+        {"id": 1, "name": "a", "age": 3}, {"id": 2, "name": "b", "age": None},
+    ])  # fmt: skip
+
+
+@case("evolution.at_once", feature=_ALTER, since="0.3")
+async def at_once(session: Session) -> None:
+    """Handles that see the same change at the same time: one makes it, none fails."""
+    table = await _first(session, {"id": int, "name": str})
+    await session.db.run("VersionedCreateNode", id=1, name="a")
+    cls = _version(table, {"id": int, "name": str, "age": int, "on": bool | None}, age=7)
+    handles = [_next(session, cls) for _ in range(4)]
+    found = await asyncio.gather(*map(_rows, handles))
+    session.equal(found, [[{"id": 1, "name": "a", "age": 7, "on": None}]] * 4)
+
+
+@case("evolution.may_not", feature=_ALTER, since="0.3")
+async def may_not(session: Session) -> None:
+    """A handle that changes no schema says what is missing, and plans without doing anything."""
+    table = await _first(session, {"id": int})
+    cls = _version(table, {"id": int, "more": str | None})
+    for options in ({"auto_migrate": False}, {"existing_schema_mode": True}):
+        handle = _next(session, cls, **options)
+        error = await session.expect_error(SchemaMismatch, partial(handle.run, "VersionedListNode"))
+        session.equal(error.context["missing"], ["more"])
+        session.true("more" in str(await handle.aplan()), "the plan tells the column")
+        await session.expect_error(SchemaChangeRefused, handle.amigrate)
+
+
+@case("evolution.registry", feature="schema.introspection", since="0.3")
+async def in_registry(session: Session) -> None:
+    """Another handle takes the model from the registry, or from the table: the same rows."""
+    table = await _first(session, {"id": int, "name": str, "size": Literal["s", "m"]}, size="s")
+    await session.db.run("VersionedCreateNode", id=1, name="a")
+    handle = session.another(existing_schema_mode=True)
+    found = await handle.areconstruct_models_from_registry()
+    session.true("Versioned" in found["reconstructed_models"], "the model is in the registry")
+    names = found["generated_nodes"][table]
+    session.equal(
+        (await handle.run(names["list"]))["records"], [{"id": 1, "name": "a", "size": "s"}]
+    )
+    other = session.another(existing_schema_mode=True)
+    registered = await other.aregister_schema_as_models([table])
+    session.equal((registered["success_count"], registered["error_count"]), (1, 0))
+    names = registered["generated_nodes"][table]
+    await other.run(names["create"], id=2, name="b", size="m")
+    session.equal((await other.run(names["count"]))["count"], 2)
