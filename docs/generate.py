@@ -31,6 +31,7 @@ from dataflow_core.aggregate.parse_group import ACCUMULATORS  # noqa: E402
 from dataflow_core.app.dataflow import _UNAVAILABLE as UNAVAILABLE  # noqa: E402
 from dataflow_core.compile import BaseCompiler, Codec  # noqa: E402
 from dataflow_core.conformance.parity import parity_tables  # noqa: E402
+from dataflow_core.conformance.random_models import CHANGES  # noqa: E402
 from dataflow_core.conformance.saved_report import read_report  # noqa: E402
 from dataflow_core.contract import (  # noqa: E402
     Connection,
@@ -223,6 +224,12 @@ def hooks() -> str:
     return "\n\n".join(parts)
 
 
+def schema_changes() -> str:
+    """What can change of a model, and the steps that it takes."""
+    rows = [[what, ", ".join(code(step) for step in steps)] for what, (steps, _) in CHANGES.items()]
+    return table(("what changes", "steps"), rows)
+
+
 def features() -> str:
     """The features with their tier, and how each dialect declares them."""
     dialects = {"PostgreSQL": postgres, "MySQL, MariaDB": mysql, "SQLite": sqlite}
@@ -348,6 +355,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "plurals": plural_rules,
     "hooks": hooks,
     "features": features,
+    "schema changes": schema_changes,
     "parity": parity,
     "limits": lambda: attributes_of(Limits, ("limit", "default", "meaning")),
     "settings": lambda: attributes_of(Settings, ("argument", "default", "meaning")),
