@@ -9,6 +9,7 @@ from typing import Final
 from attrs import evolve
 
 from dataflow_core.dialect import BaseDDLCompiler
+from dataflow_core.operations import CreateTable
 from dataflow_core.schema import Field, ForeignKey, Index, Model
 from dataflow_core.types import Enumeration, FieldType, Text
 from dataflow_postgres.types import column_type
@@ -36,6 +37,20 @@ class PostgresDDLCompiler(BaseDDLCompiler):
     # It ends with the transaction, so it holds behind a pooler too. IF NOT EXISTS alone fails where
     # two processes make the same table at once.
     lock = f"SELECT 1 FROM PG_ADVISORY_XACT_LOCK({_LOCK})"
+
+    def compile(self, operation: CreateTable) -> tuple[str, ...]:
+        """The statements, in order: the table, its indexes, the comments of its columns."""
+        model = operation.model
+        comments = (
+            self.comment(model.table, field) for field in model.fields if field.comment is not None
+        )
+        return (*super().compile(operation), *comments)
+
+    def comment(self, table: str, field: Field) -> str:
+        """The statement that sets or drops the comment of a column."""
+        column = f"{self.compiler.quote(table)}.{self.compiler.quote(field.column)}"
+        text = self.compiler.literal(field.comment, Text()) if field.comment else "NULL"
+        return f"COMMENT ON COLUMN {column} IS {text}"
 
     def create_table(self, model: Model, foreign_keys: Iterable[ForeignKey]) -> str:
         """The statement that makes the table if it is not there."""
@@ -65,13 +80,13 @@ class PostgresDDLCompiler(BaseDDLCompiler):
     # Indexes
 
     def indexes(self, model: Model) -> list[Index]:
-        """The indexes of a model, each once."""
-        unique = [
+        """The indexes of a model, each once, but those that a unique constraint makes."""
+        constraints = {
             Index((field.name,), unique=True)
             for field in model.fields
-            if _unique_by_index(field, model)
-        ]
-        return list(dict.fromkeys((*unique, *super().indexes(model))))
+            if field.unique and not _unique_by_index(field, model)
+        }
+        return [index for index in model.all_indexes if index not in constraints]
 
     def index_name(self, model: Model, index: Index) -> str:
         """The name of an index, which no other index or table of the schema has."""

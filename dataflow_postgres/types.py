@@ -28,7 +28,7 @@ from dataflow_core.types import (
     Uuid,
 )
 
-__all__ = ["bound_type", "codec", "column_type", "decoded_type", "element_type", "json_text"]
+__all__ = ["bound_type", "codec", "column_type", "element_type", "json_text"]
 
 _encode_json: Final = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":")
@@ -163,38 +163,3 @@ def column_type(kind: FieldType) -> str:
     if isinstance(kind, Text):
         return 'text COLLATE "C"'
     return _NAMES[type(kind)]
-
-
-_SIZED: Final = re.compile(r"(numeric|character varying|character)\(([0-9]+)(?:,([0-9]+))?\)")
-_PLAIN_TYPES: Final[dict[str, FieldType]] = {
-    "bigint": Integer(),
-    "integer": Integer(32),
-    "smallint": Integer(32),
-    "double precision": Float(),
-    "real": Float(),
-    "boolean": Boolean(),
-    "text": Text(),
-    "character varying": Text(),
-    "bytea": Binary(),
-    "timestamp with time zone": Timestamp(),
-    "date": Date(),
-    "time without time zone": Time(),
-    "uuid": Uuid(),
-    "jsonb": Json(),
-}
-
-
-def decoded_type(declared: str, longest: int | None = None) -> FieldType | None:
-    """The field type of a column, of what ``format_type`` says; ``None`` if no field type fits.
-
-    ``longest`` is the greatest length of a text that a check of the column tells.
-    """
-    sized = _SIZED.fullmatch(declared)
-    if sized is None:
-        plain = _PLAIN_TYPES.get(declared)
-        return Text(longest) if isinstance(plain, Text) and longest is not None else plain
-    if sized[1] == "numeric":
-        precision, scale = int(sized[2]), int(sized[3] or 0)
-        return Decimal(precision, scale) if scale <= precision <= 38 else None
-    length = int(sized[2])
-    return Text(length if longest is None else min(length, longest))

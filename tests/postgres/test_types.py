@@ -24,8 +24,9 @@ from dataflow_core.types import (
     Timestamp,
     Uuid,
 )
+from dataflow_postgres.columns import column_of
 from dataflow_postgres.connection import PostgresConnection
-from dataflow_postgres.types import codec, column_type, decoded_type, json_text
+from dataflow_postgres.types import codec, column_type, json_text
 from tests.postgres.support import value
 
 FLOATS = (0.1, -2.5, 1e15, 1e16, 2.0**60, 1e22, -1e300, 1.7976931348623157e308, 5e-324, 100.0)
@@ -74,19 +75,7 @@ async def test_columns_are_found_again(
     sql = "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 't'::regclass"
     name = await value(connection, f"{sql} AND attname = 'c'")
     assert name == told
-    assert decoded_type(name) == decoded
-
-
-def test_columns_of_others() -> None:
-    """Columns that somebody else declared have a field type where one fits."""
-    assert decoded_type("character varying(40)") == Text(40)
-    assert decoded_type("character varying") == Text()
-    assert decoded_type("text", 12) == Text(12)
-    assert decoded_type("smallint") == Integer(32)
-    assert decoded_type("numeric") is None
-    assert decoded_type("numeric(40,2)") is None
-    assert decoded_type("timestamp without time zone") is None
-    assert decoded_type("point") is None
+    assert column_of(name, (), "C").type == decoded
 
 
 async def test_the_first_and_the_last_day_are_days(

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from dataflow_core.conformance.everything import Everything
+from dataflow_core.schema import MISSING, Model
+from dataflow_core.schema.declare import declare_model
+from dataflow_core.schema.tables import Table
+from dataflow_core.types import Enumeration, Integer, Text
+from dataflow_postgres.connection import PostgresConnection
+from tests.postgres.schemas import DIALECT, assert_same, foreign_keys, make, models, table_of
+from tests.postgres.support import column, model
+
+ROUNDS = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+async def script(connection: PostgresConnection, *statements: str) -> None:
+    """Run statements."""
+    for statement in statements:
+        await connection.execute(statement, ())
+
+
+class Counting:
+    """A connection that counts its statements."""
+
+    def __init__(self, connection: PostgresConnection) -> None:
+        self.connection = connection
+        self.statements = 0
+
+    async def fetch(self, sql: str, parameters: Any) -> Any:
+        self.statements += 1
+        return await self.connection.fetch(sql, parameters)
+
+
+async def test_the_model_of_every_type_comes_back(connection: PostgresConnection) -> None:
+    """A table of the model with a field of every type is told as the model says."""
+    made = declare_model(Everything)
+    await make(connection, made)
+    assert_same(await table_of(connection, made.table), made)
+
+
+@ROUNDS
+@given(made=models())
+async def test_a_model_comes_back(connection: PostgresConnection, made: Model) -> None:
+    """Whatever a model declares is read again from its table, and nothing else."""
+    await script(connection, "DROP TABLE IF EXISTS things, others")
+    await make(connection, model(table="others"))
+    keys = foreign_keys(made)
+    await make(connection, made, *keys)
+    assert_same(await table_of(connection), made, keys)
+
+
+async def test_no_table_costs_one_statement(connection: PostgresConnection) -> None:
+    """Names that no table has are found out by one statement; tables by four, however many."""
+    counting = Counting(connection)
+    assert await DIALECT.read_tables(counting, ["a", "b"]) == ()  # type: ignore[arg-type]
+    assert counting.statements == 1
+    await script(connection, *(f"CREATE TABLE t{at} (id int PRIMARY KEY)" for at in range(9)))
+    counting.statements = 0
+    found = await DIALECT.read_tables(counting, None)  # type: ignore[arg-type]
+    assert len(found) == 9
+    assert counting.statements == 4
+
+
+async def test_names_are_exact(connection: PostgresConnection) -> None:
+    """A name means the table that is called so to the letter, in the order that is asked for."""
+    await script(
+        connection, 'CREATE TABLE "B" (x int)', "CREATE TABLE b (y int)", "CREATE TABLE a ()"
+    )
+    found = await DIALECT.read_tables(connection, ["b", "B", "c", "a", 'a"; --', "b" * 70])
+    assert [table.name for table in found] == ["b", "B", "a"]
+    assert list(found[1].by_name) == ["x"]
+    await script(connection, f"CREATE TABLE {'b' * 63} (x int)")
+    assert await DIALECT.read_tables(connection, ["b" * 70]) == ()
+
+
+async def test_all_tables(connection: PostgresConnection) -> None:
+    """Those of other schemas have their schema; temporary ones and partitions are not there."""
+    await script(
+        connection,
+        "CREATE SCHEMA sales",
+        "CREATE TABLE sales.orders (id int PRIMARY KEY)",
+        "CREATE TABLE orders (id int REFERENCES sales.orders (id))",
+        "CREATE TEMPORARY TABLE passing (id int)",
+        "CREATE TABLE parts (id int, day date) PARTITION BY RANGE (day)",
+        "CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM ('2024-01-01') TO ('2025-01-01')",
+        "CREATE VIEW seen AS SELECT id FROM orders",
+        "CREATE MATERIALIZED VIEW kept AS SELECT id FROM orders",
+    )
+    found = {table.key: table for table in await DIALECT.read_tables(connection, None)}
+    assert list(found) == ["kept", "orders", "parts", "seen", "sales.orders"]
+    assert found["sales.orders"].schema == "sales"
+    assert found["orders"].foreign_keys[0].table == "sales.orders"
+    assert found["seen"].kind == found["kept"].kind == "view"
+    assert "partitioned by RANGE (day)" in found["parts"].notes[0]
+    assert "refreshed" in found["kept"].notes[0]
+
+
+async def shown(connection: PostgresConnection, *statements: str) -> Table:
+    """The table ``t`` after some statements."""
+    await script(connection, *statements)
+    return await table_of(connection, "t")
+
+
+async def test_generated_columns(connection: PostgresConnection) -> None:
+    """Identity and serial columns are counters; computed ones are never written."""
+    table = await shown(
+        connection,
+        "CREATE SEQUENCE free",
+        "CREATE TABLE t (a serial, b bigint GENERATED ALWAYS AS IDENTITY,"
+        " c int GENERATED BY DEFAULT AS IDENTITY, d int DEFAULT nextval('free'),"
+        " e int GENERATED ALWAYS AS (1 + 2) STORED, f timestamptz DEFAULT now())",
+    )
+    kinds = [item.generated for item in table.columns]
+    assert kinds == ["counter", "counter", "counter", "counter", "computed", None]
+    assert "always counts" in table.by_name["b"].notes[0]
+    assert "not its own" in table.by_name["d"].notes[0]
+    assert table.by_name["a"].notes == table.by_name["c"].notes == ()
+    assert table.by_name["f"].default is MISSING
+    assert table.by_name["f"].default_sql == "now()"
+
+
+async def test_indexes_of_others(connection: PostgresConnection) -> None:
+    """Expressions, conditions, kinds of indexes and what they carry are told."""
+    table = await shown(
+        connection,
+        "CREATE TABLE t (a text, b int, c jsonb, UNIQUE (a, b))",
+        "CREATE INDEX i1 ON t (lower(a), b DESC)",
+        "CREATE UNIQUE INDEX i2 ON t (b) INCLUDE (a) WHERE b > 3",
+        "CREATE INDEX i3 ON t USING gin (c)",
+        "CREATE INDEX i4 ON t (a text_pattern_ops)",
+    )
+    unique, lower, partial, gin, patterns = table.indexes
+    assert (unique.columns, unique.unique, unique.constraint) == (("a", "b"), True, True)
+    assert lower.columns == ("lower(a)", "b")
+    assert lower.expressions
+    assert lower.descending == {"b"}
+    assert partial.columns == ("b",)
+    assert partial.where == "(b > 3)"
+    assert not partial.constraint
+    assert gin.method == "gin"
+    assert patterns.columns == ("a",)
+    assert len(table.notes) == 2
+
+
+async def test_keys_and_checks_of_others(connection: PostgresConnection) -> None:
+    """Actions of foreign keys, checks of every shape, triggers and comments are told."""
+    table = await shown(
+        connection,
+        "CREATE TABLE u (x int, y int, PRIMARY KEY (y, x))",
+        "CREATE TABLE t (a int, b int, c text CHECK (c IN ('x', 'y')), d text,"
+        " FOREIGN KEY (b, a) REFERENCES u (y, x) ON DELETE SET DEFAULT ON UPDATE CASCADE"
+        " DEFERRABLE, EXCLUDE USING btree (a WITH =), CHECK (a < b))",
+        "ALTER TABLE t ADD CONSTRAINT late CHECK (a > 1) NOT VALID",
+        "COMMENT ON TABLE t IS 'about t'",
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        "CREATE TRIGGER watch BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f()",
+        "ALTER TABLE t ENABLE ROW LEVEL SECURITY",
+    )
+    [key] = table.foreign_keys
+    assert (key.columns, key.table, key.target) == (("b", "a"), "u", ("y", "x"))
+    assert (key.on_delete, key.on_update) == ("set_default", "cascade")
+    assert {check.name for check in table.checks} == {"t_c_check", "t_check", "late"}
+    assert table.comment == "about t"
+    assert table.triggers == ("watch",)
+    notes = " | ".join(table.notes)
+    for word in ("some users", "end of a transaction", "keeps rows apart", "late is not known"):
+        assert word in notes
+    assert table.by_name["c"].type == Text(storage="collated")
+
+
+async def test_a_check_like_ours_is_none(connection: PostgresConnection) -> None:
+    """Only a check that has the name and the form of a type check is part of the type."""
+    table = await shown(
+        connection,
+        'CREATE TABLE t (a text COLLATE "C", b int, CONSTRAINT t_a_length CHECK (length(a) < 5),'
+        " CONSTRAINT t_b_enum CHECK (b > a::int))",
+    )
+    assert table.by_name["a"].type == Text()
+    assert table.by_name["b"].type == Integer(32)
+    assert len(table.checks) == 2
+
+
+async def test_names_of_checks_are_shortened(connection: PostgresConnection) -> None:
+    """The checks of a type are found where their names had to be cut."""
+    name = "k" * 60
+    made = model(column(name, Enumeration(("it's 5", "7"), Text(9)), comment="c"))
+    await make(connection, made)
+    assert_same(await table_of(connection), made)
+
+
+@pytest.mark.parametrize("count", [500])
+async def test_many_tables(connection: PostgresConnection, count: int) -> None:
+    """Five hundred tables are read in less than two seconds."""
+    for at in range(count):
+        fields = [column(f"c{place}", Text(40), index=place < 2) for place in range(8)]
+        await make(connection, model(*fields, table=f"t{at}"))
+    started = time.perf_counter()
+    found = await DIALECT.read_tables(connection, None)
+    seconds = time.perf_counter() - started
+    print(f"{count} tables: {seconds:.2f} s")
+    assert len(found) == count
+    assert seconds < 2
