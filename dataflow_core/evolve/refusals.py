@@ -66,7 +66,12 @@ def _text(definition: Definition) -> list[str]:
     lines = []
     for key, value in definition.items():
         if isinstance(value, list):
-            lines += [f"{key}: {json.dumps(item, ensure_ascii=False)}" for item in value]
+            lines += [f"{key}: {_line(item)}" for item in value]
         else:
-            lines.append(f"{key}: {json.dumps(value, ensure_ascii=False)}")
+            lines.append(f"{key}: {_line(value)}")
     return lines
+
+
+def _line(value: object) -> str:
+    # Some databases keep the keys of a document in an order of their own.
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)

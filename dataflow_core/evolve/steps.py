@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+import attrs
+
 from dataflow_core.naming_hints import quoted
 from dataflow_core.operations import (
     AddCheck,
@@ -23,6 +25,7 @@ from dataflow_core.operations import (
     RenameColumn,
     Step,
 )
+from dataflow_core.types import FieldType
 
 __all__ = ["WORDS", "described"]
 
@@ -33,8 +36,21 @@ def _add_index(step: AddIndex) -> str:
 
 
 def _change_type(step: ChangeType) -> str:
-    column, kind = quoted(step.field.column), step.field.type.name
-    return f"change the type of {column} from {step.before.native} to {kind}"
+    before = step.before.native if step.before.type is None else _kind(step.before.type)
+    return (
+        f"change the type of {quoted(step.field.column)} from {before} to {_kind(step.field.type)}"
+    )
+
+
+def _kind(kind: FieldType) -> str:
+    """A type with its sizes."""
+    given = (
+        f"{attribute.name}={getattr(kind, attribute.name)!r}"
+        for attribute in attrs.fields(type(kind))
+        if getattr(kind, attribute.name) != attribute.default
+    )
+    sizes = ", ".join(given)
+    return f"{kind.name}({sizes})" if sizes else kind.name
 
 
 WORDS: Final[dict[type, Callable[[Any], str]]] = {

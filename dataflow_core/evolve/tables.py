@@ -129,7 +129,7 @@ class Tables:
         to_do = [each.model for each in found if not each.fits and not self._tolerates(each)]
         changed: list[Model] = []
         if to_do:
-            changed = await self.apply(to_do, session, dialect)
+            changed = await self.apply(to_do, session, dialect, first_use=True)
         else:
             await self._record_seen(found, session, dialect, writable=writable)
         self.ready.update(wanted)
@@ -179,12 +179,8 @@ class Tables:
         return found.is_older and not found.differing.missing and not found.differing.problems
 
     def plan(self, found: Sequence[Finding], database: str, dialect: Dialect) -> SchemaPlan:
-        """What would be done."""
-        changes = [
-            self._change(item, dialect)
-            for item in found
-            if not item.fits and not self._tolerates(item)
-        ]
+        """What would be done to make every table what its model says, an older shape included."""
+        changes = [self._change(item, dialect) for item in found if not item.fits]
         return SchemaPlan(database, tuple(changes))
 
     def _change(self, found: Finding, dialect: Dialect) -> TableChange:
@@ -204,14 +200,20 @@ class Tables:
         dialect: Dialect,
         *,
         allow_data_loss: bool = False,
+        first_use: bool = False,
     ) -> list[Model]:
         """Make or change the tables of models, all or none where the database can; which they are.
 
         Others may be doing the same: it is compared again when nobody else can change anything.
+        On ``first_use`` an older program leaves the tables of a newer one alone.
         """
         async with locked(session, dialect):
             found = await self.look(models, session, dialect)
-            to_do = [item for item in found if not item.fits and not self._tolerates(item)]
+            to_do = [
+                item
+                for item in found
+                if not item.fits and not (first_use and self._tolerates(item))
+            ]
             for item in to_do:
                 await _refuse(item, self._change(item, dialect), session, allow_data_loss)
             if to_do and self.persists and self.remote is None:
@@ -263,7 +265,7 @@ class Tables:
         if not self.persists:
             return
         record = registry.make_record(found.model, found.latest, owned=owned)
-        if any(known.checksum == record.checksum for known in found.records):
+        if found.latest is not None and found.latest.checksum == record.checksum:
             return
         if self.remote is None:
             await registry.write_record(session, dialect, record)

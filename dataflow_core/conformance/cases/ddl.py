@@ -23,7 +23,7 @@ _ERRORS: Final = "constraints.errors"
 _NAMES: Final = "identifiers"
 
 
-def model_class(name: str, annotations: dict[str, Any], **body: Any) -> type:
+def model_class(name: str, annotations: dict[str, Any], /, **body: Any) -> type:
     """A class with these fields; ``options`` is its ``__dataflow__``, the rest are defaults."""
     options = body.pop("options", {})
     return type(
