@@ -29,6 +29,7 @@ from dataflow_core.types import (
     Time,
     Uuid,
 )
+from dataflow_mysql.columns import marked
 from dataflow_mysql.expressions import MySQLExpressions
 from dataflow_mysql.types import LONGEST_KEY, Variant, column_type, plain_type
 
@@ -39,7 +40,10 @@ __all__ = [
     "TYPE_CHECK",
     "UNIQUE_INDEX",
     "MySQLDDLCompiler",
+    "column_sizes",
     "constraint_name",
+    "fields_of",
+    "reference_name",
 ]
 
 TYPE_CHECK: Final = "dataflow_type"
@@ -49,6 +53,8 @@ PLAIN_INDEX: Final = "dataflow_index"
 UNIQUE_INDEX: Final = "dataflow_unique"
 
 _DIGEST: Final = 10
+_LONGEST_COMMENT: Final = 1_024
+"""The most characters of a column's comment."""
 _CHARACTER: Final = 4
 """The most bytes of a character."""
 LONGEST_TEXT: Final = LONGEST_KEY // _CHARACTER
@@ -69,9 +75,9 @@ def constraint_name(*parts: str) -> str:
     return f"{encoded[: NAME_BYTES - _DIGEST - 1].decode(errors='ignore')}~{digest}"
 
 
-def _renamed(key: ForeignKey, model: Model) -> ForeignKey:
-    """A reference whose name no other one of the database has."""
-    return key if key.name is None else evolve(key, name=constraint_name(model.table, key.name))
+def reference_name(key: ForeignKey, model: Model) -> str:
+    """The name of a reference, which no other one of the database has."""
+    return constraint_name(model.table, key.name or f"reference:{','.join(key.columns)}")
 
 
 @define
@@ -171,22 +177,22 @@ class MySQLDDLCompiler(BaseDDLCompiler):
             Build(self.compiler).need("constraints.foreign_key")
         if model.checks or any(field.check is not None for field in model.fields):
             Build(self.compiler).need("constraints.check")
-        sizes = _sizes(model, keys)
-        lines = [self._column(field, sizes.get(field.column)) for field in model.fields]
+        sizes = column_sizes(model, keys)
+        lines = [self.column_line(model, item, sizes, keys) for item in model.fields]
         key = self.primary_key(model)
         if key is not None:
             lines.append(key)
         lines += [
-            self._index(model, Index((field.name,), unique=True), sizes)
+            self.index_line(model, Index((field.name,), unique=True), sizes)
             for field in model.fields
             if field.unique and not (field.primary_key and len(model.primary_key) == 1)
         ]
         lines += [
-            self._index(model, index, sizes)
+            self.index_line(model, index, sizes)
             for index in self.indexes(model)
-            if index.unique or self._can_index(model, index)
+            if index.unique or self.can_index(model, index)
         ]
-        lines += [self.foreign_key(_renamed(key, model)) for key in keys]
+        lines += [self.reference(model, key) for key in keys]
         lines += [
             f"CONSTRAINT {self.compiler.quote(name)} CHECK ({condition})"
             for name, condition in self._all_checks(model, sizes, keys)
@@ -201,14 +207,17 @@ class MySQLDDLCompiler(BaseDDLCompiler):
 
     def column(self, field: Field, model: Model) -> str:
         """The line of a column."""
-        return self._column(field, _sizes(model, ()).get(field.column))
+        return self.column_line(model, field, column_sizes(model, ()), ())
 
     def column_type(self, kind: FieldType) -> str:
         """The type of a column that is in no index."""
         return column_type(kind, self.variant)
 
-    def _column(self, field: Field, size: int | None) -> str:
-        kind = plain_type(field.type)
+    def column_line(
+        self, model: Model, field: Field, sizes: dict[str, int], keys: Sequence[ForeignKey]
+    ) -> str:
+        """The line of a column, with a size for text that stands in the row."""
+        kind, size = plain_type(field.type), sizes.get(field.column)
         if isinstance(kind, Decimal) and kind.scale > self.variant.scale:
             raise InvalidModel(
                 f"{field.name}: the server keeps at most {self.variant.scale} digits after the"
@@ -224,7 +233,24 @@ class MySQLDDLCompiler(BaseDDLCompiler):
             if default is not None:
                 # In brackets: a plain literal is not taken for every type.
                 parts.append(f"DEFAULT ({default})")
+        comment = marked(field.comment, field.type if field in _unchecked(model, keys) else None)
+        if len(comment) > _LONGEST_COMMENT:
+            raise InvalidModel(
+                f"{model.name}.{field.name}: the comment takes {len(comment)} characters, and the"
+                f" server keeps at most {_LONGEST_COMMENT}",
+                model=model.name,
+                limit=_LONGEST_COMMENT,
+            )
+        if comment:
+            quoted = comment.replace("'", "''")
+            parts.append(f"COMMENT '{quoted}'")
         return " ".join(parts)
+
+    def reference(self, model: Model, key: ForeignKey) -> str:
+        """The line of a reference; what nothing is said of, one server takes for RESTRICT."""
+        line = self.foreign_key(evolve(key, name=reference_name(key, model)))
+        action = " ON DELETE NO ACTION" if key.reference.on_delete == "no_action" else ""
+        return f"{line}{action} ON UPDATE NO ACTION"
 
     # Indexes
 
@@ -233,17 +259,18 @@ class MySQLDDLCompiler(BaseDDLCompiler):
         if index.name is not None:
             return constraint_name(index.name)
         signs = ["-" if name in index.descending else "" for name in index.columns]
-        columns = [item.column for item in _fields(model, index.columns)]
+        columns = [item.column for item in fields_of(model, index.columns)]
         listed = ",".join(sign + column for sign, column in zip(signs, columns, strict=True))
         prefix = UNIQUE_INDEX if index.unique else PLAIN_INDEX
         return constraint_name(prefix, model.table, listed)
 
-    def _can_index(self, model: Model, index: Index) -> bool:
+    def can_index(self, model: Model, index: Index) -> bool:
         """Whether the server makes an index that only makes things faster: none of JSON."""
-        return not any(isinstance(item.type, Json) for item in _fields(model, index.columns))
+        return not any(isinstance(item.type, Json) for item in fields_of(model, index.columns))
 
-    def _index(self, model: Model, index: Index, sizes: dict[str, int]) -> str:
-        fields = _fields(model, index.columns)
+    def index_line(self, model: Model, index: Index, sizes: dict[str, int]) -> str:
+        """The line of an index."""
+        fields = fields_of(model, index.columns)
         prefix = None if index.unique else _prefix(fields, sizes)
         parts = [
             self.compiler.quote(item.column)
@@ -272,18 +299,19 @@ class MySQLDDLCompiler(BaseDDLCompiler):
             )
             for check in model.all_checks
         ]
-        # What a reference may set to NULL takes no check; the key that it leads to has them.
-        unchecked = {
-            item.column
-            for key in keys
-            if key.reference.on_delete == "set_null"
-            for item in _fields(model, key.columns)
-        }
         return result + [
-            (constraint_name(prefix, model.table, item.column), condition)
-            for item in model.fields
-            if item.column not in unchecked
-            for prefix, condition in self._type_checks(item, sizes.get(item.column))
+            check for item in model.fields for check in self.column_checks(model, item, sizes, keys)
+        ]
+
+    def column_checks(
+        self, model: Model, field: Field, sizes: dict[str, int], keys: Sequence[ForeignKey]
+    ) -> list[tuple[str, str]]:
+        """The checks by which a column keeps its type: names and conditions."""
+        if field in _unchecked(model, keys):
+            return []
+        return [
+            (constraint_name(prefix, model.table, field.column), condition)
+            for prefix, condition in self._type_checks(field, sizes.get(field.column))
         ]
 
     def _type_checks(self, field: Field, size: int | None) -> list[tuple[str, str]]:
@@ -298,38 +326,53 @@ class MySQLDDLCompiler(BaseDDLCompiler):
             checks.append((TYPE_CHECK, f"{name} IN (0, 1)"))
         if isinstance(kind, Json) and self.variant.json_check is not None:
             checks.append((TYPE_CHECK, self.variant.json_check.format(column=name)))
-        longest = _greatest_length(kind, size)
-        if longest is not None:
-            checks.append((LENGTH_CHECK, f"CHAR_LENGTH({name}) <= {longest}"))
+        length = _length_rule(kind, size)
+        if length is not None:
+            checks.append((LENGTH_CHECK, length.format(f"CHAR_LENGTH({name})")))
         return checks + [(ENUM_CHECK, rule) for _, rule in super().type_checks(field)]
 
 
-def _greatest_length(kind: FieldType, size: int | None) -> int | None:
-    """The most characters that a column of a size may hold; ``None`` if there is no limit."""
+def _length_rule(kind: FieldType, size: int | None) -> str | None:
+    """The rule of how long a text may be; ``None`` if there is no limit.
+
+    ``<=`` tells the greatest length that was declared, ``<`` the room of the column.
+    """
     if not isinstance(kind, Text):
         return None
-    if size is None or kind.max_length == size:
-        return kind.max_length
-    return size - 1 if kind.max_length is None else min(kind.max_length, size - 1)
+    declared = None if kind.max_length is None else f"{{0}} <= {kind.max_length}"
+    if size is None or (kind.max_length is not None and kind.max_length <= size):
+        return declared
+    room = f"{{0}} < {size}"
+    return room if declared is None else f"{room} AND {declared}"
 
 
-def _fields(model: Model, names: Iterable[str]) -> list[Field]:
+def fields_of(model: Model, names: Iterable[str]) -> list[Field]:
     """The fields of the names, which are those of fields or of columns."""
     by_column = {field.column: field for field in model.fields}
     return [model.by_name.get(name) or by_column[name] for name in names]
 
 
-def _sizes(model: Model, foreign_keys: Iterable[ForeignKey]) -> dict[str, int]:
+def column_sizes(model: Model, foreign_keys: Iterable[ForeignKey]) -> dict[str, int]:
     """The characters or bytes of every column whose values stand in the row."""
     layout = _Layout(model)
     if model.primary_key:
         layout.add_key(model.primary_key, "the primary key")
     for key in model.unique_keys:
-        layout.add_key(_fields(model, key), "a unique key")
+        layout.add_key(fields_of(model, key), "a unique key")
     for reference in foreign_keys:
-        layout.add_key(_fields(model, reference.columns), "a reference")
+        layout.add_key(fields_of(model, reference.columns), "a reference")
     layout.add_texts()
     return layout.sizes
+
+
+def _unchecked(model: Model, keys: Iterable[ForeignKey]) -> list[Field]:
+    """What a reference may set to NULL: it takes no check; the key that it leads to has them."""
+    return [
+        item
+        for key in keys
+        if key.reference.on_delete == "set_null"
+        for item in fields_of(model, key.columns)
+    ]
 
 
 def _prefix(fields: Sequence[Field], sizes: dict[str, int]) -> dict[str, int]:

@@ -24,6 +24,7 @@ from dataflow_core.types import (
     Timestamp,
     Uuid,
 )
+from dataflow_mysql.columns import storage_codec
 from dataflow_mysql.types import MYSQL, Variant, codec, plain_type
 
 __all__ = ["MySQLExpressions", "text_literal"]
@@ -35,7 +36,6 @@ _NULLS: Final[dict[type[FieldType], str]] = {
     Date: "CAST(NULL AS DATE)",
     Time: "CAST(NULL AS TIME(6))",
 }
-_BASIC: Final = "\uffff"
 _LARGEST: Final = 2**63 - 1
 _SHRUNK: Final = "18446744073709551616e0"
 """A power of 2, by which floats are divided exactly."""
@@ -61,10 +61,10 @@ _FIRST_DAY: Final = 366
 def text_literal(text: str) -> str:
     """A text as a literal that every mode of the session reads alike.
 
-    One server's catalogue keeps no character beyond the basic plane, another one's no quote in a
-    hexadecimal literal.
+    One server's catalogue keeps no character beyond the basic plane, another one's nothing but
+    ASCII, and no quote in a hexadecimal literal.
     """
-    if "\\" in text or any(character > _BASIC for character in text):
+    if "\\" in text or not text.isascii():
         return f"CONVERT(UNHEX('{text.encode().hex()}') USING utf8mb4)"
     return "'" + text.replace("'", "''") + "'"
 
@@ -120,7 +120,8 @@ class MySQLExpressions(BaseCompiler):
 
     def codec(self, kind: FieldType) -> Codec:
         """How values of a type travel."""
-        return codec(kind, self.variant.json_depth)
+        stored = None if kind.storage is None else storage_codec(kind)
+        return stored or codec(kind, self.variant.json_depth)
 
     def collated(self, sql: str) -> str:
         """A text that compares by code point, whatever the connection does."""

@@ -107,6 +107,7 @@ class Table:
             itself for something else.
         foreign_keys: in the order of the table.
         checks: without those by which this project keeps a type (they are part of ``type``).
+        type_checks: those, where the database keeps them apart from the column.
         triggers: their names.
         notes: what was found and has no place here, a sentence each. Nothing is left out silently.
     """
@@ -119,6 +120,7 @@ class Table:
     indexes: tuple[TableIndex, ...] = ()
     foreign_keys: tuple[TableReference, ...] = ()
     checks: tuple[TableCheck, ...] = ()
+    type_checks: tuple[TableCheck, ...] = ()
     comment: str | None = None
     triggers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

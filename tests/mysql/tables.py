@@ -1,0 +1,198 @@
+"""Random models, and what their tables have to look like when they are read back."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import strategies as st
+
+from dataflow_core.compile import DDLCompiler
+from dataflow_core.schema import MISSING, Check, Field, ForeignKey, Index, Model, Reference
+from dataflow_core.schema.model import Copies
+from dataflow_core.schema.tables import Table
+from dataflow_core.types import (
+    Binary,
+    Boolean,
+    Date,
+    Decimal,
+    Enumeration,
+    FieldType,
+    Float,
+    Integer,
+    Json,
+    Text,
+    Time,
+    Timestamp,
+    Uuid,
+)
+
+TARGET = Model(
+    "Target",
+    "targets",
+    (
+        Field("id", Integer(), "id", primary_key=True, generated="database"),
+        Field("code", Text(20), "code", unique=True),
+    ),
+)
+"""What models refer to."""
+
+WORDS = st.text(
+    st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\0"), max_size=12
+)
+"""Texts of any letters."""
+
+_KINDS = st.one_of(
+    st.sampled_from(
+        [Integer(), Integer(32), Float(), Boolean(), Text(), Binary(), Timestamp(), Date(), Time(),
+         Uuid(), Json(), Decimal(18, 4), Decimal(38, 18)]
+    ),
+    st.integers(1, 900).map(Text),
+    st.lists(WORDS, min_size=1, max_size=4, unique=True).map(
+        lambda values: Enumeration(tuple(values), Text())
+    ),
+    st.lists(st.integers(-99, 99), min_size=1, max_size=4, unique=True).map(
+        lambda values: Enumeration(tuple(values), Integer())
+    ),
+)  # fmt: skip
+
+
+def _values(kind: FieldType) -> st.SearchStrategy[Any]:
+    if isinstance(kind, Enumeration):
+        return st.sampled_from(kind.values)
+    if isinstance(kind, Text):
+        return WORDS.map(lambda text: text[: kind.max_length])
+    if isinstance(kind, Integer):
+        return st.integers(kind.low, kind.high)
+    if isinstance(kind, Json):
+        return st.dictionaries(WORDS, st.integers(0, 9), max_size=2).map(Copies)
+    if isinstance(kind, Decimal):
+        return st.integers(-(10**12), 10**12).map(
+            lambda number: kind.check(decimal.Decimal(number).scaleb(-kind.scale), "")
+        )
+    return st.sampled_from(_CONSTANTS[type(kind)])
+
+
+_CONSTANTS: dict[type[FieldType], list[Any]] = {
+    Float: [0.0, 1.5, -2.25, 0.1, 1e22, -1e-7, 1.7976931348623157e308],
+    Boolean: [True, False],
+    Binary: [b"", b"\x00'\\\xff", b"text"],
+    Timestamp: [dt.datetime(2024, 2, 29, 12, 34, 56, 789012, tzinfo=dt.UTC)],
+    Date: [dt.date(1, 1, 1), dt.date(2024, 2, 29)],
+    Time: [dt.time(0, 0), dt.time(23, 59, 59, 999999)],
+    Uuid: [uuid.UUID(int=0), uuid.UUID("8c0d5c2e-3f0e-4c55-9d0c-2f8a6f1f7a10")],
+}
+
+
+@st.composite
+def models(draw: st.DrawFn, table: str = "things") -> tuple[Model, tuple[ForeignKey, ...]]:
+    """Models and their references to ``TARGET``: every type, keys, indexes, defaults, checks."""
+    kinds = draw(st.lists(_KINDS, min_size=1, max_size=6))
+    fields, keys = [], []
+    for at, kind in enumerate(kinds):
+        name = draw(st.sampled_from(["", "odd `name` ", "größe"])) + f"f{at}"
+        nullable = draw(st.booleans())
+        default = draw(_values(kind)) if draw(st.booleans()) else MISSING
+        indexed = kind.ordered and draw(st.integers(0, 3)) == 0
+        fields.append(
+            Field(
+                name, kind, name, nullable=nullable, default=default,
+                unique=indexed and draw(st.booleans()), index=indexed,
+                comment=draw(st.none() | WORDS.filter(bool)),
+            )
+        )  # fmt: skip
+    if draw(st.booleans()):
+        action: Any = draw(st.sampled_from(["no_action", "restrict", "cascade", "set_null"]))
+        own: Any = draw(st.sampled_from([("id", Integer()), ("code", Text(20))]))
+        nullable = action == "set_null" or draw(st.booleans())
+        fields.append(Field("to", own[1], "to", nullable=nullable, index=draw(st.booleans())))
+        keys.append(ForeignKey(("to",), Reference("targets", (own[0],), action)))
+    primary = draw(st.sampled_from(["counter", "text", "several", "none"]))
+    first: list[Field] = []
+    if primary == "counter":
+        first = [Field("id", Integer(), "id", primary_key=True, generated="database")]
+    elif primary == "text":
+        first = [Field("id", Text(), "id", primary_key=True, comment="a key")]
+    elif primary == "several":
+        first = [
+            Field("a", Text(30), "a", primary_key=True),
+            Field("b", Integer(32), "b", primary_key=True),
+        ]
+    ordered = [item.name for item in fields if item.type.ordered]
+    indexes = []
+    if len(ordered) > 1 and draw(st.booleans()):
+        columns = tuple(draw(st.permutations(ordered))[:2])
+        down = frozenset(draw(st.sets(st.sampled_from(columns))))
+        indexes.append(Index(columns, draw(st.booleans()), descending=down))
+    checks = []
+    for item in fields:
+        if isinstance(item.type, Integer) and draw(st.booleans()):
+            checks.append(Check(f"limit of {item.name}"[:30], {item.name: {"$gt": -(2**31)}}))
+    model = Model("Thing", table, (*first, *fields), tuple(indexes), (), tuple(checks))
+    return model, tuple(keys)
+
+
+def wanted(model: Model, keys: Sequence[ForeignKey], ddl: DDLCompiler) -> dict[str, Any]:
+    """What the table of a model has to be, in a form that is easily compared."""
+    column_of = {item.name: item.column for item in model.fields}
+    return {
+        "columns": [
+            (
+                item.column,
+                item.type,
+                item.nullable,
+                None if item.generated == "database" else _default(item),
+                "counter" if item.generated == "database" else None,
+                item.comment,
+            )
+            for item in model.fields
+        ],
+        "primary_key": tuple(item.column for item in model.primary_key),
+        "indexes": sorted(
+            (
+                tuple(column_of.get(name, name) for name in index.columns),
+                index.unique,
+                sorted(column_of.get(name, name) for name in index.descending),
+            )
+            for index in model.all_indexes
+        ),
+        "foreign_keys": sorted(
+            (key.columns, key.reference.table, key.reference.columns, key.reference.on_delete)
+            for key in keys
+        ),
+        "checks": sorted(ddl.check_name(model, check.name) for check in model.all_checks),  # type: ignore[attr-defined]
+    }
+
+
+def _default(item: Field) -> Any:
+    if item.default is MISSING or item.default is None:
+        return None
+    return item.type.check(item.default_value(), item.name)
+
+
+def found(table: Table) -> dict[str, Any]:
+    """A table that was read, in the same form."""
+    return {
+        "columns": [
+            (
+                column.name,
+                column.type,
+                column.nullable,
+                None if column.default is MISSING else column.default,
+                column.generated,
+                column.comment,
+            )
+            for column in table.columns
+        ],
+        "primary_key": table.primary_key,
+        "indexes": sorted(
+            (index.columns, index.unique, sorted(index.descending)) for index in table.indexes
+        ),
+        "foreign_keys": sorted(
+            (key.columns, key.table, key.target, key.on_delete) for key in table.foreign_keys
+        ),
+        "checks": sorted(str(check.name) for check in table.checks),
+    }
