@@ -12,6 +12,7 @@ from attrs import define, field, frozen
 from dataflow_core.compile.needs import table_needs
 from dataflow_core.contract import ErrorSituation
 from dataflow_core.errors import (
+    ConstraintViolation,
     DataFlowError,
     SchemaChangeRefused,
     TableMissing,
@@ -230,7 +231,7 @@ class Tables:
         for sql in change.statements:
             try:
                 await session.execute(sql, (), situation)
-            except DataFlowError as error:
+            except ConstraintViolation as error:
                 if found.table is None:
                     raise
                 raise SchemaChangeRefused(
