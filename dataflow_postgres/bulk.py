@@ -38,7 +38,7 @@ def load_statement(
     compiler: PostgresCompiler, table: str, columns: Sequence[Field], model: Model | None
 ) -> LoadStatement | None:
     """The COPY into a table. Its rows are those that an INSERT would bind, but for dates."""
-    if not columns:
+    if not columns or any(_only_as_text(item) for item in columns):
         return None
     counter = None
     key = next((item for item in columns if item.generated == "database"), None)
@@ -50,6 +50,11 @@ def load_statement(
         f"COPY {compiler.quote(table)} ({names_list(compiler, columns)}) FROM STDIN (FORMAT binary)"
     )
     return LoadStatement(table, tuple(columns), _LEAST_ROWS, text, _with_dates(columns), counter)
+
+
+def _only_as_text(field: Field) -> bool:
+    """Whether the driver knows only the text of a type, which COPY does not take from it."""
+    return (field.type.storage or "").startswith("text:")
 
 
 def _with_dates(columns: Sequence[Field]) -> Callable[[Rows], Rows] | None:

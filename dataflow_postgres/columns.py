@@ -184,7 +184,7 @@ def column_of(native: str, labels: Sequence[str] = (), collation: str | None = N
         collation: how its texts compare, if it has texts.
     """
     if labels:
-        listed = Enumeration(tuple(labels), Text(), storage=f"enum:{native}")
+        listed = Enumeration(tuple(labels), Text(storage=f"enum:{native}"))
         return ColumnType(
             listed, notes=("sorts its values in the order in which they were declared",)
         )

@@ -33,8 +33,9 @@ from dataflow_core.filters import (
 from dataflow_core.operations import Upsert
 from dataflow_core.schema import Field, Model
 from dataflow_core.types import FieldType
-from dataflow_core.updates import Assignment, BitChange
+from dataflow_core.updates import Assignment, BitChange, Compute
 from dataflow_postgres.bulk import load_statement, staged_statements
+from dataflow_postgres.columns import storage_of
 from dataflow_postgres.documents import json_condition
 from dataflow_postgres.expressions import PostgresExpressions, once
 from dataflow_postgres.types import bound_type, codec, element_type
@@ -98,6 +99,22 @@ def _membership(compiler: BaseCompiler, node: Membership, build: Build) -> str:
     return f"{column} = ANY ({values})"
 
 
+def _pattern(compiler: BaseCompiler, node: Pattern, build: Build) -> str:
+    """Texts that others keep are looked through by code point too, and without what fills them."""
+    if isinstance(node.target, JsonPath):
+        return compiler.json_predicate(node, build)
+    subject = compiler.column_value(build.column(node.target), node.target.type)
+    return compiler.text_match(subject, node, build)
+
+
+def _compute(compiler: BaseCompiler, item: Assignment, build: Build) -> str:
+    """What is computed is turned into the type of a column that others made."""
+    value = CHANGES[Compute](compiler, item, build)
+    if storage_of(getattr(item.field.type, "base", item.field.type)) is None:
+        return value
+    return f"CAST({value} AS {element_type(item.field.type)})"
+
+
 def _bit(compiler: BaseCompiler, item: Assignment, build: Build) -> str:
     change = item.change
     assert isinstance(change, BitChange)
@@ -119,8 +136,12 @@ class PostgresCompiler(PostgresExpressions):
     name = "postgres"
     inserted_flag = "(xmax = 0)"
     rows_at_once = 20_000
-    predicates: ClassVar[dict[type, Render]] = {**PREDICATES, Membership: _membership}
-    changes: ClassVar[dict[type, Render]] = {**CHANGES, BitChange: _bit}
+    predicates: ClassVar[dict[type, Render]] = {
+        **PREDICATES,
+        Membership: _membership,
+        Pattern: _pattern,
+    }
+    changes: ClassVar[dict[type, Render]] = {**CHANGES, BitChange: _bit, Compute: _compute}
 
     def __init__(self, features: Mapping[str, Feature], folding: str | None = None) -> None:
         super().__init__(features)

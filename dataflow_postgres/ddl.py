@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, Final
 
 from attrs import evolve
 
 from dataflow_core.dialect import BaseDDLCompiler
-from dataflow_core.operations import CreateTable
+from dataflow_core.dialect.alter import RenderStep
+from dataflow_core.operations import AlterTable, CreateTable
 from dataflow_core.schema import Field, ForeignKey, Index, Model
 from dataflow_core.types import Enumeration, FieldType, Text
+from dataflow_postgres.alter import POSTGRES_STEPS, before_steps
 from dataflow_postgres.types import column_type
 
 __all__ = ["PostgresDDLCompiler", "constraint_name"]
@@ -34,6 +36,8 @@ def constraint_name(name: str) -> str:
 class PostgresDDLCompiler(BaseDDLCompiler):
     """Compiles schema operations."""
 
+    steps: ClassVar[Mapping[type, RenderStep]] = POSTGRES_STEPS
+
     # It ends with the transaction, so it holds behind a pooler too. IF NOT EXISTS alone fails where
     # two processes make the same table at once.
     lock = f"SELECT 1 FROM PG_ADVISORY_XACT_LOCK({_LOCK})"
@@ -45,6 +49,10 @@ class PostgresDDLCompiler(BaseDDLCompiler):
             self.comment(model.table, field) for field in model.fields if field.comment is not None
         )
         return (*super().compile(operation), *comments)
+
+    def alter(self, operation: AlterTable) -> tuple[str, ...]:
+        """The statements that change a table, in order."""
+        return (*before_steps(self, operation), *super().alter(operation))
 
     def comment(self, table: str, field: Field) -> str:
         """The statement that sets or drops the comment of a column."""
@@ -81,19 +89,26 @@ class PostgresDDLCompiler(BaseDDLCompiler):
 
     def indexes(self, model: Model) -> list[Index]:
         """The indexes of a model, each once, but those that a unique constraint makes."""
-        constraints = {
+        constraints = self.constraints(model)
+        return [index for index in model.all_indexes if index not in constraints]
+
+    def constraints(self, model: Model) -> set[Index]:
+        """The indexes that are made by unique constraints."""
+        return {
             Index((field.name,), unique=True)
             for field in model.fields
             if field.unique and not _unique_by_index(field, model)
         }
-        return [index for index in model.all_indexes if index not in constraints]
 
     def index_name(self, model: Model, index: Index) -> str:
         """The name of an index, which no other index or table of the schema has."""
         return constraint_name(super().index_name(model, index))
 
-    def create_index(self, model: Model, index: Index) -> str:
-        """The statement that makes an index, in the order that ORDER BY asks for."""
+    def create_index(self, model: Model, index: Index, *, absent: bool = True) -> str:
+        """The statement that makes an index, in the order that ORDER BY asks for.
+
+        With ``absent`` it does nothing if an index of the name is there.
+        """
         compiler = self.compiler
         parts = [
             _index_part(
@@ -107,7 +122,8 @@ class PostgresDDLCompiler(BaseDDLCompiler):
         name = compiler.quote(self.index_name(model, index))
         table = compiler.quote(model.table)
         rows = self.index_rows(model, index)
-        return f"CREATE {word} IF NOT EXISTS {name} ON {table} ({', '.join(parts)}){rows}"
+        start = f"CREATE {word} {'IF NOT EXISTS ' if absent else ''}{name}"
+        return f"{start} ON {table} ({', '.join(parts)}){rows}"
 
     def _indexed(self, model: Model, index: Index) -> list[Field]:
         by_column = {field.column: field for field in model.fields}

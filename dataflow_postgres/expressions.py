@@ -11,6 +11,7 @@ from typing import ClassVar, Final
 
 from dataflow_core.compile import CALL_TABLE, SIGNS, BaseCompiler, Build, Render, expression_sql
 from dataflow_core.expressions import Call, Expression
+from dataflow_core.schema import Field
 from dataflow_core.types import (
     Binary,
     Boolean,
@@ -25,6 +26,7 @@ from dataflow_core.types import (
     Timestamp,
     Uuid,
 )
+from dataflow_postgres.columns import storage_of
 from dataflow_postgres.types import element_type
 
 __all__ = ["PostgresExpressions", "once"]
@@ -153,9 +155,22 @@ class PostgresExpressions(BaseCompiler):
         """A NULL with its type; a text compares by code point though no column is beside it."""
         if text == "NULL":
             text = f"CAST(NULL AS {element_type(kind)})"
-        if element_type(kind) == "text":
+        if isinstance(kind, Enumeration):
+            kind = kind.base
+        if kind.storage is None and isinstance(kind, Text):
             return f'({text} COLLATE "C")'
-        return text
+        return self.column_value(text, kind)
+
+    def column(self, field: Field) -> str:
+        """A column in a statement about its table."""
+        storage = storage_of(field.type)
+        name = self.quote(field.column)
+        return storage.value.format(name) if storage is not None and storage.always else name
+
+    def column_value(self, sql: str, kind: FieldType) -> str:
+        """A column as a value that functions take, whoever made it."""
+        storage = storage_of(kind.base if isinstance(kind, Enumeration) else kind)
+        return sql if storage is None else storage.value.format(sql)
 
     # Numbers
 

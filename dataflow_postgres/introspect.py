@@ -142,9 +142,9 @@ class _Reading:
             return False
         number = numbers[0]
         column = columns[number]
-        if column.type is None or column.type.storage is not None:
-            return False
         base = column.type.base if isinstance(column.type, Enumeration) else column.type
+        if base is None or base.storage is not None:
+            return False
         prefix = f"{self.row[1]}_{column.name}"
         if name == constraint_name(f"{prefix}_enum"):
             values = literals(condition, base)

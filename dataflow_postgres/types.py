@@ -27,6 +27,7 @@ from dataflow_core.types import (
     Timestamp,
     Uuid,
 )
+from dataflow_postgres.columns import storage_of
 
 __all__ = ["bound_type", "codec", "column_type", "element_type", "json_text"]
 
@@ -85,6 +86,9 @@ def codec(kind: FieldType) -> Codec:
     """How values of a type travel to and from the driver."""
     if isinstance(kind, Enumeration):
         return codec(kind.base)
+    storage = storage_of(kind)
+    if storage is not None and storage.codec is not None:
+        return storage.codec
     if isinstance(kind, Json):
         return _JSON if kind.item is None else _list_codec(kind.item)
     return _CODECS[type(kind)]
@@ -139,12 +143,17 @@ _NAMES: Final[dict[type[FieldType], str]] = {
 
 
 def element_type(kind: FieldType) -> str:
-    """The type of an expression of a field type. Ints have 64 bits, whatever their column has."""
-    return _NAMES[type(kind.base if isinstance(kind, Enumeration) else kind)]
+    """The type of a stored value of a field type. Ints have 64 bits, whatever their column has."""
+    plain = kind.base if isinstance(kind, Enumeration) else kind
+    storage = storage_of(plain)
+    return _NAMES[type(plain)] if storage is None else storage.wanted
 
 
 def bound_type(kind: FieldType) -> str:
     """The type that the driver is told for a bound value of a field type."""
+    storage = storage_of(kind.base if isinstance(kind, Enumeration) else kind)
+    if storage is not None:
+        return storage.bound
     name = element_type(kind)
     return "text" if name == "date" else name
 

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from dataflow_core.errors import InvalidValue
 from dataflow_core.naming_hints import quoted
-from dataflow_core.types.base import FieldType, parsed
+from dataflow_core.types.base import NEVER, FieldType, parsed
 
 __all__ = ["Binary", "Boolean", "Enumeration", "Text", "Uuid", "check_text"]
 
@@ -105,7 +105,11 @@ class Enumeration(FieldType):
         return plain
 
     def operand(self, value: Any, where: str, rounding: str = "exact") -> Any:
-        return self.base.operand(value, where, rounding)
+        operand = self.base.operand(value, where, rounding)
+        if self.base.storage is not None and rounding == "exact" and operand not in self.values:
+            # The database may know no more values than these, and would refuse to compare.
+            return NEVER
+        return operand
 
 
 def check_text(value: str, where: str) -> str:
