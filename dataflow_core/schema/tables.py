@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Final, Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from dataflow_core.schema.model import MISSING, OnDelete
 from dataflow_core.types import FieldType
@@ -109,6 +109,8 @@ class Table:
         checks: without those by which this project keeps a type (they are part of ``type``).
         triggers: their names.
         notes: what was found and has no place here, a sentence each. Nothing is left out silently.
+        source: the statements that made it, its indexes and its triggers, as the database keeps
+            them; empty where it keeps none.
     """
 
     name: str
@@ -122,6 +124,7 @@ class Table:
     comment: str | None = None
     triggers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    source: tuple[str, ...] = field(default=(), eq=False, repr=False)
 
     @property
     def key(self) -> str:
