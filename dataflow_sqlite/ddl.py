@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from dataflow_core.dialect import SCALED_PRECISION, BaseDDLCompiler
-from dataflow_core.schema import Field, Index, Model
+from dataflow_core.schema import Field, ForeignKey, Index, Model
 from dataflow_core.types import (
     Binary,
     Boolean,
@@ -21,6 +22,7 @@ from dataflow_core.types import (
     Timestamp,
     Uuid,
 )
+from dataflow_sqlite.catalogue import comment_text
 from dataflow_sqlite.types import AUTOMATIC_KEY, declared_type
 
 __all__ = [
@@ -65,21 +67,50 @@ class SQLiteDDLCompiler(BaseDDLCompiler):
         """The line of the primary key, unless its column counts by itself."""
         return None if _has_automatic_key(model) else super().primary_key(model)
 
+    def create_table(self, model: Model, foreign_keys: Iterable[ForeignKey]) -> str:
+        """The statement that makes the table if it is not there."""
+        lines = [self.column(field, model) for field in model.fields]
+        lines += self.table_lines(model, foreign_keys)
+        body = ",\n  ".join(lines)
+        return f"CREATE TABLE IF NOT EXISTS {self.compiler.quote(model.table)} (\n  {body}\n)"
+
+    def table_lines(self, model: Model, foreign_keys: Iterable[ForeignKey]) -> list[str]:
+        """The constraints of the table as a whole. What is unique is kept by indexes."""
+        key = self.primary_key(model)
+        return [
+            *([] if key is None else [key]),
+            *(self.foreign_key(item) for item in foreign_keys),
+            *(
+                f"CONSTRAINT {self.compiler.quote(name)} CHECK ({condition})"
+                for name, condition in self.checks(model)
+            ),
+        ]
+
     def column(self, field: Field, model: Model) -> str:
         """The line of a column, with the checks that make its type strict."""
+        return self.column_line(field, model, field.column)
+
+    def column_line(self, field: Field, model: Model, called: str) -> str:
+        """The line of a column that will be ``called`` something, as its checks are already."""
         name = self.compiler.quote(field.column)
-        if field.primary_key and _has_automatic_key(model):
+        kind = field.type
+        automatic = field.primary_key and _has_automatic_key(model)
+        parts = [name, AUTOMATIC_KEY if automatic else self.column_type(kind)]
+        if field.comment:
+            parts.append(comment_text(field.comment))
+        if automatic:
             # Without AUTOINCREMENT the ids of deleted rows would be given again.
-            return f"{name} {AUTOMATIC_KEY} PRIMARY KEY AUTOINCREMENT"
-        parts = [name, self.column_type(field.type)]
-        if not field.nullable:
+            parts.append("PRIMARY KEY AUTOINCREMENT")
+            if isinstance(kind, Integer) and kind.bits == 64:
+                return " ".join(parts)
+        elif not field.nullable:
             parts.append("NOT NULL")
-        default = self.default(field)
+        default = None if automatic else self.default(field)
         if default is not None:
             parts.append(f"DEFAULT {default}")
-        literals = [self.compiler.literal(value, None) for value in _values(field.type)]
+        literals = [self.compiler.literal(value, None) for value in _values(kind)]
         parts += [
-            f"CONSTRAINT {self.compiler.quote(f'{prefix}:{field.column}')} CHECK ({condition})"
+            f"CONSTRAINT {self.compiler.quote(f'{prefix}:{called}')} CHECK ({condition})"
             for prefix, condition in _checks(field, name, literals)
         ]
         return " ".join(parts)
@@ -91,6 +122,10 @@ class SQLiteDDLCompiler(BaseDDLCompiler):
     def type_checks(self, field: Field) -> list[tuple[str, str]]:
         """None of the table: they stand behind their columns."""
         return []
+
+    def indexes(self, model: Model) -> list[Index]:
+        """The indexes of a model, each once; those of unique fields too: they can be dropped."""
+        return list(model.all_indexes)
 
     def index_name(self, model: Model, index: Index) -> str:
         """A name that no other index has: all indexes of a database share one namespace."""

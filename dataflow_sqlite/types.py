@@ -37,6 +37,7 @@ from dataflow_core.types import (
     Timestamp,
     Uuid,
 )
+from dataflow_sqlite.functions.storages import storage_codec
 
 __all__ = [
     "AUTOMATIC_KEY",
@@ -68,6 +69,8 @@ _CODECS: Final[dict[type[FieldType], Codec]] = {
 
 def codec(kind: FieldType) -> Codec:
     """How values of a type travel to and from the driver."""
+    if kind.storage is not None:
+        return storage_codec(kind)
     if isinstance(kind, Enumeration):
         return codec(kind.base)
     if isinstance(kind, Decimal):

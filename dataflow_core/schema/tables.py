@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Final, Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from dataflow_core.schema.model import MISSING, OnDelete
 from dataflow_core.types import FieldType
@@ -110,6 +110,8 @@ class Table:
         type_checks: those, where the database keeps them apart from the column.
         triggers: their names.
         notes: what was found and has no place here, a sentence each. Nothing is left out silently.
+        source: the statements that made it, its indexes and its triggers, as the database keeps
+            them; empty where it keeps none.
     """
 
     name: str
@@ -124,6 +126,7 @@ class Table:
     comment: str | None = None
     triggers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    source: tuple[str, ...] = field(default=(), eq=False, repr=False)
 
     @property
     def key(self) -> str:

@@ -190,7 +190,7 @@ def test_unique_fields_and_indexes(connection: sqlite3.Connection) -> None:
             "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
         )
     )
-    assert len(names) == 5
+    assert len(names) == 6
     assert "mine" in names
     assert sum('"c" DESC' in sql for sql in names.values()) == 1
 

@@ -69,8 +69,9 @@ async def test_columns_of_a_table() -> None:
     driver = sqlite.open(read_url(":memory:"), ConnectOptions())
     connection = await driver.connect(driver.lanes[0])
     await connection.fetch('CREATE TABLE "a b" (z, "y x", a)', ())
-    assert await sqlite.table_columns(connection, "a b") == ["z", "y x", "a"]
-    assert await sqlite.table_columns(connection, "nowhere") == []
+    (table,) = await sqlite.read_tables(connection, ["a b", "nowhere"])
+    assert list(table.by_name) == ["z", "y x", "a"]
+    assert await sqlite.read_tables(connection, ["nowhere"]) == []
     assert sqlite.adapt(connection.server) is sqlite
     await driver.close()
 
