@@ -16,6 +16,7 @@ from attrs import define, field, frozen
 from dataflow_core.features import FEATURES, Feature
 
 if TYPE_CHECKING:
+    from dataflow_core.compile import LoadStatement
     from dataflow_core.contract import (
         Connection,
         ConnectOptions,
@@ -138,6 +139,19 @@ class _WatchedConnection(_Delegate):
     def stream(self, sql: str, parameters: Sequence[Any], size: int) -> AsyncGenerator[Any, None]:
         self._recording.add(sql, parameters)
         return cast("AsyncGenerator[Any, None]", self._inner.stream(sql, parameters, size))
+
+    def fetch_together(
+        self, statements: Sequence[tuple[str, Sequence[Any]]]
+    ) -> Coroutine[Any, Any, Any]:
+        for sql, parameters in statements:
+            self._recording.add(sql, parameters)
+        return cast("Coroutine[Any, Any, Any]", self._inner.fetch_together(statements))
+
+    def load(
+        self, statement: LoadStatement, rows: Sequence[Sequence[Any]]
+    ) -> Coroutine[Any, Any, Any]:
+        self._recording.add(statement.text, ())
+        return cast("Coroutine[Any, Any, Any]", self._inner.load(statement, rows))
 
 
 class _WatchedDriver(_Delegate):
