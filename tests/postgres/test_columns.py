@@ -178,7 +178,7 @@ async def odd(connection: PostgresConnection, url: str) -> AsyncIterator[DataFlo
     await types(connection)
     await connection.execute(SQL, ())
     db = DataFlow(url, auto_migrate=False)
-    await db.register_schema_as_models_async(tables=["odd"])
+    await db.aregister_schema_as_models(tables=["odd"])
     for row in (ROW, OTHER):
         await db.run("OddCreateNode", values=row)
     yield db
