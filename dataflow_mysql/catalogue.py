@@ -113,7 +113,7 @@ _QUOTED: Final = r"'((?:[^'\\]|\\.|'')*)'"
 _LITERAL: Final = re.compile(
     rf"""\s*(?:
         convert\(\s*unhex\(\s*(?:_\w+\s*)?'(?P<hex>[0-9a-f]*)'\s*\)\s+using\s+utf8mb4\s*\)
-      | (?:x'|0x)(?P<bytes>[0-9a-f]*)'?
+      | (?:x'|0x|unhex\(\s*(?:_\w+\s*)?')(?P<bytes>[0-9a-f]*)'?\)?
       | b'(?P<bits>[01]*)'
       | (?:_\w+\s*|timestamp\s*|date\s*|time\s*)?{_QUOTED.replace("(", "(?P<text>", 1)}
       | (?P<minus>-\s*)?\(?(?P<number>-?[0-9.]+(?:e[-+]?[0-9]+)?)\)?

@@ -200,6 +200,9 @@ class MySQLCompiler(MySQLExpressions):
             value = value.astimezone(dt.UTC).replace(tzinfo=None)
         if isinstance(value, str):
             return text_literal(value)
+        if isinstance(value, bytes):
+            # One server's catalogue would show the bytes themselves as a text.
+            return f"UNHEX('{value.hex()}')"
         return super().literal(value, kind)
 
     def load(
