@@ -18,7 +18,7 @@ from dataflow_core.errors import (
     ModelNotInstantiable,
     UnknownNode,
 )
-from dataflow_core.filters import Bindings, Scope, parse_filter
+from dataflow_core.filters import Bindings, Scope, parse_filter, walk
 from dataflow_core.limits import LIMITS, Limits
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, Effect, NodeOwner, NodeType, Parameter
@@ -178,7 +178,14 @@ def _read_checks(model: Model) -> None:
     documents = [check.filter for check in model.checks]
     documents += [item.check for item in model.fields if item.check is not None]
     for document in documents:
-        parse_filter(document, Scope.of(model), Bindings(), where=f"{model.name}: check")
+        rule = parse_filter(document, Scope.of(model), Bindings(), where=f"{model.name}: check")
+        for leaf in walk(rule):
+            if getattr(getattr(leaf, "target", None), "generated", None) == "database":
+                raise InvalidModel(
+                    f"{model.name}: a check is not about {leaf.target.name}, which the database"  # type: ignore[union-attr]
+                    " counts: not every database takes that",
+                    model=model.name,
+                )
 
 
 def refuse_instances(cls: type) -> None:
