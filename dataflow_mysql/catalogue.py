@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from dataflow_core.contract import Connection
+from dataflow_core.types import Boolean, Enumeration, FieldType, Text
+from dataflow_mysql.columns import Rules
 
 __all__ = [
     "Catalogue",
     "compared_value",
     "literal_value",
+    "marked",
     "read_catalogue",
     "unescaped",
+    "unmarked",
 ]
 
 _TABLES: Final = (
@@ -186,3 +191,53 @@ def compared_value(sql: str) -> tuple[str, tuple[str | bytes, ...]] | None:
         if position <= end and sql[found.end() : position] not in (",", ""):
             return None
     return head[1].replace("``", "`"), tuple(values)
+
+
+# What a comment tells of a type where no check may
+
+_MARK: Final = re.compile(r" ?\[dataflow: (bool|enum (?:\[.*\])|text(?: \d+)?)\]\Z", re.DOTALL)
+_ENCODED: Final = re.compile(r"\\|\{(?=U\+[0-9a-f]+\})|\[(?=dataflow:)|[^\u0000-\uffff]")
+_CODE: Final = re.compile(r"\{U\+([0-9a-f]+)\}")
+
+
+def marked(comment: str | None, kind: FieldType | None) -> str:
+    """The comment of a column as the server keeps it, which knows the basic plane only.
+
+    ``kind``: a type of which no check tells, since a reference may set the column to NULL.
+    """
+    text = _encoded(comment or "")
+    mark = None
+    if isinstance(kind, Boolean):
+        mark = "bool"
+    elif isinstance(kind, Enumeration):
+        mark = f"enum {json.dumps(list(kind.values))}"
+    elif isinstance(kind, Text):
+        mark = "text" if kind.max_length is None else f"text {kind.max_length}"
+    if mark is None:
+        return text
+    mark = f"[dataflow: {_encoded(mark)}]"
+    return f"{text} {mark}" if text else mark
+
+
+def _encoded(text: str) -> str:
+    """A text without backslashes, which modes of a session read differently."""
+    return _ENCODED.sub(lambda found: f"{{U+{ord(found[0]):x}}}", text)
+
+
+def _decoded(text: str) -> str:
+    return _CODE.sub(lambda code: chr(int(code[1], 16)), text)
+
+
+def unmarked(text: str, rules: Rules) -> tuple[str | None, Rules]:
+    """The comment that was declared, and the rules with what a mark adds."""
+    found = _MARK.search(text)
+    if found is not None:
+        text = text[: found.start()]
+        word, _, rest = found[1].partition(" ")
+        if word == "bool":
+            rules = evolve(rules, flags=True)
+        elif word == "enum":
+            rules = evolve(rules, checked=True, values=tuple(map(str, json.loads(_decoded(rest)))))
+        else:
+            rules = evolve(rules, checked=True, longest=int(rest) if rest else None)
+    return _decoded(text) or None, rules

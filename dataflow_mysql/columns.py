@@ -38,10 +38,9 @@ __all__ = [
     "Rules",
     "constant",
     "found_type",
-    "marked",
+    "length_rule",
     "native_type",
     "storage_codec",
-    "unmarked",
 ]
 
 _WORDS: Final = re.compile(r"(\w+)\s*(?:\((.*)\))?\s*([\w ]*)", re.DOTALL)
@@ -265,54 +264,18 @@ def _text(word: str, sizes: str, collation: str, rules: Rules) -> Found:
     return Found(Text(longest, storage=f"{word} {collation}"), notes=tuple(notes))
 
 
-# What a comment tells of a type where no check may
+def length_rule(kind: FieldType, size: int | None) -> str | None:
+    """The rule of how long a text may be; ``None`` if there is no limit.
 
-_MARK: Final = re.compile(r" ?\[dataflow: (bool|enum (?:\[.*\])|text(?: \d+)?)\]\Z", re.DOTALL)
-_ENCODED: Final = re.compile(r"\\|\{(?=U\+[0-9a-f]+\})|\[(?=dataflow:)|[^\u0000-\uffff]")
-_CODE: Final = re.compile(r"\{U\+([0-9a-f]+)\}")
-
-
-def marked(comment: str | None, kind: FieldType | None) -> str:
-    """The comment of a column as the server keeps it, which knows the basic plane only.
-
-    ``kind``: a type of which no check tells, since a reference may set the column to NULL.
+    ``<=`` tells the greatest length that was declared, ``<`` the room of the column.
     """
-    text = _encoded(comment or "")
-    mark = None
-    if isinstance(kind, Boolean):
-        mark = "bool"
-    elif isinstance(kind, Enumeration):
-        mark = f"enum {json.dumps(list(kind.values))}"
-    elif isinstance(kind, Text):
-        mark = "text" if kind.max_length is None else f"text {kind.max_length}"
-    if mark is None:
-        return text
-    mark = f"[dataflow: {_encoded(mark)}]"
-    return f"{text} {mark}" if text else mark
-
-
-def _encoded(text: str) -> str:
-    """A text without backslashes, which modes of a session read differently."""
-    return _ENCODED.sub(lambda found: f"{{U+{ord(found[0]):x}}}", text)
-
-
-def _decoded(text: str) -> str:
-    return _CODE.sub(lambda code: chr(int(code[1], 16)), text)
-
-
-def unmarked(text: str, rules: Rules) -> tuple[str | None, Rules]:
-    """The comment that was declared, and the rules with what a mark adds."""
-    found = _MARK.search(text)
-    if found is not None:
-        text = text[: found.start()]
-        word, _, rest = found[1].partition(" ")
-        if word == "bool":
-            rules = evolve(rules, flags=True)
-        elif word == "enum":
-            rules = evolve(rules, checked=True, values=tuple(map(str, json.loads(_decoded(rest)))))
-        else:
-            rules = evolve(rules, checked=True, longest=int(rest) if rest else None)
-    return _decoded(text) or None, rules
+    if not isinstance(kind, Text):
+        return None
+    declared = None if kind.max_length is None else f"{{0}} <= {kind.max_length}"
+    if size is None or (kind.max_length is not None and kind.max_length <= size):
+        return declared
+    room = f"{{0}} < {size}"
+    return room if declared is None else f"{room} AND {declared}"
 
 
 # Values of columns that others made

@@ -15,7 +15,7 @@ from attrs import define, evolve, field
 from dataflow_core.compile import BaseCompiler, Build
 from dataflow_core.dialect import BaseDDLCompiler
 from dataflow_core.errors import InvalidModel
-from dataflow_core.operations import CreateTable
+from dataflow_core.operations import AlterTable, CreateTable
 from dataflow_core.schema import NAME_BYTES, Field, ForeignKey, Index, Model
 from dataflow_core.types import (
     Binary,
@@ -29,7 +29,9 @@ from dataflow_core.types import (
     Time,
     Uuid,
 )
-from dataflow_mysql.columns import marked
+from dataflow_mysql.alter import alter_table
+from dataflow_mysql.catalogue import marked
+from dataflow_mysql.columns import length_rule
 from dataflow_mysql.expressions import MySQLExpressions
 from dataflow_mysql.types import LONGEST_KEY, Variant, column_type, plain_type
 
@@ -53,6 +55,7 @@ PLAIN_INDEX: Final = "dataflow_index"
 UNIQUE_INDEX: Final = "dataflow_unique"
 
 _DIGEST: Final = 10
+_LOCK: Final = "SHA2(CONCAT('dataflow:', DATABASE()), 224)"
 _LONGEST_COMMENT: Final = 1_024
 """The most characters of a column's comment."""
 _CHARACTER: Final = 4
@@ -158,6 +161,9 @@ class MySQLDDLCompiler(BaseDDLCompiler):
     """Compiles schema operations."""
 
     transactional = False
+    # The name of a lock has at most 64 characters.
+    lock = f"SELECT GET_LOCK({_LOCK}, 60)"
+    unlock = f"SELECT RELEASE_LOCK({_LOCK})"
 
     @property
     def variant(self) -> Variant:
@@ -202,6 +208,14 @@ class MySQLDDLCompiler(BaseDDLCompiler):
             f"CREATE TABLE IF NOT EXISTS {self.compiler.quote(model.table)} (\n  {body}\n)"
             f" ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE {self.variant.collation}"
         )
+
+    def alter(self, operation: AlterTable) -> tuple[str, ...]:
+        """One statement that does all the steps, since each one commits by itself."""
+        return alter_table(self, operation)
+
+    def sizes(self, model: Model, keys: Iterable[ForeignKey]) -> dict[str, int]:
+        """The characters or bytes of every column whose values stand in the row."""
+        return column_sizes(model, keys)
 
     # Columns
 
@@ -326,24 +340,10 @@ class MySQLDDLCompiler(BaseDDLCompiler):
             checks.append((TYPE_CHECK, f"{name} IN (0, 1)"))
         if isinstance(kind, Json) and self.variant.json_check is not None:
             checks.append((TYPE_CHECK, self.variant.json_check.format(column=name)))
-        length = _length_rule(kind, size)
+        length = length_rule(kind, size)
         if length is not None:
             checks.append((LENGTH_CHECK, length.format(f"CHAR_LENGTH({name})")))
         return checks + [(ENUM_CHECK, rule) for _, rule in super().type_checks(field)]
-
-
-def _length_rule(kind: FieldType, size: int | None) -> str | None:
-    """The rule of how long a text may be; ``None`` if there is no limit.
-
-    ``<=`` tells the greatest length that was declared, ``<`` the room of the column.
-    """
-    if not isinstance(kind, Text):
-        return None
-    declared = None if kind.max_length is None else f"{{0}} <= {kind.max_length}"
-    if size is None or (kind.max_length is not None and kind.max_length <= size):
-        return declared
-    room = f"{{0}} < {size}"
-    return room if declared is None else f"{room} AND {declared}"
 
 
 def fields_of(model: Model, names: Iterable[str]) -> list[Field]:

@@ -12,13 +12,15 @@ from attrs import define, evolve, field
 from dataflow_core.contract import Connection
 from dataflow_core.schema import MISSING
 from dataflow_core.schema.tables import Column, Table, TableCheck, TableIndex, TableReference
+from dataflow_mysql.alter import made_index
 from dataflow_mysql.catalogue import (
     compared_value,
     literal_value,
     read_catalogue,
     unescaped,
+    unmarked,
 )
-from dataflow_mysql.columns import Rules, constant, found_type, native_type, unmarked
+from dataflow_mysql.columns import Rules, constant, found_type, native_type
 from dataflow_mysql.ddl import ENUM_CHECK, LENGTH_CHECK, TYPE_CHECK
 
 __all__ = ["read_tables"]
@@ -37,7 +39,6 @@ _ACTIONS: Final[Mapping[str, Any]] = {
 }
 _LENGTH: Final = re.compile(r"char_length\(`((?:[^`]|``)+)`\) (<=?) (\d+)")
 _VALID: Final = re.compile(r"\(?json_valid\(`((?:[^`]|``)+)`\)\)?")
-_NUMBERED: Final = re.compile(r".*_ibfk_\d+", re.DOTALL)
 _UPDATED: Final = re.compile(r"on update \S+", re.IGNORECASE)
 
 
@@ -249,13 +250,6 @@ class _Table:
     def _made_for(self, references: Iterable[TableReference]) -> set[tuple[str, tuple[str, ...]]]:
         """The indexes that the server makes by itself for references."""
         return {(made_index(self.name, reference), reference.columns) for reference in references}
-
-
-def made_index(table: str, reference: TableReference) -> str:
-    """The name of the index that the server makes for a reference, if there is no other."""
-    name = str(reference.name)
-    numbered = name.startswith(f"{table}_ibfk_") and _NUMBERED.fullmatch(name)
-    return reference.columns[0] if numbered else name
 
 
 def _rule(name: str, sql: str, rules: dict[str, Rules]) -> str | None:

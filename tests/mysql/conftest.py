@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.mysql.schema import Database
 from tests.mysql.support import connected, driver_of
 
 Connect = Callable[..., Awaitable[Any]]
@@ -42,3 +43,11 @@ def blocking_fetch(mysql_url: str) -> Iterator[Callable[..., Any]]:
         connection = runner.run(connected(driver))
         yield lambda sql, parameters: runner.run(connection.fetch(sql, parameters))
         runner.run(connection.close())
+
+
+@pytest.fixture
+def schema(mysql_url: str) -> Iterator[Database]:
+    """A new database, to make and change tables in."""
+    opened = Database(mysql_url)
+    yield opened
+    opened.close()

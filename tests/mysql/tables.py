@@ -11,9 +11,26 @@ from typing import Any
 from hypothesis import strategies as st
 
 from dataflow_core.compile import DDLCompiler
+from dataflow_core.operations import (
+    AddCheck,
+    AddColumn,
+    AddForeignKey,
+    AddIndex,
+    ChangeComment,
+    ChangeDefault,
+    ChangeNullable,
+    ChangePrimaryKey,
+    ChangeType,
+    DropCheck,
+    DropColumn,
+    DropForeignKey,
+    DropIndex,
+    RenameColumn,
+    Step,
+)
 from dataflow_core.schema import MISSING, Check, Field, ForeignKey, Index, Model, Reference
 from dataflow_core.schema.model import Copies
-from dataflow_core.schema.tables import Table
+from dataflow_core.schema.tables import Table, TableIndex
 from dataflow_core.types import (
     Binary,
     Boolean,
@@ -29,6 +46,7 @@ from dataflow_core.types import (
     Timestamp,
     Uuid,
 )
+from dataflow_mysql.dialect import MariaDBDialect
 
 TARGET = Model(
     "Target",
@@ -196,3 +214,69 @@ def found(table: Table) -> dict[str, Any]:
         ),
         "checks": sorted(str(check.name) for check in table.checks),
     }
+
+
+def steps_between(before: Table, model: Model, keys: Sequence[ForeignKey]) -> tuple[Step, ...]:
+    """The steps from a table that was read to a model; fields of it say what was renamed."""
+    renamed = {str(item.renamed_from): item for item in model.fields if item.renamed_from}
+    by_column = {item.column: item for item in model.fields}
+    column_of = {item.name: item.column for item in model.fields}
+    steps: list[Any] = []
+    for column in before.columns:
+        item = renamed.get(column.name)
+        if item is not None:
+            steps.append(RenameColumn(column.name, item))
+        item = item or by_column.get(column.name)
+        if item is None or (item.renamed_from and column.name not in renamed):
+            steps.append(DropColumn(column))
+            continue
+        if item.type != column.type:
+            steps.append(ChangeType(item, column, "tightening"))
+        if item.nullable != column.nullable:
+            steps.append(ChangeNullable(item, "tightening"))
+        default = None if column.default is MISSING else column.default
+        if item.generated is None and column.generated is None and default != _default(item):
+            steps.append(ChangeDefault(item))
+        if item.comment != column.comment:
+            steps.append(ChangeComment(item))
+    there = set(before.by_name) - set(renamed)
+    steps += [
+        AddColumn(item)
+        for item in model.fields
+        if item.renamed_from is None and item.column not in there
+    ]
+    now = {old: item.column for old, item in renamed.items()}
+
+    def present(names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(now.get(name, name) for name in names)
+
+    if present(before.primary_key) != tuple(item.column for item in model.primary_key):
+        steps.append(ChangePrimaryKey(before.primary_key))
+
+    def shape(index: Index) -> Any:
+        columns = tuple(column_of.get(name, name) for name in index.columns)
+        return columns, index.unique, {column_of.get(name, name) for name in index.descending}
+
+    def known(index: TableIndex) -> Any:
+        return present(index.columns), index.unique, set(present(sorted(index.descending)))
+
+    old_indexes, new_indexes = list(map(known, before.indexes)), list(map(shape, model.all_indexes))
+    steps += [DropIndex(item.name) for item in before.indexes if known(item) not in new_indexes]
+    steps += [
+        AddIndex(item, "tightening") for item in model.all_indexes if shape(item) not in old_indexes
+    ]
+    new_keys = [(key.columns, key.reference) for key in keys]
+    old_keys = [
+        (present(key.columns), Reference(key.table, key.target, key.on_delete))  # type: ignore[arg-type]
+        for key in before.foreign_keys
+    ]
+    for key, reference in zip(before.foreign_keys, old_keys, strict=True):
+        if reference not in new_keys:
+            steps.append(DropForeignKey(key.name, key.columns))
+    steps += [AddForeignKey(key) for key in keys if (key.columns, key.reference) not in old_keys]
+    ddl = MariaDBDialect().ddl
+    names = {ddl.check_name(model, check.name): check for check in model.all_checks}  # type: ignore[attr-defined]
+    there_checks = {str(check.name) for check in before.checks}
+    steps += [DropCheck(name) for name in there_checks if name not in names]
+    steps += [AddCheck(check) for name, check in names.items() if name not in there_checks]
+    return tuple(steps)

@@ -1,0 +1,403 @@
+"""ALTER TABLE: all the steps of a change in one statement, since each one commits by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from dataflow_core.errors import SchemaChangeRefused
+from dataflow_core.operations import (
+    AddCheck,
+    AddColumn,
+    AddForeignKey,
+    AddIndex,
+    AlterTable,
+    ChangeComment,
+    ChangeDefault,
+    ChangeNullable,
+    ChangePrimaryKey,
+    ChangeType,
+    DropCheck,
+    DropColumn,
+    DropForeignKey,
+    DropIndex,
+    RenameColumn,
+)
+from dataflow_core.schema import Field
+from dataflow_core.schema.tables import Column, TableCheck, TableIndex, TableReference
+from dataflow_core.types import (
+    Binary,
+    Date,
+    Decimal,
+    FieldType,
+    Integer,
+    Text,
+    Timestamp,
+    Uuid,
+)
+from dataflow_mysql.types import column_type, plain_type
+
+if TYPE_CHECKING:
+    from dataflow_mysql.ddl import MySQLDDLCompiler
+
+__all__ = ["alter_table", "made_index"]
+
+
+def alter_table(compiler: MySQLDDLCompiler, operation: AlterTable) -> tuple[str, ...]:
+    """The statements that change a table: one, after a look whether it is empty if it has to be."""
+    change = _Change(compiler, operation)
+    clauses = change.clauses()
+    table = compiler.compiler.quote(operation.before.name)
+    body = ",\n  ".join(clauses)
+    statements = [f"ALTER TABLE {table}\n  {body}"] if clauses else []
+    if change.needs_no_rows:
+        # An error where there is a row: the server would make up values for the new column.
+        statements.insert(0, f"SELECT (SELECT 1 UNION ALL (SELECT 1 FROM {table} LIMIT 1))")
+    return tuple(statements)
+
+
+def made_index(table: str, reference: TableReference) -> str:
+    """The name of the index that the server makes for a reference, if there is no other."""
+    name = str(reference.name)
+    prefix = f"{table}_ibfk_"
+    numbered = name.startswith(prefix) and name[len(prefix) :].isdecimal()
+    return reference.columns[0] if numbered else name
+
+
+@define
+class _Change:
+    """What the steps come to: the columns as they will be, and what is dropped and added."""
+
+    compiler: MySQLDDLCompiler
+    operation: AlterTable
+    added: dict[str, Field] = field(factory=dict)
+    renamed: dict[str, str] = field(factory=dict)
+    """Present names of columns by their names in the table."""
+    dropped: dict[str, Column] = field(factory=dict)
+    touched: set[str] = field(factory=set)
+    """Columns, by their present names, whose lines are written anew."""
+    indexes: list[str] = field(factory=list)
+    """The names of the indexes that are dropped."""
+    references: list[TableReference] = field(factory=list)
+    """The references that are dropped."""
+    checks: list[str] = field(factory=list)
+    """The names of the checks that are dropped."""
+    additions: list[str] = field(factory=list)
+    drops: list[str] = field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        for step in self.operation.steps:
+            if isinstance(step, AddColumn):
+                self.added[step.field.column] = step.field
+            elif isinstance(step, RenameColumn):
+                self.renamed[step.before] = step.field.column
+            elif isinstance(step, DropColumn):
+                self.dropped[step.column.name] = step.column
+            elif isinstance(step, ChangeType):
+                refuse_conversion(self.operation, step)
+                self.touched.add(step.field.column)
+            elif isinstance(step, ChangeNullable | ChangeDefault | ChangeComment):
+                self.touched.add(step.field.column)
+            elif isinstance(step, DropIndex):
+                self.indexes.append(step.name)
+            elif isinstance(step, DropCheck):
+                self.checks.append(step.name)
+            elif isinstance(step, DropForeignKey):
+                self.references += [
+                    key
+                    for key in self.operation.before.foreign_keys
+                    if key.name == step.name and key.columns == step.columns
+                ]
+
+    @property
+    def needs_no_rows(self) -> bool:
+        """Whether a column is added that rows have no value for."""
+        return any(
+            not item.nullable
+            and item.generated != "database"
+            and self.compiler.default(item) is None
+            for item in self.added.values()
+        )
+
+    def clauses(self) -> list[str]:
+        """What stands behind ALTER TABLE."""
+        self._dependents_of_dropped()
+        columns = self._columns()
+        self._checks()
+        self._keys()
+        self._indexes()
+        self._references()
+        return [*self.drops, *columns, *self.additions]
+
+    def _quote(self, name: str) -> str:
+        return self.compiler.compiler.quote(name)
+
+    def _dependents_of_dropped(self) -> None:
+        """What holds a dropped column goes with it; the server would cut an index instead."""
+        before = self.operation.before
+        for name in self.dropped:
+            self.indexes += [
+                index.name
+                for index in before.indexes
+                if name in index.columns and index.name not in self.indexes
+            ]
+            self.references += [
+                key
+                for key in before.foreign_keys
+                if name in key.columns and key not in self.references
+            ]
+            self.checks += [
+                check.name
+                for check in before.checks
+                if check.name is not None
+                and self._quote(name) in check.sql
+                and check.name not in self.checks
+            ]
+
+    # Columns
+
+    def _columns(self) -> list[str]:
+        compiler, operation = self.compiler, self.operation
+        model, keys = operation.model, operation.foreign_keys
+        sizes = compiler.sizes(model, keys)
+        fields = {item.column: item for item in model.fields}
+        clauses = [f"DROP COLUMN {self._quote(name)}" for name in self.dropped]
+        for column in self.dropped.values():
+            for check in self._type_checks(column):
+                self._drop_check(check)
+        for column in operation.before.columns:
+            name = self.renamed.get(column.name, column.name)
+            item = fields.get(name)
+            if item is None or column.name in self.dropped or name in self.added:
+                continue
+            changed = name in self.touched or self._moves(column, item, sizes)
+            if changed or name != column.name:
+                self._replace_type_checks(column, item, sizes)
+            if changed:
+                line = compiler.column_line(model, item, sizes, keys)
+                word = "MODIFY COLUMN" if name == column.name else "CHANGE COLUMN"
+                old = "" if name == column.name else f"{self._quote(column.name)} "
+                clauses.append(f"{word} {old}{line}")
+            elif name != column.name:
+                clauses.append(f"RENAME COLUMN {self._quote(column.name)} TO {self._quote(name)}")
+        for item in self.added.values():
+            clauses.append(f"ADD COLUMN {compiler.column_line(model, item, sizes, keys)}")
+            self._add_type_checks(item, sizes)
+        return clauses
+
+    def _moves(self, column: Column, item: Field, sizes: dict[str, int]) -> bool:
+        """Whether a column of this project changes though no step says so.
+
+        A text has another room where it becomes part of a key, and no check where a reference may
+        set it to NULL.
+        """
+        model, keys = self.operation.model, self.operation.foreign_keys
+        keyed = column.name in self._rekeyed()
+        if keyed and (column.generated == "counter") != (item.generated == "database"):
+            return True
+        if column.type != item.type:
+            return False
+        known = {check.name for check in self._type_checks(column)}
+        if not known and not keyed:
+            return False
+        checks = {name for name, _ in self.compiler.column_checks(model, item, sizes, keys)}
+        if column.name == item.column and checks != known:
+            return True
+        plain = plain_type(item.type)
+        if not isinstance(plain, Text | Binary):
+            return False
+        kind = column_type(plain, self.compiler.variant, sizes.get(item.column))
+        return column.native.split()[0] != kind.split()[0].lower()
+
+    def _rekeyed(self) -> set[str]:
+        """The columns whose part in keys, indexes and references changes."""
+        operation = self.operation
+        result: set[str] = set()
+        column_of = {item.name: item.column for item in operation.model.fields}
+        for step in operation.steps:
+            if isinstance(step, AddIndex):
+                result.update(column_of.get(name, name) for name in step.index.columns)
+            elif isinstance(step, AddForeignKey):
+                result.update(step.key.columns)
+            elif isinstance(step, DropForeignKey):
+                result.update(step.columns)
+            elif isinstance(step, ChangePrimaryKey):
+                result.update(step.before)
+                result.update(item.column for item in operation.model.primary_key)
+        for index in operation.before.indexes:
+            if index.name in self.indexes:
+                result.update(index.columns)
+        return result | {old for old, new in self.renamed.items() if new in result}
+
+    def _type_checks(self, column: Column) -> list[TableCheck]:
+        name = self._quote(column.name)
+        return [check for check in self.operation.before.type_checks if name in check.sql]
+
+    def _replace_type_checks(self, column: Column, item: Field, sizes: dict[str, int]) -> None:
+        for check in self._type_checks(column):
+            self._drop_check(check)
+        self._add_type_checks(item, sizes)
+
+    def _add_type_checks(self, item: Field, sizes: dict[str, int]) -> None:
+        model, keys = self.operation.model, self.operation.foreign_keys
+        self.additions += [
+            f"ADD CONSTRAINT {self._quote(name)} CHECK ({condition})"
+            for name, condition in self.compiler.column_checks(model, item, sizes, keys)
+        ]
+
+    # Checks
+
+    def _drop_check(self, check: TableCheck) -> None:
+        self.drops.append(f"DROP CONSTRAINT {self._quote(str(check.name))}")
+
+    def _checks(self) -> None:
+        """Drop and add checks; those over a renamed column are made anew."""
+        compiler, operation = self.compiler, self.operation
+        wanted = {
+            compiler.check_name(operation.model, check.name): check
+            for check in operation.model.all_checks
+        }
+        added = {
+            compiler.check_name(operation.model, step.check.name): step.check
+            for step in operation.steps
+            if isinstance(step, AddCheck)
+        }
+        for check in operation.before.checks:
+            name = str(check.name)
+            if name in self.checks:
+                self._drop_check(check)
+            elif name in wanted and any(self._quote(old) in check.sql for old in self.renamed):
+                self._drop_check(check)
+                added[name] = wanted[name]
+        for name, own in added.items():
+            condition = compiler.compiler.literal_predicate(operation.model, own.filter)
+            self.additions.append(f"ADD CONSTRAINT {self._quote(name)} CHECK ({condition})")
+
+    # Keys and indexes
+
+    def _keys(self) -> None:
+        for step in self.operation.steps:
+            if isinstance(step, ChangePrimaryKey):
+                if step.before:
+                    self.drops.append("DROP PRIMARY KEY")
+                key = self.compiler.primary_key(self.operation.model)
+                if key is not None:
+                    self.additions.append(f"ADD {key}")
+
+    def _indexes(self) -> None:
+        compiler, operation = self.compiler, self.operation
+        model = operation.model
+        sizes = compiler.sizes(model, operation.foreign_keys)
+        added = [step.index for step in operation.steps if isinstance(step, AddIndex)]
+        self.drops += [f"DROP INDEX {self._quote(name)}" for name in self.indexes]
+        self.additions += [
+            f"ADD {compiler.index_line(model, index, sizes)}"
+            for index in added
+            if index.unique or compiler.can_index(model, index)
+        ]
+        for index in operation.before.indexes:
+            name = self._own_name(index)
+            if index.name not in self.indexes and name not in (None, index.name):
+                old, new = self._quote(index.name), self._quote(str(name))
+                self.additions.append(f"RENAME INDEX {old} TO {new}")
+
+    def _own_name(self, index: TableIndex) -> str | None:
+        """The name of an index of the model over a renamed column."""
+        if not any(column in self.renamed for column in index.columns):
+            return None
+        columns = tuple(self.renamed.get(column, column) for column in index.columns)
+        down = {self.renamed.get(column, column) for column in index.descending}
+        model = self.operation.model
+        column_of = {item.name: item.column for item in model.fields}
+        for own in model.all_indexes:
+            own_columns = tuple(column_of.get(name, name) for name in own.columns)
+            own_down = {column_of.get(name, name) for name in own.descending}
+            if (own_columns, own_down, own.unique) == (columns, down, index.unique):
+                return self.compiler.index_name(model, own)
+        return None
+
+    # References
+
+    def _references(self) -> None:
+        compiler, operation = self.compiler, self.operation
+        model, table = operation.model, operation.before.name
+        added = [step.key for step in operation.steps if isinstance(step, AddForeignKey)]
+        for key in operation.before.foreign_keys:
+            if key in self.references:
+                continue
+            columns = tuple(self.renamed.get(name, name) for name in key.columns)
+            own = next((item for item in operation.foreign_keys if item.columns == columns), None)
+            if columns != key.columns and own is not None and own not in added:
+                # Its name has the names of its columns.
+                self.references.append(key)
+                added.append(own)
+            elif not self._covered(columns, kept=True) and self._covered(key.columns, kept=False):
+                # It was served by an index that goes.
+                name = self._quote(made_index(table, key))
+                self.additions.append(f"ADD KEY {name} ({compiler.quoted(columns)})")
+        for key in self.references:
+            self.drops.insert(0, f"DROP FOREIGN KEY {self._quote(str(key.name))}")
+            if not self._covered(key.columns, kept=False):
+                self.drops.append(f"DROP INDEX {self._quote(made_index(table, key))}")
+        self.additions += [f"ADD {compiler.reference(model, key)}" for key in added]
+
+    def _covered(self, columns: Sequence[str], *, kept: bool) -> bool:
+        """Whether an index of the table serves a reference; ``kept``: as it will be."""
+        operation = self.operation
+        return any(
+            tuple(index[: len(columns)]) == tuple(columns)
+            for index in (self._kept() if kept else _served(operation))
+        )
+
+    def _kept(self) -> Iterable[tuple[str, ...]]:
+        operation = self.operation
+        model = operation.model
+        yield tuple(item.column for item in model.primary_key)
+        for index in operation.before.indexes:
+            if index.name not in self.indexes:
+                yield tuple(self.renamed.get(column, column) for column in index.columns)
+        column_of = {item.name: item.column for item in model.fields}
+        for step in operation.steps:
+            if isinstance(step, AddIndex):
+                yield tuple(column_of.get(name, name) for name in step.index.columns)
+
+
+def _served(operation: AlterTable) -> Iterable[tuple[str, ...]]:
+    yield operation.before.primary_key
+    yield from (index.columns for index in operation.before.indexes)
+
+
+# Conversions
+
+
+def refuse_conversion(operation: AlterTable, step: ChangeType) -> None:
+    """``SchemaChangeRefused`` for a change of a type that would not keep the values."""
+    before, after = step.before.type, step.field.type
+    if before is not None and _keeps(before, after):
+        return
+    name = step.before.native if before is None or before.storage else before.name
+    raise SchemaChangeRefused(
+        f"{operation.model.name}.{step.field.name}: the values of a column of type {name}"
+        f" ({step.before.native}) are not made into {after.name}",
+        model=operation.model.name,
+        table=operation.before.name,
+        field=step.field.name,
+        before=step.before.native,
+        after=after.name,
+    )
+
+
+def _keeps(before: FieldType, after: FieldType) -> bool:
+    """Whether the server keeps every value, or fails where one does not fit."""
+    before, after = plain_type(before), plain_type(after)
+    if isinstance(before, Decimal) and isinstance(after, Decimal):
+        # Digits after the point would be rounded without a word.
+        return before.scale <= after.scale
+    if type(before) is type(after):
+        return True
+    if isinstance(after, Text):
+        return isinstance(before, Integer | Decimal | Uuid | Date)
+    kinds = (type(before), type(after))
+    return kinds in ((Integer, Decimal), (Date, Timestamp))

@@ -1,0 +1,267 @@
+"""A changed table is what a new one of the model would be, and keeps its rows."""
+
+from __future__ import annotations
+
+import decimal
+from typing import Any
+
+import pytest
+from attrs import evolve
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from dataflow_core.errors import InvalidModel, SchemaChangeRefused
+from dataflow_core.schema import Check, Field, ForeignKey, Index, Model, Reference
+from dataflow_core.types import (
+    Binary,
+    Boolean,
+    Date,
+    Decimal,
+    Enumeration,
+    Float,
+    Integer,
+    Json,
+    Text,
+    Timestamp,
+    Uuid,
+)
+from tests.mysql.schema import Database
+from tests.mysql.support import column, model
+from tests.mysql.tables import TARGET, models, steps_between
+
+RED = Enumeration(("red", "green"), Text())
+FK = ForeignKey(("to",), Reference("targets", ("id",)))
+
+
+def _text_key(action: Any) -> ForeignKey:
+    return ForeignKey(("to",), Reference("targets", ("code",), action))
+
+
+CHANGES: dict[str, tuple[Any, Any]] = {
+    "add a column": ([], [column("a", Text(8), nullable=True, comment="it's")]),
+    "add one with a default": ([], [column("a", Integer(), default=7)]),
+    "drop a column": ([column("a", Boolean(), nullable=True), column("b", RED, nullable=True)], []),
+    "drop one with an index": (
+        [column("a", Integer(), nullable=True, index=True), column("b", Text(9), nullable=True)],
+        [column("b", Text(9), nullable=True)],
+    ),
+    "rename": (
+        [column("a", Boolean(), nullable=True, index=True, comment="x")],
+        [Field("b", Boolean(), "b", nullable=True, index=True, comment="x", renamed_from="a")],
+    ),
+    "rename and change": (
+        [column("a", Text(8), nullable=True)],
+        [Field("b", Text(20), "b", nullable=True, renamed_from="a", default="z")],
+    ),
+    "swap": (
+        [column("a", Text(8), nullable=True), column("b", Integer(), nullable=True)],
+        [
+            Field("b", Text(8), "b", nullable=True, renamed_from="a"),
+            Field("a", Integer(), "a", nullable=True, renamed_from="b"),
+        ],
+    ),
+    "wider": ([column("a", Integer(32), nullable=True)], [column("a", Integer(), nullable=True)]),
+    "narrower": (
+        [column("a", Integer(), nullable=True)], [column("a", Integer(32), nullable=True)]
+    ),
+    "int to Decimal": (
+        [column("a", Integer(), nullable=True)], [column("a", Decimal(20, 2), nullable=True)]
+    ),
+    "more digits": (
+        [column("a", Decimal(8, 2), nullable=True)], [column("a", Decimal(12, 4), nullable=True)]
+    ),
+    "longer": ([column("a", Text(8), nullable=True)], [column("a", Text(), nullable=True)]),
+    "bounded": ([column("a", Text(), nullable=True)], [column("a", Text(2000), nullable=True)]),
+    "enum": ([column("a", Text(8), nullable=True)], [column("a", RED, nullable=True)]),
+    "more values": (
+        [column("a", RED, nullable=True)],
+        [column("a", Enumeration(("red", "green", "größer 😀"), Text()), nullable=True)],
+    ),
+    "date to instant": (
+        [column("a", Date(), nullable=True)], [column("a", Timestamp(), nullable=True)]
+    ),
+    "int to text": ([column("a", Integer(), nullable=True)], [column("a", Text(), nullable=True)]),
+    "nullable": ([column("a", Text(8), default="x")], [column("a", Text(8), nullable=True)]),
+    "not nullable": ([column("a", Text(8), default="x", nullable=True)], [column("a", Text(8))]),
+    "default": ([column("a", Binary(), default=b"a")], [column("a", Binary(), default=b"\xff'")]),
+    "comment": (
+        [column("a", Integer(), nullable=True, comment="a\\b")],
+        [column("a", Integer(), nullable=True, comment="it's 😀 [dataflow: bool]")],
+    ),
+    "index": (
+        [column("a", Text(), nullable=True)], [column("a", Text(), nullable=True, index=True)]
+    ),
+    "unique": (
+        [column("a", Text(), nullable=True)], [column("a", Text(), nullable=True, unique=True)]
+    ),
+    "not unique": (
+        [column("a", Text(), nullable=True, unique=True)], [column("a", Text(), nullable=True)]
+    ),
+}  # fmt: skip
+
+
+def changed(schema: Database, before: Model, after: Model, *keys: Any) -> None:
+    """Change a table with a row, and compare it with a new one."""
+    old_keys, new_keys = keys or ((), ())
+    schema.run("DROP TABLE IF EXISTS things")
+    schema.make(TARGET)
+    schema.make(before, *old_keys)
+    rows = 1 if all(item.nullable or item.has_default for item in before.fields) else 0
+    if rows:
+        schema.run("INSERT INTO things () VALUES ()")
+    (table,) = schema.read("things")
+    steps = steps_between(table, after, new_keys)
+    assert schema.alter(table, after, steps, *new_keys) <= 2
+    (changed_table,) = schema.read("things")
+    assert schema.run("SELECT COUNT(*) FROM things")[0][0] == rows
+    schema.make(after, *new_keys)
+    (made,) = schema.read("things")
+    assert _sorted(changed_table) == _sorted(made)
+
+
+def _sorted(table: Any) -> Any:
+    """Without the orders that a change does not keep: that of columns, indexes and checks."""
+    by_name = {
+        name: sorted(getattr(table, name), key=lambda item: str(item.name))
+        for name in ("columns", "indexes", "foreign_keys", "checks", "type_checks")
+    }
+    return evolve(table, **{name: tuple(items) for name, items in by_name.items()})
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_change_of_a_field(schema: Database, name: str) -> None:
+    """What a change of fields gives is what a new table would be."""
+    before, after = CHANGES[name]
+    changed(schema, model(*before), model(*after))
+
+
+REFERENCE = column("to", Integer(), nullable=True)
+CODE = column("to", Text(20), nullable=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ((REFERENCE,), (REFERENCE, FK)),
+        ((REFERENCE, FK), (REFERENCE,)),
+        ((REFERENCE, FK), ()),
+        ((REFERENCE, FK), (evolve(REFERENCE, index=True), FK)),
+        ((evolve(REFERENCE, index=True), FK), (REFERENCE, FK)),
+        ((evolve(REFERENCE, index=True), FK), (evolve(REFERENCE, index=True),)),
+        ((CODE,), (CODE, _text_key("set_null"))),
+        ((CODE, _text_key("set_null")), (CODE,)),
+        ((CODE, _text_key("set_null")), (CODE, _text_key("cascade"))),
+        ((CODE, _text_key("cascade")), (CODE, _text_key("set_null"))),
+    ],
+)
+def test_references(schema: Database, before: Any, after: Any) -> None:
+    """References come and go with the indexes that the server makes for them."""
+
+    def split(parts: Any) -> tuple[Model, tuple[ForeignKey, ...]]:
+        fields = [item for item in parts if isinstance(item, Field)]
+        return model(*fields), tuple(item for item in parts if isinstance(item, ForeignKey))
+
+    (old, old_keys), (new, new_keys) = split(before), split(after)
+    changed(schema, old, new, old_keys, new_keys)
+
+
+def test_a_renamed_reference(schema: Database) -> None:
+    """Renaming the column of a reference renames what is called after it."""
+    new = Field("other", Integer(), "other", nullable=True, renamed_from="to")
+    key = ForeignKey(("other",), FK.reference)
+    changed(schema, model(REFERENCE), model(new), (FK,), (key,))
+
+
+def test_checks_and_keys(schema: Database) -> None:
+    """Checks follow renamed columns; keys, indexes and checks are exchanged in one statement."""
+    a, b = column("a", Integer(), default=1), column("b", Text(), default="x")
+    check = Check("limit", {"a": {"$gt": 0}})
+    renamed = Field("c", Integer(), "c", default=1, renamed_from="a")
+    changed(
+        schema,
+        model(a, b, checks=(check,), indexes=(Index(("a", "b")),)),
+        model(
+            renamed, b, checks=(Check("limit", {"c": {"$gt": 0}}),), indexes=(Index(("c", "b")),)
+        ),
+    )
+    changed(
+        schema,
+        model(a, b, checks=(check, Check("gone", {"b": {"$ne": ""}}))),
+        model(a, b, checks=(Check("new", {"a": {"$lt": 9}}),), indexes=(Index(("b", "a"), True),)),
+    )
+    keyless = Model("Thing", "things", (a, b))
+    keyed = Model("Thing", "things", (evolve(a, primary_key=True), evolve(b, primary_key=True)))
+    changed(schema, keyless, keyed)
+    changed(schema, keyed, keyless)
+
+
+@given(st.data())
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_random_changes(schema: Database, data: st.DataObject) -> None:
+    """From any model to any other, where the types of common fields are kept."""
+    old, old_keys = data.draw(models())
+    new, new_keys = data.draw(models())
+    kinds = {item.column: item.type for item in old.fields}
+    fields = [
+        evolve(
+            item,
+            type=kinds[item.column],
+            default=item.default
+            if item.type == kinds[item.column]
+            else old.by_name[item.name].default,
+        )
+        if item.column in kinds and item.name.startswith(("f", "odd", "größe"))
+        else item
+        for item in new.fields
+    ]
+    assume(all(item.type.ordered or not (item.unique or item.index) for item in fields))
+    used = {name for index in new.indexes for name in index.columns}
+    assume(all(item.type.ordered for item in fields if item.name in used))
+    new = Model(
+        "Thing",
+        "things",
+        tuple(fields),
+        new.indexes,
+        (),
+        tuple(
+            check
+            for check in new.checks
+            if all(
+                isinstance(Model("T", "t", tuple(fields)).by_name[name].type, Integer)
+                for name in check.filter
+            )
+        ),
+    )
+    try:
+        for made, keys in ((old, old_keys), (new, new_keys)):
+            schema.make(TARGET)
+            schema.make(made, *keys)
+            schema.run("DROP TABLE things")
+    except InvalidModel:
+        assume(False)
+    changed(schema, old, new, old_keys, new_keys)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Text(), Integer()),
+        (Decimal(8, 4), Decimal(8, 2)),
+        (Float(), Text()),
+        (Boolean(), Text()),
+        (Timestamp(), Date()),
+        (Integer(), Uuid()),
+        (Json(), Text()),
+    ],
+)
+def test_conversions_that_are_refused(schema: Database, before: Any, after: Any) -> None:
+    """A change that would not keep the values is refused, and names both types."""
+    schema.make(model(column("a", before, nullable=True)))
+    (table,) = schema.read("things")
+    new = model(column("a", after, nullable=True))
+    with pytest.raises(SchemaChangeRefused, match=after.name):
+        schema.alter(table, new, steps_between(table, new, ()))
+    assert schema.read("things") == [table]
+    assert decimal
