@@ -292,7 +292,9 @@ def table_needs(model: Model, *, made: bool) -> tuple[str, ...]:
     """The features that a table needs: the types, and where it is ``made`` the constraints."""
     fields = model.fields
     found = dict.fromkeys(name for item in fields for name in _of(item.type))
-    if made and (model.foreign_keys or any(item.references is not None for item in fields)):
+    if made and (
+        model.foreign_keys or any(item.references is not None and item.enforced for item in fields)
+    ):
         found["constraints.foreign_key"] = None
     if made and (model.checks or any(item.check is not None for item in fields)):
         found["constraints.check"] = None

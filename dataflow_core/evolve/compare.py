@@ -296,7 +296,9 @@ def _foreign_keys(table: Table, keys: Sequence[ForeignKey], recorded: Model) -> 
     for parts, key in wanted.items():
         if parts not in stored:
             yield AddForeignKey(key)
-    ours = {field.column for field in recorded.fields if field.references is not None}
+    ours = {
+        field.column for field in recorded.fields if field.references is not None and field.enforced
+    }
     declared = {key.columns for key in recorded.foreign_keys}
     for parts, found in stored.items():
         made_by_us = found.columns in declared or (

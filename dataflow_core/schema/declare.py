@@ -68,6 +68,7 @@ def field(
     scale: int | None = None,
     references: str | None = None,
     on_delete: OnDelete = "no_action",
+    enforced: bool = True,
     check: Mapping[str, Any] | None = None,
     renamed_from: str | None = None,
     comment: str | None = None,
@@ -87,6 +88,8 @@ def field(
         precision, scale: of a ``Decimal``: digits in all and after the point.
         references: ``"User.id"`` or ``"users.id"``: a foreign key.
         on_delete: ``no_action``, ``restrict``, ``cascade`` or ``set_null``.
+        enforced: whether the database refuses a value that leads to no row; without that the
+            reference is only the relation of two models, and may have gaps.
         check: a filter over this field that every row passes, such as ``{"$gte": 0}``.
         renamed_from: the name that the column had before.
         comment: stored with the column where the database can.
@@ -220,10 +223,14 @@ def _check_arguments(where: str, arguments: Mapping[str, Any]) -> None:
     check_on_delete(action, where)
     if action != "no_action" and arguments.get("references") is None:
         raise InvalidModel(f"{where}: on_delete says what a deletion does to 'references'")
+    if not arguments.get("enforced", True) and (
+        arguments.get("references") is None or action != "no_action"
+    ):
+        raise InvalidModel(f"{where}: enforced=False is about 'references' without on_delete")
 
 
 _ARGUMENT_KINDS: Final[dict[str, type]] = {
-    **dict.fromkeys(("primary_key", "unique", "index", "nullable", "personal"), bool),
+    **dict.fromkeys(("primary_key", "unique", "index", "nullable", "personal", "enforced"), bool),
     **dict.fromkeys(("references", "on_delete", "renamed_from", "comment", "retain"), str),
     "check": Mapping,
 }

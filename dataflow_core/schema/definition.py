@@ -180,6 +180,7 @@ _PLAIN_ATTRIBUTES: Final = (
     "index",
     "references",
     "on_delete",
+    "enforced",
     "renamed_from",
     "comment",
     "personal",

@@ -109,7 +109,7 @@ class Field:  # noqa: PLW1641 - attrs makes the hash
 
     ``default`` is a value, a callable without arguments, or ``MISSING``.
     ``references`` is what the user wrote (``"User.id"`` or ``"users.id"``). ``check`` is a filter
-    over the model's fields.
+    over the model's fields. ``enforced``: the database refuses what ``references`` no row.
     """
 
     name: str
@@ -124,6 +124,7 @@ class Field:  # noqa: PLW1641 - attrs makes the hash
     index: bool = False
     references: str | None = None
     on_delete: OnDelete = "no_action"
+    enforced: bool = True
     check: Mapping[str, Any] | None = attribute(default=None, hash=False)
     renamed_from: str | None = None
     comment: str | None = None

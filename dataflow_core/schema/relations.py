@@ -19,7 +19,7 @@ def foreign_keys(model: Model, models: Iterable[Model]) -> tuple[ForeignKey, ...
     models = list(models)
     resolved = list(model.foreign_keys)
     for item in model.fields:
-        if item.references is not None:
+        if item.references is not None and item.enforced:
             table, columns = _resolve(model, item.name, item.references, models)
             resolved.append(ForeignKey((item.name,), Reference(table, columns, item.on_delete)))
     return tuple(resolved)

@@ -78,10 +78,10 @@ class Flight:
     hour: int
     carrier: str = field(references="Airline.carrier", on_delete="restrict", max_length=2)
     flight: int
-    # No foreign key to Plane and none from `dest` to Airport: the real data has gaps there.
-    tailnum: str | None = field(max_length=6)
+    # The real data has gaps: not every tail number has a plane, nor every destination an airport.
+    tailnum: str | None = field(max_length=6, references="Plane.tailnum", enforced=False)
     origin: str = field(references="Airport.faa", on_delete="restrict", max_length=3)
-    dest: str = field(index=True, max_length=3)
+    dest: str = field(index=True, max_length=3, references="Airport.faa", enforced=False)
     sched_dep_time: int
     dep_time: int | None
     dep_delay: int | None
