@@ -55,6 +55,11 @@ _IN_PLACE: Final = (AddColumn, DropColumn, AddIndex, DropIndex)
 _CHECKED: Final = (AddForeignKey, ChangeType, ChangePrimaryKey)
 _ROW_NUMBERS: Final = ("rowid", "_rowid_", "oid")
 _OWN: Final = "dataflow_"
+_ENFORCED: Final = (
+    "the table {} can only be changed while foreign keys are not enforced, which they are inside a"
+    " transaction: change it outside of one"
+)
+_BROKEN: Final = "rows of {}, or rows that refer to it, refer to nothing"
 
 
 def alter(ddl: SQLiteDDLCompiler, operation: AlterTable) -> tuple[str, ...]:
@@ -118,7 +123,7 @@ class _Change:
         for index in dict.fromkeys([*again, *(step.index for step in self._steps(AddIndex))]):
             yield self.ddl.create_index(self.operation.model, index)
         if rebuilt and self._steps(*_CHECKED):
-            yield self._check_references()
+            yield self._filled(BROKEN_REFERENCES, _BROKEN)
 
     # In place
 
@@ -180,7 +185,7 @@ class _Change:
         new = NEW_TABLE + before.name
         self._refuse_same_names()
         copy = self._copy(new)
-        yield self._refuse_children()
+        yield self._filled(REFUSE_IF_REFERRED, _ENFORCED)
         body = ",\n  ".join([*self._columns(), *self._constraints()])
         yield f"CREATE TABLE {self._quote(new)} (\n  {body}\n) {self.parsed.tail}".rstrip()
         yield copy
@@ -203,24 +208,10 @@ class _Change:
                     " and another column takes its name: make that two changes"
                 )
 
-    def _refuse_children(self) -> str:
-        name = self.operation.before.name
-        reason = (
-            f"the table {name} can only be changed while foreign keys are not enforced,"
-            " which they are inside a transaction: change it outside of one"
-        )
-        return self._filled(REFUSE_IF_REFERRED, reason)
-
-    def _check_references(self) -> str:
-        name = self.operation.before.name
-        return self._filled(
-            BROKEN_REFERENCES, f"rows of {name}, or rows that refer to it, refer to nothing"
-        )
-
     def _filled(self, query: str, reason: str = "") -> str:
         name = self.operation.before.name
         return query.format(
-            reason=self._literal(reason),
+            reason=self._literal(reason.format(name)),
             table=self._literal(name),
             new=self._literal(NEW_TABLE + name),
         )
