@@ -7,12 +7,15 @@ looked at.
 
 from __future__ import annotations
 
+import json
 import re
+import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from attrs import evolve, frozen
 
+from dataflow_core.contract import Connection
 from dataflow_core.types import (
     Binary,
     Boolean,
@@ -29,8 +32,10 @@ from dataflow_core.types import (
 )
 from dataflow_sqlite.functions.storages import BOOLEAN_PAIRS, instant_form
 
-__all__ = ["ForeignColumn", "foreign_column", "needs_rows"]
+__all__ = ["ForeignColumn", "foreign_column", "needs_rows", "stored_values"]
 
+_ROWS: Final = 20
+_CELLS: Final = 500
 _ABOUT_FIFTEEN: Final = "kept as a number of about 15 digits: sums and products are those of floats"
 
 
@@ -207,3 +212,47 @@ _BY_KIND: Final[dict[type, Callable[[str, Sequence[Any]], ForeignColumn]]] = {
     Uuid: _uuids,
     Boolean: _booleans,
 }
+
+
+# Values of some rows
+
+Values = dict[tuple[str, str], list[Any] | str]
+
+
+async def stored_values(connection: Connection, wanted: Sequence[tuple[str, str]]) -> Values:
+    """Some values of columns, given by table and name; in the place of some, why not.
+
+    Many columns with one statement.
+    """
+    found: Values = {}
+    for start in range(0, len(wanted), _CELLS):
+        part = wanted[start : start + _CELLS]
+        try:
+            found |= await _values(connection, part)
+        except sqlite3.Error:
+            # A view that fails when it is read spoils the statement for all.
+            for cell in part:
+                try:
+                    found |= await _values(connection, [cell])
+                except sqlite3.Error as error:
+                    found[cell] = str(error)
+    return found
+
+
+async def _values(connection: Connection, wanted: Sequence[tuple[str, str]]) -> Values:
+    cells = ", ".join(
+        f"(SELECT json_group_array(CASE typeof(v) WHEN 'blob' THEN json_array(hex(v)) ELSE v END)"
+        f" FROM (SELECT {_quoted(column)} AS v FROM main.{_quoted(table)}"
+        f" WHERE {_quoted(column)} IS NOT NULL LIMIT {_ROWS}))"
+        for table, column in wanted
+    )
+    ((*texts,),) = await connection.fetch(f"SELECT {cells}", ())
+    return {
+        cell: [bytes.fromhex(v[0]) if isinstance(v, list) else v for v in json.loads(text)]
+        for cell, text in zip(wanted, texts, strict=True)
+    }
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'

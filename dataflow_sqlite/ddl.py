@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from dataflow_core.dialect import SCALED_PRECISION, BaseDDLCompiler
+from dataflow_core.operations import AlterTable
 from dataflow_core.schema import Field, ForeignKey, Index, Model
 from dataflow_core.types import (
     Binary,
@@ -22,7 +23,8 @@ from dataflow_core.types import (
     Timestamp,
     Uuid,
 )
-from dataflow_sqlite.catalogue import comment_text
+from dataflow_sqlite.alter import alter
+from dataflow_sqlite.statements.tokens import comment_text
 from dataflow_sqlite.types import AUTOMATIC_KEY, declared_type
 
 __all__ = [
@@ -62,6 +64,17 @@ _TEXT_LENGTHS: Final[dict[type[FieldType], int]] = {
 
 class SQLiteDDLCompiler(BaseDDLCompiler):
     """Compiles schema operations."""
+
+    before_change = ("PRAGMA foreign_keys = OFF",)
+    after_change = ("PRAGMA foreign_keys = ON",)
+
+    def alter(self, operation: AlterTable) -> tuple[str, ...]:
+        """The statements that change a table, in order."""
+        return alter(self, operation)
+
+    def counts(self, model: Model) -> bool:
+        """Whether the database counts the key of a model."""
+        return _has_automatic_key(model)
 
     def primary_key(self, model: Model) -> str | None:
         """The line of the primary key, unless its column counts by itself."""

@@ -33,6 +33,7 @@ from dataflow_core.errors import (
     with_database_code,
 )
 from dataflow_core.schema import Field, Model
+from dataflow_sqlite.alter import NEW_TABLE
 from dataflow_sqlite.ddl import LENGTH_CHECK, TYPE_CHECK
 from dataflow_sqlite.functions.results import ResultOutOfRange
 
@@ -138,6 +139,7 @@ def _input_output(error: sqlite3.Error, situation: ErrorSituation) -> DataFlowEr
 def _columns_of(text: str, situation: ErrorSituation) -> tuple[str | None, tuple[str, ...]]:
     """Table and columns of ``... failed: table.a, table.b``."""
     _, _, named = text.partition("failed: ")
+    named = named.removeprefix(NEW_TABLE)
     table = _table(situation)
     if table is not None and named.startswith(f"{table}."):
         return table, tuple(named[len(table) + 1 :].split(f", {table}."))

@@ -14,27 +14,20 @@ from dataflow_core.errors import DataFlowError
 from dataflow_core.schema import MISSING
 from dataflow_core.schema.tables import Column, Table, TableCheck, TableIndex, TableReference
 from dataflow_core.types import Enumeration, FieldType, Integer
-from dataflow_sqlite.catalogue import (
-    COLUMNS,
-    FOREIGN_KEYS,
-    INDEXES,
-    OBJECTS,
-    SHADOWS,
+from dataflow_sqlite.catalogue import COLUMNS, FOREIGN_KEYS, INDEXES, OBJECTS, SHADOWS
+from dataflow_sqlite.columns import foreign_column, needs_rows, stored_values
+from dataflow_sqlite.ddl import ENUM_CHECK, LENGTH_CHECK, TYPE_CHECK
+from dataflow_sqlite.statements.parse import (
     ParsedColumn,
     ParsedTable,
-    literal_value,
     parse_index,
     parse_table,
-    tokens_of,
 )
-from dataflow_sqlite.columns import foreign_column, needs_rows
-from dataflow_sqlite.ddl import ENUM_CHECK, LENGTH_CHECK, TYPE_CHECK
+from dataflow_sqlite.statements.tokens import literal_value, tokens_of
 from dataflow_sqlite.types import codec, field_type
 
 __all__ = ["read_tables"]
 
-_ROWS: Final = 20
-_CELLS: Final = 500
 _SHADOWS_SINCE: Final = (3, 37)
 _COMPUTED: Final = (2, 3)
 _EXPRESSION: Final = -2
@@ -86,12 +79,13 @@ async def read_tables(connection: Connection, names: Sequence[str] | None) -> Se
         plain[row[0]].indexes.setdefault(row[1], []).append(row)
     for row in await connection.fetch(FOREIGN_KEYS, listed):
         plain[row[0]].keys.setdefault(row[1], []).append(row)
-    await _look_at_rows(connection, found.values())
+    await _look_at_rows(connection, found)
     return [_table(table) for table in found.values()]
 
 
 async def _objects(connection: Connection, names: Sequence[str] | None) -> dict[str, _Found]:
-    sql, parameters = OBJECTS, ()
+    sql = OBJECTS
+    parameters: tuple[str, ...] = ()
     asked: dict[str, str] = {}
     if names is not None:
         sql = f"{OBJECTS} AND tbl_name COLLATE NOCASE IN (SELECT value FROM json_each(?))"
@@ -149,46 +143,19 @@ async def _columns_of(connection: Connection, table: _Found) -> Sequence[Sequenc
         return []
 
 
-# Values of columns whose declared type does not tell how they are written
-
-
-async def _look_at_rows(connection: Connection, tables: Iterable[_Found]) -> None:
-    """Some values of each such column, many columns with one statement."""
+async def _look_at_rows(connection: Connection, found: dict[str, _Found]) -> None:
+    """Some values of each column whose declared type does not tell how they are written."""
     wanted = [
-        (table, str(row[1]))
-        for table in tables
+        (table.name, str(row[1]))
+        for table in found.values()
         for row in table.columns
         if row[6] != 1 and not _own(table, row[1]) and needs_rows(row[2])
     ]
-    for start in range(0, len(wanted), _CELLS):
-        part = wanted[start : start + _CELLS]
-        try:
-            await _values(connection, part)
-        except sqlite3.Error:
-            for table, column in part:
-                try:
-                    await _values(connection, [(table, column)])
-                except sqlite3.Error as error:
-                    table.notes.append(f"{column} cannot be read: {error}")
-
-
-async def _values(connection: Connection, wanted: Sequence[tuple[_Found, str]]) -> None:
-    cells = ", ".join(
-        f"(SELECT json_group_array(CASE typeof(v) WHEN 'blob' THEN json_array(hex(v)) ELSE v END)"
-        f" FROM (SELECT {_quoted(column)} AS v FROM main.{_quoted(table.name)}"
-        f" WHERE {_quoted(column)} IS NOT NULL LIMIT {_ROWS}))"
-        for table, column in wanted
-    )
-    ((*values,),) = await connection.fetch(f"SELECT {cells}", ())
-    for (table, column), text in zip(wanted, values, strict=True):
-        table.rows[column] = [
-            bytes.fromhex(item[0]) if isinstance(item, list) else item for item in json.loads(text)
-        ]
-
-
-def _quoted(name: str) -> str:
-    escaped = name.replace('"', '""')
-    return f'"{escaped}"'
+    for (name, column), values in (await stored_values(connection, wanted)).items():
+        if isinstance(values, str):
+            found[name].notes.append(f"{column} cannot be read: {values}")
+        else:
+            found[name].rows[column] = values
 
 
 # Putting it together

@@ -156,6 +156,20 @@ class DDLCompiler(Protocol):
         """The statement that gives the lock back; ``None``: it ends with the transaction."""
         ...
 
+    @property
+    def before_change(self) -> tuple[str, ...]:
+        """What is sent before the transaction in which tables that are there are changed.
+
+        On its connection, outside of any transaction; not needed where tables are only made.
+        Without it ``alter`` may have to refuse what it could do.
+        """
+        ...
+
+    @property
+    def after_change(self) -> tuple[str, ...]:
+        """What is sent when that transaction has ended, whichever way."""
+        ...
+
     def compile(self, operation: CreateTable) -> tuple[str, ...]:
         """The statements that make a table, in order."""
         ...

@@ -53,6 +53,10 @@ class BaseDDLCompiler:
     """The statement after which nobody else changes tables; ``None``: none is needed."""
     unlock: str | None = None
     """The statement that gives the lock back; ``None``: it ends with the transaction."""
+    before_change: tuple[str, ...] = ()
+    """What is sent before a table is changed, outside of the transaction that changes it."""
+    after_change: tuple[str, ...] = ()
+    """What is sent when that transaction has ended, whichever way."""
     steps: ClassVar[Mapping[type, RenderStep]] = STEPS
     """Kind of step -> the function that gives its statements."""
     types: ClassVar[Mapping[type[FieldType], str | Callable[[Any], str]]] = {

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from dataflow_core.dialect import json_matches
 from dataflow_core.filters import fold, like_matches, upper
+from dataflow_sqlite.functions.conversions import CONVERSIONS
 from dataflow_sqlite.functions.decimals import DECIMAL_FUNCTIONS
 from dataflow_sqlite.functions.regex import compile_pattern
 from dataflow_sqlite.functions.results import FunctionErrors, in_float, in_int64
@@ -138,6 +139,7 @@ FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
 
 NULL_FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
     "dataflow_json_matches": (-1, json_matches),
+    **CONVERSIONS,
 }
 """The same, of functions that are asked about NULL too. -1 is any number of arguments."""
 

@@ -30,7 +30,7 @@ from dataflow_core.types import (
 )
 from dataflow_sqlite import dialect
 
-SQLITE = dialect.load()
+SQLITE: Any = dialect.load()
 
 VALUES: dict[FieldType, Any] = {
     Integer(): -(2**63),
@@ -131,7 +131,7 @@ def references(draw: st.DrawFn, model: Model) -> tuple[ForeignKey, ...]:
     found = []
     for item in model.fields:
         if item.type == Integer() and draw(st.booleans()):
-            action = draw(st.sampled_from(["no_action", "restrict", "cascade", "set_null"]))
+            action: Any = draw(st.sampled_from(["no_action", "restrict", "cascade", "set_null"]))
             name = draw(st.sampled_from([None, f"key of {item.name}"]))
             found.append(ForeignKey((item.column,), Reference("parents", ("id",), action), name))
     return tuple(found)
