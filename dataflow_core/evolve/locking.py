@@ -19,14 +19,37 @@ _CHANGING = ErrorSituation(writing=True)
 
 
 @asynccontextmanager
-async def locked(session: Session, dialect: Dialect) -> AsyncIterator[None]:
+async def locked(session: Session, dialect: Dialect, *, altering: bool) -> AsyncIterator[None]:
     """The lock of the dialect; and a transaction, where changes of a schema take part in one.
 
-    In a transaction that is open already, what is done is part of that.
+    In a transaction that is open already, what is done is part of that. ``altering``: tables that
+    are there are changed.
     """
+    if session.connection.in_transaction:
+        async with _lock(session, dialect):
+            yield
+        return
+    if not altering:
+        async with _alone(session, dialect):
+            yield
+        return
+    try:
+        for sql in dialect.ddl.before_change:
+            await session.execute(sql, (), _CHANGING)
+        async with _alone(session, dialect):
+            yield
+    finally:
+        # Should this not be reached in order, the session is made anew before anybody else has it.
+        session.must_reset = session.must_reset or bool(dialect.ddl.after_change)
+        if session.connection.usable:
+            for sql in dialect.ddl.after_change:
+                await session.execute(sql, (), _CHANGING)
+
+
+@asynccontextmanager
+async def _alone(session: Session, dialect: Dialect) -> AsyncIterator[None]:
     connection = session.connection
-    alone = dialect.ddl.transactional and session.offers("transactions")
-    if connection.in_transaction or not alone:
+    if not (dialect.ddl.transactional and session.offers("transactions")):
         async with _lock(session, dialect):
             yield
         return

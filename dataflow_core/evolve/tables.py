@@ -130,7 +130,10 @@ class Tables:
         to_do = [each.model for each in found if not each.fits and not self._tolerates(each)]
         changed: list[Model] = []
         if to_do:
-            changed = await self.apply(to_do, session, dialect, first_use=True)
+            there = {each.model for each in found if each.table is not None}
+            changed = await self.apply(
+                to_do, session, dialect, first_use=True, altering=not there.isdisjoint(to_do)
+            )
         else:
             await self._record_seen(found, session, dialect, writable=writable)
         self.ready.update(wanted)
@@ -202,13 +205,15 @@ class Tables:
         *,
         allow_data_loss: bool = False,
         first_use: bool = False,
+        altering: bool = True,
     ) -> list[Model]:
         """Make or change the tables of models, all or none where the database can; which they are.
 
         Others may be doing the same: it is compared again when nobody else can change anything.
-        On ``first_use`` an older program leaves the tables of a newer one alone.
+        On ``first_use`` an older program leaves the tables of a newer one alone. ``altering``:
+        some of the tables may be there.
         """
-        async with locked(session, dialect):
+        async with locked(session, dialect, altering=altering):
             found = await self.look(models, session, dialect)
             to_do = [
                 item
