@@ -3,6 +3,7 @@
 All of it is public and belongs to the contract version (``dataflow_core.contract``).
 """
 
+from dataflow_core.dialect.alter import STEPS, RenderStep, alter_table
 from dataflow_core.dialect.base import BaseDialect
 from dataflow_core.dialect.codecs import (
     BOOLEAN_AS_INTEGER,
@@ -53,4 +54,7 @@ __all__ = [
     "json_operand",
     "json_operands",
     "refuse_exponential",
+    "STEPS",
+    "RenderStep",
+    "alter_table",
 ]

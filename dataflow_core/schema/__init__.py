@@ -3,6 +3,7 @@
 from dataflow_core.schema.model import (
     MISSING,
     Check,
+    Copies,
     Field,
     ForeignKey,
     Generated,
@@ -12,10 +13,13 @@ from dataflow_core.schema.model import (
     Reference,
 )
 from dataflow_core.schema.naming import NAME_BYTES
+from dataflow_core.schema.tables import Column, Table, TableCheck, TableIndex, TableReference
 
 __all__ = [
     "MISSING",
     "Check",
+    "Column",
+    "Copies",
     "Field",
     "ForeignKey",
     "Generated",
@@ -24,4 +28,8 @@ __all__ = [
     "Model",
     "NAME_BYTES",
     "Reference",
+    "Table",
+    "TableCheck",
+    "TableIndex",
+    "TableReference",
 ]
