@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dataflow_core.dialect.alter import STEPS, RenderStep, alter_table
+from dataflow_core.dialect import STEPS, RenderStep, alter_table
 from dataflow_core.errors import SchemaChangeRefused
 from dataflow_core.operations import (
     AddColumn,
@@ -17,8 +17,7 @@ from dataflow_core.operations import (
     DropIndex,
     RenameColumn,
 )
-from dataflow_core.schema import Index
-from dataflow_core.schema.tables import Column, TableIndex
+from dataflow_core.schema import Column, Index, TableIndex
 from dataflow_core.types import (
     Date,
     Decimal,

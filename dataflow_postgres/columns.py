@@ -57,6 +57,8 @@ class Storage:
 _WIDE: Final = decimal.Context(prec=2000, Emin=-999999, Emax=999999)
 _BY_CODE_POINT: Final = '({} COLLATE "C")'
 _TEXT: Final = '(CAST({} AS text) COLLATE "C")'
+# A cast says the size of the network behind every address.
+_ADDRESS: Final = "(NULLIF(CONCAT({}), '') COLLATE \"C\")"
 
 
 def _shortest(value: float) -> float:
@@ -99,9 +101,10 @@ _STORAGES: Final[dict[str, Storage]] = {
     ),
     "timestamptz": Storage("timestamptz", "timestamptz"),
     "time": Storage("time", "time"),
+    "text:inet": Storage("text", "inet", Codec(decode=str), _ADDRESS),
     "json": Storage("jsonb", "jsonb", JSON_AS_TEXT, "CAST({} AS jsonb)", always=True),
 }
-"""The words for how values are kept. Two more name a type: ``enum:`` and ``text:``."""
+"""The words for how values are kept. Others name a type: ``enum:`` and ``text:``."""
 
 
 def storage_of(kind: FieldType) -> Storage | None:

@@ -8,8 +8,7 @@ from typing import ClassVar, Final
 
 from attrs import evolve
 
-from dataflow_core.dialect import BaseDDLCompiler
-from dataflow_core.dialect.alter import RenderStep
+from dataflow_core.dialect import BaseDDLCompiler, RenderStep
 from dataflow_core.operations import AlterTable, CreateTable
 from dataflow_core.schema import Field, ForeignKey, Index, Model
 from dataflow_core.types import Enumeration, FieldType, Text

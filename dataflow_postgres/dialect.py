@@ -17,7 +17,7 @@ from dataflow_core.contract import (
 from dataflow_core.dialect import BaseDialect
 from dataflow_core.errors import DataFlowError
 from dataflow_core.features import Feature
-from dataflow_core.schema.tables import Table
+from dataflow_core.schema import Table
 from dataflow_postgres.compiler import FOLDING_COLLATIONS, PostgresCompiler
 from dataflow_postgres.ddl import PostgresDDLCompiler
 from dataflow_postgres.driver import PostgresDriver

@@ -10,8 +10,7 @@ from typing import Any, Final, Literal
 from attrs import define, evolve, field, frozen
 
 from dataflow_core.contract import Connection
-from dataflow_core.schema import MISSING
-from dataflow_core.schema.tables import Column, Table, TableCheck, TableIndex, TableReference
+from dataflow_core.schema import MISSING, Column, Table, TableCheck, TableIndex, TableReference
 from dataflow_core.types import Enumeration, Text
 from dataflow_postgres.catalogue import ALL_TABLES, COLUMNS, CONSTRAINTS, INDEXES, NAMED_TABLES
 from dataflow_postgres.columns import column_of, constant, literals

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from dataflow_core.contract import Connection
 from dataflow_core.operations import CreateTable
-from dataflow_core.schema import MISSING, Check, Field, ForeignKey, Index, Model, Reference
-from dataflow_core.schema.tables import Table
+from dataflow_core.schema import MISSING, Check, Field, ForeignKey, Index, Model, Reference, Table
 from dataflow_core.types import (
     Binary,
     Boolean,

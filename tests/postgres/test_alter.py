@@ -26,8 +26,7 @@ from dataflow_core.operations import (
     RenameColumn,
     Step,
 )
-from dataflow_core.schema import Check, Field, ForeignKey, Index, Model, Reference
-from dataflow_core.schema.tables import Table
+from dataflow_core.schema import Check, Field, ForeignKey, Index, Model, Reference, Table
 from dataflow_core.types import (
     Boolean,
     Date,

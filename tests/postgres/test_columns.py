@@ -238,6 +238,8 @@ FILTERS: tuple[tuple[dict[str, Any], list[str]], ...] = (
     ({"$expr": {"$eq": ["$code", "ab"]}}, ["ab"]),
     ({"$expr": {"$eq": [{"$year": "$moment"}, 2024]}}, ["ab"]),
     ({"$expr": {"$gt": ["$ratio", 0.1]}}, ["zz"]),
+    ({"$expr": {"$eq": ["$address", "10.0.0.1"]}}, ["ab"]),
+    ({"$expr": {"$eq": ["$moment", "$seen"]}}, ["ab", "zz"]),
     ({"$expr": {"$gte": ["$small", "$ratio"]}}, ["ab"]),
     ({"$expr": {"$eq": [{"$concat": ["$name", "$mood"]}, "Émilesad"]}}, ["ab"]),
 )
@@ -266,10 +268,23 @@ async def test_updates_and_bulk_writes(odd: DataFlow) -> None:
     """Every way to write turns a value into what the column keeps."""
     update = {"name": "new", "mood": "it's ok", "address": "::1", "moment": "2025-01-01T00:00:00"}
     await odd.run("OddUpdateNode", filter={"code": "ab"}, fields=update)
-    await odd.run("OddUpdateNode", filter={"code": "ab"}, fields={"small": {"$inc": 5}})
+    await odd.run(
+        "OddUpdateNode", filter={"code": "ab"}, fields={"$inc": {"small": 5, "ratio": 0.5}}
+    )
     row = await odd.run("OddReadNode", id=1)
     assert (row["mood"], row["address"], row["small"]) == ("it's ok", "::1", 12)
+    assert row["ratio"] == 0.6
     assert row["moment"] == dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
+    computed = {
+        "code": {"$concat": ["$code", "x"]},
+        "name": {"$concat": ["$code", "x"]},
+        "address": {"$ifNull": ["$address", "10.0.0.2"]},
+        "moment": {"$dateTrunc": {"date": "$seen", "unit": "day"}},
+    }
+    await odd.run("OddUpdateNode", filter={"code": "ab"}, fields=computed)
+    row = await odd.run("OddReadNode", id=1)
+    assert (row["code"], row["name"], row["address"]) == ("abx", "abx", "::1")
+    assert row["moment"] == dt.datetime(2024, 2, 29, tzinfo=dt.UTC)
     many = [{**ROW, "code": f"c{at}"} for at in range(300)]
     await odd.run("OddBulkCreateNode", data=many)
     assert (await odd.run("OddCountNode", filter={"mood": "sad"}))["count"] == 300
@@ -297,8 +312,8 @@ async def test_aggregates_of_such_columns(odd: DataFlow) -> None:
         "code": {"$max": "$code"},
         "all": {"$push": "$address"},
     }
-    result = await odd.run("OddAggregateNode", pipeline=[{"$group": group}])
-    [row] = result["result"]
+    result = await odd.run("OddListNode", aggregate=[{"$group": group}])
+    [row] = result["records"]
     assert row["small"] == 6
     assert row["amount"] == 100
     assert row["ratio"] == 0.1
@@ -307,10 +322,10 @@ async def test_aggregates_of_such_columns(odd: DataFlow) -> None:
     assert row["code"] == "zz"
     assert row["all"] == ["10.0.0.1"]
     grouped = await odd.run(
-        "OddAggregateNode",
-        pipeline=[{"$group": {"_id": "$mood", "n": {"$sum": 1}}}, {"$sort": {"_id": 1}}],
+        "OddListNode",
+        aggregate=[{"$group": {"_id": "$mood", "n": {"$sum": 1}}}, {"$sort": {"_id": 1}}],
     )
-    assert {row["_id"]: row["n"] for row in grouped["result"]} == {"sad": 1, "it's ok": 1}
+    assert {row["_id"]: row["n"] for row in grouped["records"]} == {"sad": 1, "it's ok": 1}
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from dataflow_core.conformance.everything import Everything
-from dataflow_core.schema import MISSING, Model
+from dataflow_core.schema import MISSING, Model, Table
 from dataflow_core.schema.declare import declare_model
-from dataflow_core.schema.tables import Table
 from dataflow_core.types import Enumeration, Integer, Text
 from dataflow_postgres.connection import PostgresConnection
 from tests.postgres.schemas import DIALECT, assert_same, foreign_keys, make, models, table_of
