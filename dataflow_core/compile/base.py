@@ -89,6 +89,17 @@ class BaseCompiler:
         """A name as an identifier, whatever it holds."""
         return '"' + name.replace('"', '""') + '"'
 
+    def column(self, field: Field) -> str:
+        """A column in a statement about its table: the stored form, which bound values have too."""
+        return self.quote(field.column)
+
+    def column_value(self, sql: str, kind: FieldType) -> str:
+        """A column, or what was made of one before, as a value that functions take.
+
+        Only a column that others made (``FieldType.storage``) may need more than its name.
+        """
+        return sql
+
     def placeholder(self, position: int) -> str:
         """The mark of the parameter at a position, from 1."""
         return f"${position}"

@@ -83,7 +83,7 @@ class Build:
         """How a field is spelt here."""
         if self.columns is not None:
             return self.columns[target.name]
-        return self.compiler.quote(target.column)
+        return self.compiler.column(target)
 
     def need(self, feature: str) -> None:
         """Refuse if the dialect declares the feature off, whatever the version of the server.

@@ -24,7 +24,7 @@ nested ones doubles at every level."""
 def expression_sql(compiler: BaseCompiler, node: Expression, build: Build) -> str:
     """The SQL of an expression, in the type that the tree says."""
     if isinstance(node, FieldValue):
-        return build.column(node.field)
+        return compiler.column_value(build.column(node.field), node.field.type)
     if isinstance(node, Literal):
         return compiler.typed(build.bind(node.slot), node.slot.type)
     if isinstance(node, Null):
