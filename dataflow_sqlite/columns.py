@@ -36,7 +36,7 @@ __all__ = ["ForeignColumn", "foreign_column", "needs_rows", "stored_values"]
 
 _ROWS: Final = 20
 _CELLS: Final = 500
-_ABOUT_FIFTEEN: Final = "kept as a number of about 15 digits: sums and products are those of floats"
+_ABOUT_FIFTEEN: Final = "kept as a number of about 15 digits: values of more lose some"
 
 
 @frozen

@@ -43,7 +43,8 @@ def _membership(compiler: BaseCompiler, node: Membership, build: Build) -> str:
         return compiler.json_predicate(node, build)
     column = build.column(node.target)
     # A CHECK takes no subquery.
-    if _is(node.slot.type, Float, Binary) or isinstance(build, LiteralBuild):
+    in_json = node.slot.type.storage is None and not _is(node.slot.type, Float, Binary)
+    if not in_json or isinstance(build, LiteralBuild):
         return f"{column} IN ({listed(node.slot, build)})"
     encode = compiler.codec(node.slot.type).encode
 

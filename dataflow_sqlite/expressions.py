@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from attrs import evolve
+
 from dataflow_core.compile import BaseCompiler
 from dataflow_core.dialect import decimal_from_scaled
-from dataflow_core.types import Decimal, FieldType, Float, Integer, Time
+from dataflow_core.types import Boolean, Decimal, FieldType, Float, Integer, Time
+from dataflow_sqlite.functions.conversions import converted
+from dataflow_sqlite.functions.decimals import AS_NUMBER
+from dataflow_sqlite.types import declared_type
 
 __all__ = ["SQLiteExpressions"]
 
@@ -16,6 +21,8 @@ _WIDE: Final = 38
 
 def _sizes(kind: FieldType) -> tuple[int, int]:
     """Precision and scale, as the decimal functions take them; (0, 0) is an int."""
+    if isinstance(kind, Decimal) and kind.storage is not None:
+        return AS_NUMBER, kind.scale
     return (kind.precision, kind.scale) if isinstance(kind, Decimal) else (0, 0)
 
 
@@ -24,7 +31,7 @@ class SQLiteExpressions(BaseCompiler):
 
     def zero(self, kind: FieldType) -> str:
         """0 as it is stored."""
-        if isinstance(kind, Decimal):
+        if isinstance(kind, Decimal) and kind.storage is None:
             stored = decimal_from_scaled(0, kind.precision)
             return self.literal(stored, None)
         return "0.0" if isinstance(kind, Float) else "0"
@@ -99,8 +106,21 @@ class SQLiteExpressions(BaseCompiler):
         """IS compares any two values."""
         return f"({left} IS {'' if equal else 'NOT '}{right})"
 
+    def column_value(self, sql: str, kind: FieldType) -> str:
+        """Of what others keep, true and false are made to be 1 and 0; the rest is converted."""
+        if isinstance(kind, Boolean) and kind.storage is not None:
+            true = self.codec(kind).encode
+            stored = 1 if true is None else true(True)
+            return f"({sql} IN (1, {self.literal(stored, None)}))"
+        return sql
+
+    def _own(self, sql: str, kind: FieldType) -> str:
+        """A value that others keep, as this project keeps it."""
+        return sql if kind.storage is None else str(converted(sql, kind, kind))
+
     def date_part(self, part: str, sql: str, kind: FieldType) -> str:
         """A slice of the stored text."""
+        sql = self._own(sql, kind)
         start, length = {"year": (1, 4), "month": (6, 2), "dayOfMonth": (9, 2), "hour": (12, 2)}[
             part
         ]
@@ -110,7 +130,11 @@ class SQLiteExpressions(BaseCompiler):
 
     def truncate(self, unit: str, sql: str, kind: FieldType) -> str:
         """The start of a unit."""
-        return _call("dataflow_date_trunc", sql, self.literal(unit, None))
+        start = _call("dataflow_date_trunc", self._own(sql, kind), self.literal(unit, None))
+        if kind.storage is None:
+            return start
+        kept = (declared_type(evolve(kind, storage=None)), kind.storage)
+        return _call("dataflow_keep", start, *(self.literal(word, None) for word in kept))
 
     # Accumulators
 

@@ -12,8 +12,7 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any, Final
 
-from dataflow_core.dialect import decimal_to_scaled
-from dataflow_sqlite.functions.decimals import stored
+from dataflow_sqlite.functions.decimals import scaled, stored
 from dataflow_sqlite.functions.results import FunctionErrors, ResultOutOfRange, in_float, in_int64
 
 __all__ = ["AGGREGATES", "register_aggregates"]
@@ -42,12 +41,12 @@ class _DecimalSum:
         self.total = 0
         self.scale = 0
 
-    def step(self, value: int | str | None, precision: int, scale: int) -> None:
+    def step(self, value: int | str | float | None, precision: int, scale: int) -> None:
         self.scale = scale
         if value is not None:
-            self.total += decimal_to_scaled(value, precision)
+            self.total += scaled(value, precision, scale)
 
-    def finalize(self) -> int | str:
+    def finalize(self) -> int | str | float:
         return stored(self.total, self.scale, _SUM_PRECISION, self.scale)
 
 

@@ -90,6 +90,17 @@ def _converter(source: str, storage: str | None, target: str) -> Callable[[Any],
     return convert
 
 
+def _keep(value: Any, kind: str, storage: str) -> Any:
+    """A value that is kept as this project keeps it, as others do."""
+    if value is None:
+        return None
+    own = field_type(kind)
+    assert own is not None
+    decode, encode = codec(own).decode, codec(evolve(own, storage=storage)).encode
+    canonical = value if decode is None else decode(value)
+    return canonical if encode is None else encode(canonical)
+
+
 def refuse(reason: str) -> None:
     """Refuse a change of a table, with a reason."""
     raise SchemaChangeRefused(reason)
@@ -97,6 +108,7 @@ def refuse(reason: str) -> None:
 
 CONVERSIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
     "dataflow_convert": (4, _convert),
+    "dataflow_keep": (3, _keep),
     "dataflow_refuse": (1, refuse),
 }
 """Name in SQL -> number of arguments, function. They are asked about NULL too."""

@@ -6,15 +6,28 @@ last, all of them constants of the statement. An int operand has precision 0 and
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import Callable
 from typing import Any, Final
 
 from dataflow_core.dialect import decimal_from_scaled, decimal_to_scaled
 from dataflow_sqlite.functions.results import ResultOutOfRange, in_float
 
-__all__ = ["DECIMAL_FUNCTIONS", "rescaled", "stored"]
+__all__ = ["AS_NUMBER", "DECIMAL_FUNCTIONS", "rescaled", "scaled", "stored"]
 
-Stored = int | str
+Stored = int | str | float
+AS_NUMBER: Final = -1
+"""In the place of a precision: the values are numbers of SQLite, in a column that others made."""
+
+
+def scaled(value: Any, precision: int, scale: int) -> int:
+    """The digits of a stored Decimal, without its point."""
+    if precision != AS_NUMBER:
+        return decimal_to_scaled(value, precision)
+    return int(decimal.Decimal(str(value)).scaleb(scale, _EXACT).to_integral_value())
+
+
+_EXACT: Final = decimal.Context(prec=400)
 
 
 def rescaled(number: int, scale: int, wanted: int) -> int:
@@ -32,21 +45,24 @@ def stored(number: int, scale: int, to_precision: int, to_scale: int) -> Stored:
     Raises ``ResultOutOfRange`` if it has too many digits.
     """
     number = rescaled(number, scale, to_scale)
+    if to_precision == AS_NUMBER:
+        whole, rest = divmod(number, 10**to_scale)
+        return in_float(number / 10**to_scale) if rest else whole
     if abs(number) >= 10**to_precision:
         raise ResultOutOfRange(f"the result exceeds a Decimal of {to_precision} digits")
     return decimal_from_scaled(number, to_precision)
 
 
 def _recode(value: Stored, precision: int, scale: int, to_precision: int, to_scale: int) -> Stored:
-    return stored(decimal_to_scaled(value, precision), scale, to_precision, to_scale)
+    return stored(scaled(value, precision, scale), scale, to_precision, to_scale)
 
 
 def _aligned(
     a: Stored, a_precision: int, a_scale: int, b: Stored, b_precision: int, b_scale: int
 ) -> tuple[int, int, int]:
     scale = max(a_scale, b_scale)
-    left = rescaled(decimal_to_scaled(a, a_precision), a_scale, scale)
-    right = rescaled(decimal_to_scaled(b, b_precision), b_scale, scale)
+    left = rescaled(scaled(a, a_precision, a_scale), a_scale, scale)
+    right = rescaled(scaled(b, b_precision, b_scale), b_scale, scale)
     return left, right, scale
 
 
@@ -61,7 +77,7 @@ def _subtract(a: Stored, ap: int, az: int, b: Stored, bp: int, bz: int, rp: int,
 
 
 def _multiply(a: Stored, ap: int, az: int, b: Stored, bp: int, bz: int, rp: int, rz: int) -> Stored:
-    return stored(decimal_to_scaled(a, ap) * decimal_to_scaled(b, bp), az + bz, rp, rz)
+    return stored(scaled(a, ap, az) * scaled(b, bp, bz), az + bz, rp, rz)
 
 
 def _mod(
@@ -80,20 +96,20 @@ def _compare(a: Stored, ap: int, az: int, b: Stored, bp: int, bz: int) -> int:
 
 
 def _absolute(value: Stored, precision: int, scale: int, rp: int, rz: int) -> Stored:
-    return stored(abs(decimal_to_scaled(value, precision)), scale, rp, rz)
+    return stored(abs(scaled(value, precision, scale)), scale, rp, rz)
 
 
 def _ceil(value: Stored, precision: int, scale: int, rp: int, rz: int) -> Stored:
-    return stored(-(-decimal_to_scaled(value, precision) // 10**scale), 0, rp, rz)
+    return stored(-(-scaled(value, precision, scale) // 10**scale), 0, rp, rz)
 
 
 def _floor(value: Stored, precision: int, scale: int, rp: int, rz: int) -> Stored:
-    return stored(decimal_to_scaled(value, precision) // 10**scale, 0, rp, rz)
+    return stored(scaled(value, precision, scale) // 10**scale, 0, rp, rz)
 
 
 def _to_float(value: Stored, precision: int, scale: int) -> float:
     # The division of two ints is rounded once, so this is the float nearest to the Decimal.
-    return in_float(decimal_to_scaled(value, precision) / 10**scale)
+    return in_float(scaled(value, precision, scale) / 10**scale)
 
 
 def _from_int(value: int, precision: int, scale: int) -> Stored:
