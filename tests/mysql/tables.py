@@ -133,7 +133,7 @@ def models(draw: st.DrawFn, table: str = "things") -> tuple[Model, tuple[Foreign
     if primary == "counter":
         first = [Field("id", Integer(), "id", primary_key=True, generated="database")]
     elif primary == "text":
-        first = [Field("id", Text(), "id", primary_key=True, comment="a key")]
+        first = [Field("key", Text(), "key", primary_key=True, comment="a key")]
     elif primary == "several":
         first = [
             Field("a", Text(30), "a", primary_key=True),
