@@ -133,6 +133,10 @@ class Tables:
             situation = ErrorSituation(model=model, writing=True)
             operation = CreateTable(model, foreign_keys(model, self.models()))
             lock = [] if dialect.ddl.lock is None else [dialect.ddl.lock]
-            for sql in (*lock, *dialect.ddl.compile(operation)):
-                await session.execute(sql, (), situation)
+            try:
+                for sql in (*lock, *dialect.ddl.compile(operation)):
+                    await session.execute(sql, (), situation)
+            finally:
+                if dialect.ddl.unlock is not None and session.connection.usable:
+                    await session.execute(dialect.ddl.unlock, (), situation)
             logger.info("made the table %s of %s", model.table, model.name)
