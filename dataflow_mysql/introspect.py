@@ -14,10 +14,10 @@ from dataflow_core.schema import MISSING
 from dataflow_core.schema.tables import Column, Table, TableCheck, TableIndex, TableReference
 from dataflow_mysql.alter import made_index
 from dataflow_mysql.catalogue import (
+    as_written,
     compared_value,
     literal_value,
     read_catalogue,
-    unescaped,
     unmarked,
 )
 from dataflow_mysql.columns import Rules, constant, found_type, native_type
@@ -162,7 +162,7 @@ class _Table:
 
     def _text(self, sql: str) -> str:
         """An expression of the catalogue as it would be written."""
-        return sql if self.mariadb else unescaped(sql)
+        return sql if self.mariadb else as_written(sql)
 
     def _default(self, default: str | None, extra: str, kind: Any) -> tuple[str | None, Any]:
         """The default as SQL, and as a value of the type."""
