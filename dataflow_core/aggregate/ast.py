@@ -14,7 +14,7 @@ from attrs import frozen
 from dataflow_core.expressions.ast import Expression
 from dataflow_core.filters.ast import Predicate, Slot
 from dataflow_core.order import SortKey
-from dataflow_core.schema import Field
+from dataflow_core.schema import Field, Model
 
 __all__ = [
     "Accumulator",
@@ -132,8 +132,13 @@ class Sample:
 class UnionWith:
     """The rows so far, then those of another pipeline of the same fields."""
 
-    table: str
+    model: Model
     pipeline: Pipeline
+
+    @property
+    def table(self) -> str:
+        """The table of the rows that are added."""
+        return self.model.table
 
 
 @frozen

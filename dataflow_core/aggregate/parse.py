@@ -33,6 +33,7 @@ from dataflow_core.filters.scope import Bindings, Scope
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.order import SortKey
 from dataflow_core.schema import Field, Model
+from dataflow_core.schema.relation_names import Relations
 from dataflow_core.types import Float, Integer, Json, Text
 
 __all__ = ["STAGES", "parse_pipeline"]
@@ -46,13 +47,15 @@ def parse_pipeline(
     bindings: Bindings,
     *,
     lookup: ModelLookup | None = None,
+    relations: Relations | None = None,
 ) -> Pipeline:
     """Parse a list of stages over the rows of a model.
 
-    ``lookup`` finds the model that ``$unionWith`` names. Raises ``InvalidPipeline``,
-    ``UnknownField``, ``UnknownOperator``, ``LimitExceeded`` and what filters and expressions raise.
+    ``lookup`` finds the model that a stage names, ``relations`` are those of its database. Raises
+    ``InvalidPipeline``, ``UnknownField``, ``UnknownOperator``, ``LimitExceeded`` and what filters
+    and expressions raise.
     """
-    state = _State(model.name, model.fields, bindings, lookup)
+    state = _State(model.name, model.fields, bindings, lookup, model, relations)
     return state.pipeline(document, nested=False)
 
 
@@ -64,12 +67,17 @@ class _State:
     fields: tuple[Field, ...]
     bindings: Bindings
     lookup: ModelLookup | None
+    model: Model
+    relations: Relations | None
     depth: int = 0
     grouped: bool = False
 
     @property
     def scope(self) -> Scope:
-        return Scope(self.name, {field.name: field for field in self.fields})
+        fields = {field.name: field for field in self.fields}
+        # Only the rows of a model have relations; what a stage makes of them has none.
+        own = self.model if self.fields is self.model.fields else None
+        return Scope(self.name, fields, own, self.relations)
 
     def pipeline(self, document: Any, *, nested: bool) -> Pipeline:
         if not isinstance(document, list | tuple):
@@ -313,16 +321,20 @@ def _union_with(state: _State, value: Any, where: str) -> Stage:
     if state.lookup is None or not isinstance(document["coll"], str):
         raise InvalidPipeline(f"{where}: there is no model {quoted(document['coll'])}")
     model = state.lookup(document["coll"])
+    if model.database != state.model.database:
+        raise InvalidPipeline(f"{where}: {model.name} is in another database")
     depth = state.depth + 1
     if depth > state.bindings.limits.filter_depth:
         raise LimitExceeded(f"{where}: the pipelines are nested too deep")
-    other = _State(model.name, model.fields, state.bindings, state.lookup, depth)
+    other = _State(
+        model.name, model.fields, state.bindings, state.lookup, model, state.relations, depth
+    )
     pipeline = other.pipeline(document.get("pipeline", []), nested=True)
     mine = [(field.name, field.type) for field in state.fields]
     theirs = [(field.name, field.type) for field in pipeline.fields]
     if mine != theirs:
         raise InvalidPipeline(f"{where}: the fields differ: {dict(mine)} and {dict(theirs)}")
-    return UnionWith(model.table, pipeline)
+    return UnionWith(model, pipeline)
 
 
 STAGES: Final[dict[str, Callable[[_State, Any, str], Stage]]] = {

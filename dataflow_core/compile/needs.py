@@ -43,6 +43,7 @@ from dataflow_core.filters.ast import (
     Not,
     Or,
     Pattern,
+    Related,
     Slot,
 )
 from dataflow_core.operations import (
@@ -203,6 +204,7 @@ NEEDS: Final[Mapping[type, Needs]] = {
     Contains: "filters.json.array",
     ArraySize: "filters.json.array",
     ElementMatch: "filters.json.array",
+    Related: "relations",
     # Reading
     Find: _find,
     Count: _count,
@@ -246,7 +248,7 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     "schema.alter": "where a table is changed",
     "schema.partial_index": "where the table is made",
     "aggregate.lookup": "where the stage is read",
-    "relations": "where a relation is asked for",
+    "relations": "where related rows are asked for",
     "transactions": "where one begins",
     "transactions.savepoint": "where one is set",
     "connection.read_replica": "where the instance is made",

@@ -59,7 +59,7 @@ class Select:
 
     def enter(self) -> None:
         """Make field names mean the columns of this SELECT's source."""
-        self.build.columns = self.names
+        self.build.columns, self.build.source = self.names, self.source
 
     @property
     def cut(self) -> bool:
@@ -134,7 +134,7 @@ def pipeline_select(
     select = Select(
         compiler,
         build,
-        quote(model.table),
+        compiler.table(model),
         {item.name: quote(item.column) for item in model.fields},
         [(quote(item.column), False) for item in model.primary_key],
         len(model.primary_key),
@@ -298,7 +298,7 @@ def _other_side(compiler: BaseCompiler, stage: UnionWith, build: Build) -> Selec
     select = Select(
         compiler,
         build,
-        quote(stage.table),
+        compiler.table(stage.model),
         {item.name: quote(item.column) for item in fields},
         [(quote(item.column), False) for item in keys],
         len(keys),
