@@ -12,7 +12,9 @@ from dataflow_core.aggregate.ast import (
     CountRows,
     Facet,
     Group,
+    Join,
     Limit,
+    Lookup,
     Match,
     Pipeline,
     Project,
@@ -24,6 +26,7 @@ from dataflow_core.aggregate.ast import (
 )
 from dataflow_core.aggregate.names import check_alias, check_distinct
 from dataflow_core.aggregate.parse_group import parse_bucket, parse_group, refuse_too_many
+from dataflow_core.aggregate.parse_lookup import Known, parse_lookup, parse_unwind
 from dataflow_core.errors import InvalidPipeline, LimitExceeded, UnknownOperator
 from dataflow_core.expressions.ast import Expression, FieldValue
 from dataflow_core.expressions.parse import parse_expression, parse_test
@@ -94,13 +97,54 @@ class _State:
             )
         source = self.fields
         stages: list[Stage] = []
+        lookups: list[Lookup] = []
         for index, item in enumerate(_expanded(document)):
-            stage = self._stage(item, f"{self.name}.aggregate[{index}]", nested=nested)
+            where = f"{self.name}.aggregate[{index}]"
             if stages and isinstance(stages[-1], Facet):
                 raise InvalidPipeline(f"{self.name}: $facet is the last stage")
-            stages.append(stage)
+            key = next(iter(item)) if isinstance(item, Mapping) and len(item) == 1 else None
+            if key == "$lookup":
+                lookups.append(self._lookup(item[key], lookups, f"{where}.$lookup"))
+            elif key == "$unwind" and lookups:
+                stages.append(self._join(item[key], lookups.pop(), f"{where}.$unwind"))
+            elif lookups:
+                raise InvalidPipeline(
+                    f"{where}: a $lookup is followed by its $unwind, or ends the pipeline"
+                )
+            else:
+                stages.append(self._stage(item, where, nested=nested))
+        if nested and lookups:
+            raise InvalidPipeline(
+                f"{self.name}: a $lookup without $unwind does not stand inside another pipeline"
+            )
         more = any(next(iter(item)) in _MORE_STAGES for item in document)
-        return Pipeline(source, tuple(stages), self.fields, more)
+        return Pipeline(source, tuple(stages), self.fields, more, tuple(lookups))
+
+    def _lookup(self, value: Any, before: list[Lookup], where: str) -> Lookup:
+        known = Known(self.model, self.other_model, self.relations)
+        lookup = parse_lookup(value, self.scope, known, where)
+        if any(other.name.casefold() == lookup.name.casefold() for other in before):
+            raise InvalidPipeline(f"{where}: two lists are called {quoted(lookup.name)}")
+        return lookup
+
+    def _join(self, value: Any, lookup: Lookup, where: str) -> Join:
+        join = parse_unwind(value, lookup, self.fields, where)
+        self.fields = check_distinct((*self.fields, *join.made), where)
+        return join
+
+    def other_model(self, name: Any, where: str) -> Model:
+        """The model that a stage names, by its class or its table; of the same database."""
+        relations = self.relations
+        if isinstance(name, str) and relations is not None:
+            for other in relations.models():
+                if name in (other.name, other.table):
+                    return other
+        if self.lookup is None or not isinstance(name, str):
+            raise InvalidPipeline(f"{where}: there is no model {quoted(name)}")
+        model = self.lookup(name)
+        if model.database != self.model.database:
+            raise InvalidPipeline(f"{where}: {model.name} is in another database")
+        return model
 
     def _stage(self, item: Any, where: str, *, nested: bool) -> Stage:
         if not isinstance(item, Mapping) or len(item) != 1:
@@ -239,13 +283,13 @@ def _project(state: _State, value: Any, where: str) -> Stage:
     if any(name != "_id" for name in excluded):
         raise InvalidPipeline(f"{where}: fields are either included or excluded, not both")
     columns: list[Computed] = []
-    kept = [name for name in _key_parts(state) if "_id" not in value and name not in value]
+    kept = [name for name in _parts(state, "_id") if "_id" not in value and name not in value]
     columns.extend(_computed(name, FieldValue(state.scope.field(name))) for name in kept)
     for name, document in value.items():
         if name in excluded:
             continue
         if _is_mark(document):
-            names = (_key_parts(state) if name == "_id" else []) or [name]
+            names = _parts(state, name) or [name]
             columns.extend(_computed(part, FieldValue(state.scope.field(part))) for part in names)
         else:
             expression = parse_expression(
@@ -259,10 +303,12 @@ def _is_mark(value: Any) -> bool:
     return isinstance(value, bool) or (type(value) is int and value in (0, 1))
 
 
-def _key_parts(state: _State) -> list[str]:
-    """The fields that together are ``_id`` after a group."""
+def _parts(state: _State, name: Any) -> list[str]:
+    """The fields that together are one in the result: ``_id``, or a joined row."""
     return [
-        field.name for field in state.fields if field.name == "_id" or field.name.startswith("_id.")
+        field.name
+        for field in state.fields
+        if field.name == name or (isinstance(name, str) and field.name.startswith(f"{name}."))
     ]
 
 
@@ -285,11 +331,7 @@ def _unset(state: _State, value: Any, where: str) -> Stage:
         raise InvalidPipeline(f"{where}: takes a name or a list of names, got {quoted(value)}")
     dropped = set()
     for name in names:
-        dropped.update(
-            _key_parts(state)
-            if name == "_id" and _key_parts(state)
-            else [state.scope.field(name).name]
-        )
+        dropped.update(_parts(state, name) or [state.scope.field(name).name])
     kept = [field for field in state.fields if field.name not in dropped]
     if not kept:
         raise InvalidPipeline(f"{where}: no field is left")
@@ -318,11 +360,7 @@ def _union_with(state: _State, value: Any, where: str) -> Stage:
         or set(document) - {"coll", "pipeline"}
     ):
         raise InvalidPipeline(f"{where}: takes a model, or {{'coll': model, 'pipeline': [...]}}")
-    if state.lookup is None or not isinstance(document["coll"], str):
-        raise InvalidPipeline(f"{where}: there is no model {quoted(document['coll'])}")
-    model = state.lookup(document["coll"])
-    if model.database != state.model.database:
-        raise InvalidPipeline(f"{where}: {model.name} is in another database")
+    model = state.other_model(document["coll"], where)
     depth = state.depth + 1
     if depth > state.bindings.limits.filter_depth:
         raise LimitExceeded(f"{where}: the pipelines are nested too deep")
@@ -335,6 +373,10 @@ def _union_with(state: _State, value: Any, where: str) -> Stage:
     if mine != theirs:
         raise InvalidPipeline(f"{where}: the fields differ: {dict(mine)} and {dict(theirs)}")
     return UnionWith(model, pipeline)
+
+
+def _alone(state: _State, value: Any, where: str) -> Stage:
+    raise InvalidPipeline(f"{where}: stands right behind a $lookup, whose rows it unwinds")
 
 
 STAGES: Final[dict[str, Callable[[_State, Any, str], Stage]]] = {
@@ -352,5 +394,7 @@ STAGES: Final[dict[str, Callable[[_State, Any, str], Stage]]] = {
     "$sample": _sample,
     "$facet": _facet,
     "$unionWith": _union_with,
+    "$lookup": _alone,
+    "$unwind": _alone,
 }
 """The stages, by name."""

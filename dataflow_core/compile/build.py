@@ -56,7 +56,7 @@ class Build:
     def alias(self) -> str:
         """A name for a table that no other one of the statement has."""
         self.aliases += 1
-        return self.compiler.quote(f"__related{self.aliases}")
+        return f"__related{self.aliases}"
 
     def bind(self, slot: Slot, encode: Encode | None = None) -> str:
         """The placeholder of a slot's value; ``encode`` defaults to the codec of its type."""

@@ -18,7 +18,7 @@ def related(compiler: BaseCompiler, node: Related, build: Build) -> str:
 
     Every name is qualified, since a table may be there several times.
     """
-    relation, alias = node.relation, build.alias()
+    relation, alias = node.relation, compiler.quote(build.alias())
     columns, source = build.columns, build.source
     # Within another condition the fields already stand for qualified columns.
     outer = compiler.table(relation.source) if columns is None else source

@@ -82,7 +82,8 @@ def _aggregate(compiler: BaseCompiler, operation: Aggregate) -> Compiled:
 def _pipeline(compiler: BaseCompiler, operation: Aggregate, pipeline: Pipeline) -> Statement:
     build = Build(compiler)
     select = pipeline_select(compiler, operation.model, pipeline, operation.filter, build)
-    return statement(select.final([item.name for item in pipeline.fields]), build, pipeline.fields)
+    sql = select.final([item.name for item in pipeline.fields])
+    return statement(sql, build, pipeline.fields, pipeline.joined)
 
 
 OPERATIONS: Final[dict[type, Any]] = {

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field, frozen
 
+from dataflow_core.aggregate.ast import Lookup
 from dataflow_core.errors import InvalidValue, LimitExceeded
+from dataflow_core.filters.ast import IsNull, Predicate
 from dataflow_core.naming_hints import quoted
 from dataflow_core.nodes.keys import key_predicate
 from dataflow_core.operations import Find
 from dataflow_core.order import with_key
 from dataflow_core.run.reads import find
 from dataflow_core.schema import Field, Model
-from dataflow_core.types import Integer, Json
+from dataflow_core.types import NEVER, Integer, Json
 
 if TYPE_CHECKING:
     from dataflow_core.limits import Limits
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from dataflow_core.run.engine import Engine
     from dataflow_core.schema.relation_names import Relation
 
-__all__ = ["Included", "attach", "included", "join_fields", "related_rows"]
+__all__ = ["Included", "attach", "included", "join_fields", "look_up"]
 
 Row = dict[str, Any]
 
@@ -139,12 +141,17 @@ def _place(
 
 def _copy(row: Row, entry: Included) -> Row:
     """A copy of a row that shares nothing with it that can be changed."""
-    result = dict(row)
-    for item in entry.relation.target.fields:
-        if isinstance(item.type, Json):
-            result[item.name] = deepcopy(row[item.name])
+    result = _plain_copy(row, entry.relation.target)
     for name in entry.inner:
         result[name] = deepcopy(row[name])
+    return result
+
+
+def _plain_copy(row: Row, model: Model) -> Row:
+    result = dict(row)
+    for item in model.fields:
+        if isinstance(item.type, Json):
+            result[item.name] = deepcopy(row[item.name])
     return result
 
 
@@ -194,6 +201,55 @@ async def related_rows(
                 limit=max_rows,
             )
     return result
+
+
+async def look_up(
+    engine: Engine,
+    rows: Sequence[Row],
+    lookup: Lookup,
+    selector: Selector,
+    max_rows: int,
+    node: str,
+) -> None:
+    """Put the list that a ``$lookup`` at the end of a pipeline makes into every row."""
+    keys = [tuple(_value(row, item.name) for item in lookup.local) for row in rows]
+    wanted = [key for key in dict.fromkeys(keys) if None not in key and _fits(lookup, key)]
+    place, limits, target = f"{node}: $lookup {lookup.name}", selector.limits, lookup.model
+    found = await related_rows(engine, target, lookup.foreign, wanted, limits, max_rows, place)
+    if lookup.nulls and (None,) in keys:
+        predicate: Predicate = IsNull(lookup.foreign[0])
+        bindings = selector.bindings()
+        limit = bindings.slot(min(max_rows + 1, Integer().high), Integer())
+        operation = Find(target, target.fields, predicate, with_key((), target), limit=limit)
+        found += await find(engine, operation, bindings.values, coalesce=False)
+        if len(found) > max_rows:
+            raise LimitExceeded(f"{place}: more than {max_rows} rows", limit=max_rows)
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in found:
+        key = tuple(row[item.name] for item in lookup.foreign)
+        groups.setdefault(key, []).append(row)
+    used: set[tuple[Any, ...]] = set()
+    for row, key in zip(rows, keys, strict=True):
+        related = groups.get(key, [])
+        row[lookup.name] = (
+            [_plain_copy(item, target) for item in related] if key in used else related
+        )
+        used.add(key)
+
+
+def _value(row: Row, name: str) -> Any:
+    """A field of a result, in which parts of a key and joined rows are documents."""
+    if name in row:
+        return row[name]
+    head, _, rest = name.partition(".")
+    document = row.get(head)
+    return None if document is None else document[rest]
+
+
+def _fits(lookup: Lookup, key: tuple[Any, ...]) -> bool:
+    """Whether a field of the other model can hold these values at all."""
+    pairs = zip(lookup.foreign, key, strict=True)
+    return all(item.type.operand(value, lookup.name) is not NEVER for item, value in pairs)
 
 
 _COMBINATIONS: Final = 256

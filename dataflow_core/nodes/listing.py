@@ -13,7 +13,7 @@ from dataflow_core.errors import ConflictingParameters
 from dataflow_core.filters.ast import Always, And, Predicate
 from dataflow_core.filters.scope import Bindings
 from dataflow_core.nodes.cursor import after, decode_cursor, encode_cursor, origin_of
-from dataflow_core.nodes.including import attach, included, join_fields
+from dataflow_core.nodes.including import attach, included, join_fields, look_up
 from dataflow_core.nodes.values import Selector, boolean, count_of, refuse_later
 from dataflow_core.operations import Aggregate, Count, Find
 from dataflow_core.order import SortKey, parse_order
@@ -154,6 +154,8 @@ class ListNodes:
         include = included(node, self.selector, parameters.get("include"))
         if include and asked.distinct:
             raise ConflictingParameters(f"{node}: distinct rows have no related rows; drop include")
+        if include:
+            self.engine().need("relations")
         limit, offset, order = asked.limit, asked.offset, asked.order
         if limit == 0:
             return _page([], 0, 0, offset, None, truncated=False)
@@ -271,6 +273,8 @@ class ListNodes:
         truncated = len(rows) > self.max_rows
         if truncated:
             del rows[self.max_rows :]
+        for lookup in pipeline.lookups:
+            await look_up(self.engine(), rows, lookup, self.selector, self.max_rows, node)
         return _page(rows, len(rows), None, 0, None, truncated=truncated)
 
     def _capped(self, pipeline: Pipeline, bindings: Bindings) -> Pipeline:

@@ -112,6 +112,8 @@ class SingleNodes:
         predicate, unique = self.selector.one(node, parameters, bindings)
         columns = self.selector.columns(node, parameters.get("select"))
         include = included(node, self.selector, parameters.get("include"))
+        if include:
+            self.engine().need("relations")
         hidden = [item for item in join_fields(include) if item not in columns]
         coalesce = boolean(node, parameters, "coalesce", default=True)
         limit = None if unique else bindings.slot(2, Integer())
