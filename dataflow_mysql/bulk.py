@@ -146,7 +146,7 @@ def staged_statements(compiler: MySQLCompiler, operation: Upsert) -> StagedState
     load = load_statement(compiler, _STAGE, columns)
     if load is None or not set(match) <= set(columns):
         return None
-    quote, table, stage = compiler.quote, compiler.quote(model.table), compiler.quote(_STAGE)
+    quote, table, stage = compiler.quote, compiler.table(model), compiler.quote(_STAGE)
     names = names_list(compiler, columns)
     meant = " AND ".join(
         f"{table}.{quote(item.column)} <=> {stage}.{quote(item.column)}" for item in match

@@ -85,7 +85,8 @@ def _update(compiler: MySQLCompiler, operation: Update) -> Compiled:
     compiled: Compiled = OPERATIONS[Update](compiler, operation)
     if _in_order(operation.assignments) is not None:
         return compiled
-    model, build = operation.model, Build(compiler)
+    model = operation.model
+    build = Build(compiler, changing=model)
     if compiled.found is None:
         where = where_clause(compiler, operation.filter, build)
     else:
@@ -103,7 +104,7 @@ def _update_many(compiler: MySQLCompiler, operation: UpdateMany) -> Compiled:
     if _in_order(operation.assignments) is not None:
         compiled: Compiled = OPERATIONS[UpdateMany](compiler, operation)
         return compiled
-    build = Build(compiler)
+    build = Build(compiler, changing=operation.model)
     where = where_clause(compiler, operation.filter, build)
     sql = compiler.update_from_old(operation.model, operation.assignments, where, build)
     return Compiled(statement(sql, build, ()))
@@ -114,8 +115,9 @@ def _delete(compiler: MySQLCompiler, operation: Delete) -> Compiled:
     if operation.unique or "delete" not in compiler.returning:
         compiled: Compiled = OPERATIONS[Delete](compiler, operation)
         return compiled
-    model, build = operation.model, Build(compiler)
-    table, names = compiler.quote(model.table), names_list(compiler, model.primary_key)
+    model = operation.model
+    build = Build(compiler, changing=model)
+    table, names = compiler.table(model), names_list(compiler, model.primary_key)
     subject = f"({names})" if len(model.primary_key) > 1 else names
     where = where_clause(compiler, operation.filter, build)
     found = f"SELECT {names} FROM (SELECT {names} FROM {table}{where} LIMIT 2) AS `__found`"
@@ -215,6 +217,14 @@ class MySQLCompiler(MySQLExpressions):
         """By LOAD DATA into a temporary table."""
         return staged_statements(self, operation) if self.loads else None
 
+    def related_source(self, model: Model, build: Build) -> str:
+        """A copy of a table that the statement changes: it may not be read beside that."""
+        if build.changing is not model:
+            return self.table(model)
+        # With a limit it is no part of the query around it.
+        names = names_list(self, model.fields)
+        return f"(SELECT {names} FROM {self.table(model)} LIMIT {_NO_LIMIT})"
+
     # Changes
 
     def assignments(self, assignments: Sequence[Assignment], build: Build) -> str:
@@ -225,7 +235,7 @@ class MySQLCompiler(MySQLExpressions):
         self, model: Model, assignments: Sequence[Assignment], where: str, build: Build
     ) -> str:
         """An UPDATE whose assignments read each other's fields: the old row stands beside it."""
-        table = self.quote(model.table)
+        table = self.table(model)
         used = {item.field.name for item in assignments}.union(*map(_read_by, assignments))
         fields = [field for field in model.fields if field.name in used]
         old: Mapping[str, str] = {
@@ -262,7 +272,7 @@ class MySQLCompiler(MySQLExpressions):
         self, model: Model, match: Sequence[Field], updates: Sequence[Field], rows: int
     ) -> str:
         """One UPDATE over a list of rows; the first one gives names and collations."""
-        table, given = self.quote(model.table), [*match, *updates]
+        table, given = self.table(model), [*match, *updates]
         marks = [f"{self.inserted(field.type)} AS `__value{at}`" for at, field in enumerate(given)]
         further = f" UNION ALL SELECT {', '.join('?' * len(given))}" * (rows - 1)
         names = [f"{table}.{self.quote(field.column)}" for field in given]

@@ -95,7 +95,7 @@ def staged_statements(compiler: PostgresCompiler, operation: Upsert) -> StagedSt
     if load is None:
         return None
     stage, names = compiler.quote(_STAGE), names_list(compiler, columns)
-    table = compiler.quote(model.table)
+    table = compiler.table(model)
     key = next((item for item in columns if item.generated == "database"), None)
     back = f'{compiler.inserted_flag} AS "__new"'
     if key is not None:

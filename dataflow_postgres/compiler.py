@@ -205,7 +205,7 @@ class PostgresCompiler(PostgresExpressions):
         A near one is counted up to. For a far one the counter is set, by one transaction at a time;
         it would only go back if, in between, somebody counted a thousand ids by ``nextval``.
         """
-        table, column = _text(self.quote(model.table)), _text(key.column)
+        table, column = _text(self.table(model)), _text(key.column)
         last = 'COALESCE(PG_SEQUENCE_LAST_VALUE("counter"), 0)'
         # By a column of its own: of "counter" alone, COUNT would be one of the query around it.
         counted = (

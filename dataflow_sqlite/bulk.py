@@ -20,7 +20,7 @@ def upsert(compiler: BaseCompiler, operation: Upsert) -> Compiled:
     made = [item for item in model.primary_key if item.generated == "database"]
     if not compiler.upserts or not made or made[0] in operation.columns:
         return compiled
-    key, table = compiler.quote(made[0].column), compiler.quote(model.table)
+    key, table = compiler.quote(made[0].column), compiler.table(model)
     return evolve(
         compiled,
         existing=None,

@@ -14,7 +14,7 @@ from attrs import frozen
 from dataflow_core.expressions.ast import Expression
 from dataflow_core.filters.ast import Predicate, Slot
 from dataflow_core.order import SortKey
-from dataflow_core.schema import Field
+from dataflow_core.schema import Field, Model
 
 __all__ = [
     "Accumulator",
@@ -23,7 +23,9 @@ __all__ = [
     "CountRows",
     "Facet",
     "Group",
+    "Join",
     "Limit",
+    "Lookup",
     "Match",
     "Pipeline",
     "Project",
@@ -132,8 +134,41 @@ class Sample:
 class UnionWith:
     """The rows so far, then those of another pipeline of the same fields."""
 
-    table: str
+    model: Model
     pipeline: Pipeline
+
+    @property
+    def table(self) -> str:
+        """The table of the rows that are added."""
+        return self.model.table
+
+
+@frozen
+class Lookup:
+    """The rows of a model whose ``foreign`` fields equal the ``local`` ones of a row.
+
+    ``nulls``: NULL equals NULL, as in MongoDB; else it equals nothing, as in a relation.
+    """
+
+    name: str
+    model: Model
+    local: tuple[Field, ...]
+    foreign: tuple[Field, ...]
+    nulls: bool = False
+
+
+@frozen
+class Join:
+    """One row for each pair of a row and one that is looked up (``$lookup``, ``$unwind``).
+
+    ``before`` are the fields of the rows, ``made`` those of the model, by dotted names. ``outer``
+    keeps the rows that have none.
+    """
+
+    lookup: Lookup
+    before: tuple[Field, ...]
+    made: tuple[Field, ...]
+    outer: bool
 
 
 @frozen
@@ -143,7 +178,9 @@ class Facet:
     branches: tuple[tuple[str, Pipeline], ...]
 
 
-Stage = Match | Group | Project | Sort | Limit | Skip | CountRows | Sample | UnionWith | Facet
+Stage = (
+    Match | Group | Project | Sort | Limit | Skip | CountRows | Sample | UnionWith | Join | Facet
+)
 
 
 @frozen
@@ -151,10 +188,16 @@ class Pipeline:
     """Stages in order, and the fields of the rows that come in and that come out.
 
     ``more_stages`` says that one was written as a stage beyond the basic ones (``$addFields``,
-    ``$bucket``, ...), which the tree does not tell.
+    ``$bucket``, ...), which the tree does not tell. ``lookups`` put lists of rows into the result.
     """
 
     source: tuple[Field, ...]
     stages: tuple[Stage, ...]
     fields: tuple[Field, ...]
     more_stages: bool = False
+    lookups: tuple[Lookup, ...] = ()
+
+    @property
+    def joined(self) -> frozenset[str]:
+        """The names under which fields of joined rows are put together."""
+        return frozenset(stage.lookup.name for stage in self.stages if isinstance(stage, Join))

@@ -19,7 +19,9 @@ from dataflow_core.aggregate.ast import (
     CountRows,
     Facet,
     Group,
+    Join,
     Limit,
+    Lookup,
     Match,
     Pipeline,
     Project,
@@ -31,7 +33,7 @@ from dataflow_core.aggregate.ast import (
 )
 from dataflow_core.expressions.ast import Expression
 from dataflow_core.expressions.evaluate import evaluate
-from dataflow_core.filters.evaluate import matches
+from dataflow_core.filters.evaluate import RowsOf, matches
 from dataflow_core.order import SortKey
 from dataflow_core.schema import Field
 
@@ -53,6 +55,7 @@ def run(
     source: Source | None = None,
     *,
     eager: bool = True,
+    rows_of: RowsOf | None = None,
 ) -> list[dict[str, Any]]:
     """The documents that a pipeline gives.
 
@@ -64,29 +67,43 @@ def run(
         rows: the rows that it starts with, in any order.
         values: the bound values, by the index of their slots.
         key_names: the fields of the primary key.
-        source: gives the rows of the tables that ``UnionWith`` names.
+        source: gives the rows of the tables that stages name.
         eager: whether every field is computed; else a field that nothing reads is not, as a
             database is free to do.
+        rows_of: gives the rows that relations lead to.
 
     Raises:
         OutOfRange: a computed number does not fit its type.
     """
-    flow = _Flow(values, source, eager)
-    return [
+    flow = _Flow(values, source, eager, rows_of)
+    flowing = flow.through(pipeline, _keyed(rows, key_names))
+    documents = [
         assemble(row.values, pipeline.fields) if pipeline.fields else dict(row.values)
-        for row in flow.through(pipeline, _keyed(rows, key_names))
+        for row in flowing
     ]
+    for lookup in pipeline.lookups:
+        for document, row in zip(documents, flowing, strict=True):
+            document[lookup.name] = [dict(other.values) for other in flow.found(lookup, row)]
+    return documents
 
 
 def assemble(row: Row, fields: Sequence[Field]) -> dict[str, Any]:
-    """A document of the values of ``fields``: ``_id.<name>`` are put together under ``_id``."""
+    """A document of the values of ``fields``: ``_id.<name>`` are put together under ``_id``.
+
+    So are those of a joined row; one without any value is ``None``.
+    """
     document: dict[str, Any] = {}
+    nested: set[str] = set()
     for field in fields:
         head, dot, member = field.name.partition(".")
         if dot:
             document.setdefault(head, {})[member] = row.get(field.name)
+            nested.add(head)
         else:
             document[head] = row.get(field.name)
+    for head in nested - {"_id"}:
+        if all(value is None for value in document[head].values()):
+            document[head] = None
     return document
 
 
@@ -121,6 +138,7 @@ class _Flow:
     values: Values
     source: Source | None
     eager: bool
+    rows_of: RowsOf | None = None
 
     def through(self, pipeline: Pipeline, rows: list[_Keyed]) -> list[_Keyed]:
         for stage in pipeline.stages:
@@ -130,7 +148,7 @@ class _Flow:
     def after(self, stage: Stage, rows: list[_Keyed]) -> list[_Keyed]:
         """The rows that come out of a stage."""
         if isinstance(stage, Match):
-            return [row for row in rows if matches(stage.predicate, row.values, self.values)]
+            return [row for row in rows if self.passes(stage, row)]
         if isinstance(stage, Group):
             return self.groups(stage, rows)
         if isinstance(stage, Project):
@@ -145,7 +163,37 @@ class _Flow:
             return [_Keyed({stage.field.name: len(rows)}, ())] if rows else []
         if isinstance(stage, UnionWith):
             return self.union(stage, rows)
+        if isinstance(stage, Join):
+            return self.joined(stage, rows)
         return [_Keyed(self.facets(stage, rows), ())]
+
+    def passes(self, stage: Match, row: _Keyed) -> bool:
+        return matches(stage.predicate, row.values, self.values, self.rows_of)
+
+    def found(self, lookup: Lookup, row: _Keyed) -> list[_Keyed]:
+        """The rows of another model that are looked up for a row, by their key."""
+        if self.source is None:
+            raise ValueError(f"no source for the rows of {lookup.model.table}")
+        wanted = [row.values.get(item.name) for item in lookup.local]
+        if None in wanted and not lookup.nulls:
+            return []
+        others = _keyed(self.source(lookup.model.table), lookup.model.key_names)
+        names = [item.name for item in lookup.foreign]
+        return [other for other in others if [other.values.get(name) for name in names] == wanted]
+
+    def joined(self, stage: Join, rows: list[_Keyed]) -> list[_Keyed]:
+        result = []
+        for row in rows:
+            before = {item.name: row.values.get(item.name) for item in stage.before}
+            found = self.found(stage.lookup, row)
+            if not found and stage.outer:
+                absent = tuple(_rank(None) for _ in stage.lookup.model.primary_key)
+                result.append(_Keyed(before, (*row.key, *absent)))
+            for other in found:
+                fields = zip(stage.made, stage.lookup.model.fields, strict=True)
+                made = {field.name: other.values.get(item.name) for field, item in fields}
+                result.append(_Keyed({**before, **made}, (*row.key, *other.key)))
+        return result
 
     def value(self, expression: Expression | None, row: _Keyed) -> Any:
         return None if expression is None else evaluate(expression, row.values, self.values)

@@ -12,7 +12,9 @@ from dataflow_core.aggregate.ast import (
     CountRows,
     Facet,
     Group,
+    Join,
     Limit,
+    Lookup,
     Match,
     Pipeline,
     Project,
@@ -24,6 +26,7 @@ from dataflow_core.aggregate.ast import (
 )
 from dataflow_core.aggregate.names import check_alias, check_distinct
 from dataflow_core.aggregate.parse_group import parse_bucket, parse_group, refuse_too_many
+from dataflow_core.aggregate.parse_lookup import Known, parse_lookup, parse_unwind
 from dataflow_core.errors import InvalidPipeline, LimitExceeded, UnknownOperator
 from dataflow_core.expressions.ast import Expression, FieldValue
 from dataflow_core.expressions.parse import parse_expression, parse_test
@@ -33,6 +36,7 @@ from dataflow_core.filters.scope import Bindings, Scope
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.order import SortKey
 from dataflow_core.schema import Field, Model
+from dataflow_core.schema.relation_names import Relations
 from dataflow_core.types import Float, Integer, Json, Text
 
 __all__ = ["STAGES", "parse_pipeline"]
@@ -46,13 +50,15 @@ def parse_pipeline(
     bindings: Bindings,
     *,
     lookup: ModelLookup | None = None,
+    relations: Relations | None = None,
 ) -> Pipeline:
     """Parse a list of stages over the rows of a model.
 
-    ``lookup`` finds the model that ``$unionWith`` names. Raises ``InvalidPipeline``,
-    ``UnknownField``, ``UnknownOperator``, ``LimitExceeded`` and what filters and expressions raise.
+    ``lookup`` finds the model that a stage names, ``relations`` are those of its database. Raises
+    ``InvalidPipeline``, ``UnknownField``, ``UnknownOperator``, ``LimitExceeded`` and what filters
+    and expressions raise.
     """
-    state = _State(model.name, model.fields, bindings, lookup)
+    state = _State(model.name, model.fields, bindings, lookup, model, relations)
     return state.pipeline(document, nested=False)
 
 
@@ -64,12 +70,17 @@ class _State:
     fields: tuple[Field, ...]
     bindings: Bindings
     lookup: ModelLookup | None
+    model: Model
+    relations: Relations | None
     depth: int = 0
     grouped: bool = False
 
     @property
     def scope(self) -> Scope:
-        return Scope(self.name, {field.name: field for field in self.fields})
+        fields = {field.name: field for field in self.fields}
+        # Only the rows of a model have relations; what a stage makes of them has none.
+        own = self.model if self.fields is self.model.fields else None
+        return Scope(self.name, fields, own, self.relations)
 
     def pipeline(self, document: Any, *, nested: bool) -> Pipeline:
         if not isinstance(document, list | tuple):
@@ -86,13 +97,54 @@ class _State:
             )
         source = self.fields
         stages: list[Stage] = []
+        lookups: list[Lookup] = []
         for index, item in enumerate(_expanded(document)):
-            stage = self._stage(item, f"{self.name}.aggregate[{index}]", nested=nested)
+            where = f"{self.name}.aggregate[{index}]"
             if stages and isinstance(stages[-1], Facet):
                 raise InvalidPipeline(f"{self.name}: $facet is the last stage")
-            stages.append(stage)
+            key = next(iter(item)) if isinstance(item, Mapping) and len(item) == 1 else None
+            if key == "$lookup":
+                lookups.append(self._lookup(item[key], lookups, f"{where}.$lookup"))
+            elif key == "$unwind" and lookups:
+                stages.append(self._join(item[key], lookups.pop(), f"{where}.$unwind"))
+            elif lookups:
+                raise InvalidPipeline(
+                    f"{where}: a $lookup is followed by its $unwind, or ends the pipeline"
+                )
+            else:
+                stages.append(self._stage(item, where, nested=nested))
+        if nested and lookups:
+            raise InvalidPipeline(
+                f"{self.name}: a $lookup without $unwind does not stand inside another pipeline"
+            )
         more = any(next(iter(item)) in _MORE_STAGES for item in document)
-        return Pipeline(source, tuple(stages), self.fields, more)
+        return Pipeline(source, tuple(stages), self.fields, more, tuple(lookups))
+
+    def _lookup(self, value: Any, before: list[Lookup], where: str) -> Lookup:
+        known = Known(self.model, self.other_model, self.relations)
+        lookup = parse_lookup(value, self.scope, known, where)
+        if any(other.name.casefold() == lookup.name.casefold() for other in before):
+            raise InvalidPipeline(f"{where}: two lists are called {quoted(lookup.name)}")
+        return lookup
+
+    def _join(self, value: Any, lookup: Lookup, where: str) -> Join:
+        join = parse_unwind(value, lookup, self.fields, where)
+        self.fields = check_distinct((*self.fields, *join.made), where)
+        return join
+
+    def other_model(self, name: Any, where: str) -> Model:
+        """The model that a stage names, by its class or its table; of the same database."""
+        relations = self.relations
+        if isinstance(name, str) and relations is not None:
+            for other in relations.models():
+                if name in (other.name, other.table):
+                    return other
+        if self.lookup is None or not isinstance(name, str):
+            raise InvalidPipeline(f"{where}: there is no model {quoted(name)}")
+        model = self.lookup(name)
+        if model.database != self.model.database:
+            raise InvalidPipeline(f"{where}: {model.name} is in another database")
+        return model
 
     def _stage(self, item: Any, where: str, *, nested: bool) -> Stage:
         if not isinstance(item, Mapping) or len(item) != 1:
@@ -231,13 +283,13 @@ def _project(state: _State, value: Any, where: str) -> Stage:
     if any(name != "_id" for name in excluded):
         raise InvalidPipeline(f"{where}: fields are either included or excluded, not both")
     columns: list[Computed] = []
-    kept = [name for name in _key_parts(state) if "_id" not in value and name not in value]
+    kept = [name for name in _parts(state, "_id") if "_id" not in value and name not in value]
     columns.extend(_computed(name, FieldValue(state.scope.field(name))) for name in kept)
     for name, document in value.items():
         if name in excluded:
             continue
         if _is_mark(document):
-            names = (_key_parts(state) if name == "_id" else []) or [name]
+            names = _parts(state, name) or [name]
             columns.extend(_computed(part, FieldValue(state.scope.field(part))) for part in names)
         else:
             expression = parse_expression(
@@ -251,10 +303,12 @@ def _is_mark(value: Any) -> bool:
     return isinstance(value, bool) or (type(value) is int and value in (0, 1))
 
 
-def _key_parts(state: _State) -> list[str]:
-    """The fields that together are ``_id`` after a group."""
+def _parts(state: _State, name: Any) -> list[str]:
+    """The fields that together are one in the result: ``_id``, or a joined row."""
     return [
-        field.name for field in state.fields if field.name == "_id" or field.name.startswith("_id.")
+        field.name
+        for field in state.fields
+        if field.name == name or (isinstance(name, str) and field.name.startswith(f"{name}."))
     ]
 
 
@@ -277,11 +331,7 @@ def _unset(state: _State, value: Any, where: str) -> Stage:
         raise InvalidPipeline(f"{where}: takes a name or a list of names, got {quoted(value)}")
     dropped = set()
     for name in names:
-        dropped.update(
-            _key_parts(state)
-            if name == "_id" and _key_parts(state)
-            else [state.scope.field(name).name]
-        )
+        dropped.update(_parts(state, name) or [state.scope.field(name).name])
     kept = [field for field in state.fields if field.name not in dropped]
     if not kept:
         raise InvalidPipeline(f"{where}: no field is left")
@@ -310,19 +360,23 @@ def _union_with(state: _State, value: Any, where: str) -> Stage:
         or set(document) - {"coll", "pipeline"}
     ):
         raise InvalidPipeline(f"{where}: takes a model, or {{'coll': model, 'pipeline': [...]}}")
-    if state.lookup is None or not isinstance(document["coll"], str):
-        raise InvalidPipeline(f"{where}: there is no model {quoted(document['coll'])}")
-    model = state.lookup(document["coll"])
+    model = state.other_model(document["coll"], where)
     depth = state.depth + 1
     if depth > state.bindings.limits.filter_depth:
         raise LimitExceeded(f"{where}: the pipelines are nested too deep")
-    other = _State(model.name, model.fields, state.bindings, state.lookup, depth)
+    other = _State(
+        model.name, model.fields, state.bindings, state.lookup, model, state.relations, depth
+    )
     pipeline = other.pipeline(document.get("pipeline", []), nested=True)
     mine = [(field.name, field.type) for field in state.fields]
     theirs = [(field.name, field.type) for field in pipeline.fields]
     if mine != theirs:
         raise InvalidPipeline(f"{where}: the fields differ: {dict(mine)} and {dict(theirs)}")
-    return UnionWith(model.table, pipeline)
+    return UnionWith(model, pipeline)
+
+
+def _alone(state: _State, value: Any, where: str) -> Stage:
+    raise InvalidPipeline(f"{where}: stands right behind a $lookup, whose rows it unwinds")
 
 
 STAGES: Final[dict[str, Callable[[_State, Any, str], Stage]]] = {
@@ -340,5 +394,7 @@ STAGES: Final[dict[str, Callable[[_State, Any, str], Stage]]] = {
     "$sample": _sample,
     "$facet": _facet,
     "$unionWith": _union_with,
+    "$lookup": _alone,
+    "$unwind": _alone,
 }
 """The stages, by name."""

@@ -28,6 +28,7 @@ from dataflow_core.nodes.sql import sql_node
 from dataflow_core.schema import Model
 from dataflow_core.schema.checks import check_model
 from dataflow_core.schema.declare import declare_model
+from dataflow_core.schema.relation_names import Relations
 
 if TYPE_CHECKING:
     from dataflow_core.run.engine import Engine
@@ -49,6 +50,7 @@ class Registry:
     models: dict[str, Model] = field(factory=dict)
     nodes: dict[str, NodeType] = field(factory=dict)
     bindings: dict[str, Binding] = field(factory=dict)
+    _relations: dict[str, Relations] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.nodes["SQLNode"] = sql_node(self.owner, self.engine)
@@ -89,7 +91,7 @@ class Registry:
             self.model,
             self.max_rows,
             self.limits,
-            lambda: self.models_of(database),
+            self.relations_of(database),
         )
         for node in made.types.values():
             if node.name in self.nodes and model.name not in self.models:
@@ -148,6 +150,13 @@ class Registry:
             raise DuplicateNode(f"there is a node called {name} already", node=name)
         node = self.nodes[name] = function_node(name, function, self.owner)
         return node
+
+    def relations_of(self, database: str) -> Relations:
+        """The relations among the models of a database."""
+        found = self._relations.get(database)
+        if found is None:
+            found = self._relations[database] = Relations(lambda: self.models_of(database))
+        return found
 
     def models_of(self, database: str) -> list[Model]:
         """The models of a database."""

@@ -100,6 +100,15 @@ class BaseCompiler:
         """
         return sql
 
+    def table(self, model: Model) -> str:
+        """The table of a model, with its schema where that is not the default one."""
+        name = self.quote(model.table)
+        return name if model.schema is None else f"{self.quote(model.schema)}.{name}"
+
+    def related_source(self, model: Model, build: Build) -> str:
+        """What a condition on rows of another model selects from."""
+        return self.table(model)
+
     def placeholder(self, position: int) -> str:
         """The mark of the parameter at a position, from 1."""
         return f"${position}"
@@ -161,7 +170,7 @@ class BaseCompiler:
         if flag is not None:
             names.append(flag)
         returning = f" RETURNING {', '.join(names)}" if names else ""
-        return f"INSERT INTO {self.quote(model.table)}{values}{tail}{returning}"
+        return f"INSERT INTO {self.table(model)}{values}{tail}{returning}"
 
     def load(
         self, table: str, columns: Sequence[Field], *, model: Model | None = None
@@ -212,7 +221,7 @@ class BaseCompiler:
 
         A row of parameters has the ``match`` fields and then the ``updates``.
         """
-        given, table, new = (*match, *updates), self.quote(model.table), self.quote("__new")
+        given, table, new = (*match, *updates), self.table(model), self.quote("__new")
         names = [self.quote(f"__value{at}") for at, _ in enumerate(given)]
         columns = [self.quote(item.column) for item in given]
         same = [

@@ -11,7 +11,7 @@ from attrs import define, field
 from dataflow_core.compile.needs import require
 from dataflow_core.compile.statement import Encode, Parameter
 from dataflow_core.filters.ast import Slot
-from dataflow_core.schema import Field
+from dataflow_core.schema import Field, Model
 from dataflow_core.types import FieldType
 
 if TYPE_CHECKING:
@@ -29,15 +29,19 @@ class Build:
     While it is built, a value is a mark in the text: only the finished text tells the order of the
     values, since its parts are not written in the order in which they are compiled.
 
-    ``columns`` maps field names to SQL where they are not the columns of a table. ``steps`` are
-    named queries that stand before the statement: a chain of them is not nested, so a long pipeline
-    is not too deep for a parser.
+    ``columns`` maps field names to SQL where they are not the columns of a table; ``source`` is
+    what has those columns. ``steps`` are named queries that stand before the statement: a chain of
+    them is not nested, so a long pipeline is not too deep for a parser. ``changing`` is the model
+    whose rows the statement changes.
     """
 
     compiler: BaseCompiler
     marks: dict[Parameter, str] = field(factory=dict)
     columns: Mapping[str, str] | None = None
     steps: list[str] = field(factory=list)
+    source: str | None = None
+    changing: Model | None = None
+    aliases: int = 0
 
     def step(self, query: str) -> str:
         """Put a query before the statement; the name to select from."""
@@ -48,6 +52,11 @@ class Build:
     def with_steps(self, query: str) -> str:
         """The statement with the queries that stand before it."""
         return f"WITH {', '.join(self.steps)} {query}" if self.steps else query
+
+    def alias(self) -> str:
+        """A name for a table that no other one of the statement has."""
+        self.aliases += 1
+        return f"__related{self.aliases}"
 
     def bind(self, slot: Slot, encode: Encode | None = None) -> str:
         """The placeholder of a slot's value; ``encode`` defaults to the codec of its type."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from dataflow_core.compile.statement import Parameter, ResultColumn
@@ -33,22 +33,31 @@ def make_binder(parameters: Sequence[Parameter]) -> Callable[[Sequence[Any]], tu
     return binder
 
 
-def make_decoder(columns: Sequence[ResultColumn]) -> Callable[[Sequence[Sequence[Any]]], list[Row]]:
-    """A function from the driver's rows to dicts. Names like ``_id.a`` become nested dicts."""
+def make_decoder(
+    columns: Sequence[ResultColumn], joined: Collection[str] = ()
+) -> Callable[[Sequence[Sequence[Any]]], list[Row]]:
+    """A function from the driver's rows to dicts. Names like ``_id.a`` become nested dicts.
+
+    So do those of the ``joined`` rows, which are None where every value is.
+    """
     namespace: dict[str, Any] = {}
     cells = [f"c{position}" for position in range(len(columns))]
     parts: dict[str, str] = {}
     nested: dict[str, list[str]] = {}
+    empty: dict[str, list[str]] = {}
     for cell, column in zip(cells, columns, strict=True):
         text = _decoded(cell, column, namespace)
         head, dot, rest = column.name.partition(".")
-        if dot and head == "_id":
+        if dot and (head == "_id" or head in joined):
+            empty.setdefault(head, []).append(f"{cell} is None")
             nested.setdefault(head, []).append(f"{rest!r}: {text}")
             parts[head] = ""
         else:
             parts[column.name] = text
     for head, members in nested.items():
-        parts[head] = f"{{{', '.join(members)}}}"
+        text = f"{{{', '.join(members)}}}"
+        absent = " and ".join(empty[head])
+        parts[head] = f"(None if {absent} else {text})" if head in joined else text
     body = ", ".join(f"{name!r}: {text}" for name, text in parts.items())
     target = f"({', '.join(cells)},)" if cells else "_"
     source = f"def decode(rows):\n    return [{{{body}}} for {target} in rows]\n"

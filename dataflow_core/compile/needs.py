@@ -15,7 +15,9 @@ from dataflow_core.aggregate.ast import (
     CountRows,
     Facet,
     Group,
+    Join,
     Limit,
+    Lookup,
     Match,
     Pipeline,
     Project,
@@ -43,6 +45,7 @@ from dataflow_core.filters.ast import (
     Not,
     Or,
     Pattern,
+    Related,
     Slot,
 )
 from dataflow_core.operations import (
@@ -203,6 +206,7 @@ NEEDS: Final[Mapping[type, Needs]] = {
     Contains: "filters.json.array",
     ArraySize: "filters.json.array",
     ElementMatch: "filters.json.array",
+    Related: "relations",
     # Reading
     Find: _find,
     Count: _count,
@@ -227,6 +231,8 @@ NEEDS: Final[Mapping[type, Needs]] = {
     Accumulator: lambda item: (ACCUMULATOR_FEATURES.get(item.function, "aggregate.group"),),
     Facet: "aggregate.facet",
     UnionWith: "aggregate.union",
+    Join: "aggregate.lookup",
+    Lookup: "aggregate.lookup",
     Call: lambda node: (CALLS[node.function].feature,),
     # Writes
     Create: _create,
@@ -245,8 +251,7 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     "schema.introspection": "where tables are read",
     "schema.alter": "where a table is changed",
     "schema.partial_index": "where the table is made",
-    "aggregate.lookup": "where the stage is read",
-    "relations": "where a relation is asked for",
+    "relations": "where related rows are asked for",
     "transactions": "where one begins",
     "transactions.savepoint": "where one is set",
     "connection.read_replica": "where the instance is made",

@@ -14,6 +14,7 @@ from attrs import define, evolve, field
 from dataflow_core.aggregate.ast import (
     CountRows,
     Group,
+    Join,
     Limit,
     Match,
     Pipeline,
@@ -26,6 +27,7 @@ from dataflow_core.aggregate.ast import (
 from dataflow_core.compile.accumulators import accumulated
 from dataflow_core.compile.build import Build
 from dataflow_core.compile.expressions import expression_sql
+from dataflow_core.compile.joins import joined_rows
 from dataflow_core.expressions.ast import FieldValue, Null
 from dataflow_core.filters.ast import Predicate
 from dataflow_core.schema import Field, Model
@@ -59,7 +61,7 @@ class Select:
 
     def enter(self) -> None:
         """Make field names mean the columns of this SELECT's source."""
-        self.build.columns = self.names
+        self.build.columns, self.build.source = self.names, self.source
 
     @property
     def cut(self) -> bool:
@@ -134,7 +136,7 @@ def pipeline_select(
     select = Select(
         compiler,
         build,
-        quote(model.table),
+        compiler.table(model),
         {item.name: quote(item.column) for item in model.fields},
         [(quote(item.column), False) for item in model.primary_key],
         len(model.primary_key),
@@ -291,6 +293,17 @@ def _union(select: Select, stage: UnionWith) -> Select:
     )
 
 
+def _join(select: Select, stage: Join) -> Select:
+    compiler, build, quote = select.compiler, select.build, select.compiler.quote
+    build.need("aggregate.lookup")
+    select = select.nested()
+    hidden = [sql for sql, _ in select.order]
+    query, keys = joined_rows(compiler, build, select.source, select.names, hidden, stage)
+    names = {name: quote(name) for name in (*select.names, *(item.name for item in stage.made))}
+    order = [*select.order, *((key, False) for key in keys)]
+    return Select(compiler, build, build.step(query), names, order, select.keys + len(keys))
+
+
 def _other_side(compiler: BaseCompiler, stage: UnionWith, build: Build) -> Select:
     quote = compiler.quote
     fields: tuple[Field, ...] = stage.pipeline.source
@@ -298,7 +311,7 @@ def _other_side(compiler: BaseCompiler, stage: UnionWith, build: Build) -> Selec
     select = Select(
         compiler,
         build,
-        quote(stage.table),
+        compiler.table(stage.model),
         {item.name: quote(item.column) for item in fields},
         [(quote(item.column), False) for item in keys],
         len(keys),
@@ -329,4 +342,5 @@ _STAGES: Final[dict[type, Callable[[Select, Any], Select]]] = {
     CountRows: _count,
     Sample: _sample,
     UnionWith: _union,
+    Join: _join,
 }

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from dataflow_core.compile.build import Build, Render
+from dataflow_core.compile.related import related
 from dataflow_core.errors import UnsupportedFeature
 from dataflow_core.filters.ast import (
     Always,
@@ -28,6 +29,7 @@ from dataflow_core.filters.ast import (
     Or,
     Pattern,
     Predicate,
+    Related,
     Slot,
 )
 from dataflow_core.filters.text import fold, next_prefix
@@ -50,6 +52,7 @@ _TWO_VALUED: Final = (
     Contains,
     ArraySize,
     ElementMatch,
+    Related,
 )
 
 
@@ -91,6 +94,7 @@ _FEATURES: Final[dict[type, str]] = {
     Contains: "filters.json.array",
     ArraySize: "filters.json.array",
     ElementMatch: "filters.json.array",
+    Related: "relations",
 }
 
 
@@ -251,5 +255,6 @@ PREDICATES: Final[dict[type, Render]] = {
     ArraySize: _json,
     ElementMatch: _json,
     ExpressionTest: _expression_test,
+    Related: related,
 }
 """The SQL of every node of a filter; dialects replace entries."""

@@ -35,7 +35,7 @@ def _find(compiler: BaseCompiler, operation: Find) -> Compiled:
     build = Build(compiler)
     names = names_list(compiler, operation.columns)
     parts = [f"SELECT {'DISTINCT ' if operation.distinct else ''}{names}"]
-    parts.append(f"FROM {compiler.quote(operation.model.table)}")
+    parts.append(f"FROM {compiler.table(operation.model)}")
     where = where_clause(compiler, operation.filter, build)
     if operation.order:
         items = [
@@ -55,7 +55,7 @@ def _find(compiler: BaseCompiler, operation: Find) -> Compiled:
 
 def _count(compiler: BaseCompiler, operation: Count) -> Compiled:
     build = Build(compiler)
-    table = compiler.quote(operation.model.table)
+    table = compiler.table(operation.model)
     where = where_clause(compiler, operation.filter, build)
     if operation.distinct:
         inner = f"SELECT DISTINCT {names_list(compiler, operation.distinct)} FROM {table}{where}"
@@ -82,7 +82,8 @@ def _aggregate(compiler: BaseCompiler, operation: Aggregate) -> Compiled:
 def _pipeline(compiler: BaseCompiler, operation: Aggregate, pipeline: Pipeline) -> Statement:
     build = Build(compiler)
     select = pipeline_select(compiler, operation.model, pipeline, operation.filter, build)
-    return statement(select.final([item.name for item in pipeline.fields]), build, pipeline.fields)
+    sql = select.final([item.name for item in pipeline.fields])
+    return statement(sql, build, pipeline.fields, pipeline.joined)
 
 
 OPERATIONS: Final[dict[type, Any]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dataflow_core.compile.build import Build
@@ -17,14 +17,21 @@ if TYPE_CHECKING:
 __all__ = ["names_list", "result", "rows_statement", "statement", "values_list", "where_clause"]
 
 
-def statement(sql: str, build: Build, fields: Sequence[Field]) -> Statement:
-    """A statement of the text, with what was bound while it was built."""
+def statement(
+    sql: str, build: Build, fields: Sequence[Field], joined: Collection[str] = ()
+) -> Statement:
+    """A statement of the text, with what was bound while it was built.
+
+    ``joined`` are names under which fields of dotted names come back together.
+    """
     columns = tuple(
         ResultColumn(item.name, item.type, build.compiler.codec(item.type), item.nullable)
         for item in fields
     )
     text, parameters = build.finished(sql)
-    return Statement(text, parameters, columns, make_binder(parameters), make_decoder(columns))
+    return Statement(
+        text, parameters, columns, make_binder(parameters), make_decoder(columns, joined)
+    )
 
 
 def result(compiler: BaseCompiler, fields: Sequence[Field]) -> Statement:

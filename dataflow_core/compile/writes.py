@@ -80,7 +80,9 @@ def _insert(
     rows = rows_statement(compiler, columns, text, returning)
     skips = not skip or compiler.upserts
     if gives or not back:
-        load = None if skip or back else compiler.load(model.table, columns, model=model)
+        # What loads takes the name of a table in the default schema.
+        loads = not skip and not back and model.schema is None
+        load = compiler.load(model.table, columns, model=model) if loads else None
         return Compiled(rows=rows, skips=skips, load=load)
     written, generated = _read_back(compiler, model, columns, back)
     return Compiled(rows=rows, skips=skips, written=written, generated=generated)
@@ -94,7 +96,7 @@ def _read_back(
     if all(item in columns for item in keys):
         return _by_key(compiler, model, keys, back), None
     [key] = (item for item in keys if item not in columns)
-    table, name = compiler.quote(model.table), compiler.quote(key.column)
+    table, name = compiler.table(model), compiler.quote(key.column)
     names = names_list(compiler, back)
 
     def text(rows: int) -> str:
@@ -116,7 +118,7 @@ def _by_key(
     lock: bool = False,
 ) -> RowsStatement:
     """Selects the rows whose ``keys`` have one of the given combinations of values."""
-    head = f"SELECT {names_list(compiler, back)} FROM {compiler.quote(model.table)} WHERE"
+    head = f"SELECT {names_list(compiler, back)} FROM {compiler.table(model)} WHERE"
     tail = f" {compiler.locking()}" if lock and compiler.locking() else ""
 
     def text(rows: int) -> str:
@@ -177,8 +179,9 @@ def _looked_up(compiler: BaseCompiler, operation: Upsert) -> Compiled:
 
 def update(compiler: BaseCompiler, operation: Update) -> Compiled:
     """Change the one row that passes a filter and give it back as it then is."""
-    build, model = Build(compiler), operation.model
-    table = compiler.quote(model.table)
+    model = operation.model
+    build = Build(compiler, changing=model)
+    table = compiler.table(model)
     assignments = compiler.assignments(operation.assignments, build)
     if "update" in compiler.returning:
         where = where_clause(compiler, operation.filter, build)
@@ -204,8 +207,9 @@ def update(compiler: BaseCompiler, operation: Update) -> Compiled:
 
 def delete(compiler: BaseCompiler, operation: Delete) -> Compiled:
     """Remove the one row that passes a filter and give it back as it was."""
-    build, model = Build(compiler), operation.model
-    table = compiler.quote(model.table)
+    model = operation.model
+    build = Build(compiler, changing=model)
+    table = compiler.table(model)
     if "delete" in compiler.returning:
         where = where_clause(compiler, operation.filter, build)
         if not operation.unique:
@@ -226,7 +230,7 @@ def _at_most_two(compiler: BaseCompiler, model: Model, where: str) -> str:
     """
     names = names_list(compiler, model.primary_key)
     subject = f"({names})" if len(model.primary_key) > 1 else names
-    table = compiler.quote(model.table)
+    table = compiler.table(model)
     rest = where.replace(" WHERE ", " AND ", 1)
     return f" WHERE {subject} IN (SELECT {names} FROM {table}{where} LIMIT 2){rest}"
 
@@ -238,7 +242,7 @@ def _found(
     build = Build(compiler)
     where = where_clause(compiler, predicate, build)
     sql = (
-        f"SELECT {names_list(compiler, back)} FROM {compiler.quote(model.table)}{where}"
+        f"SELECT {names_list(compiler, back)} FROM {compiler.table(model)}{where}"
         f" LIMIT 2 {compiler.locking()}"
     )
     return statement(sql.rstrip(), build, back)
@@ -270,7 +274,8 @@ def _is_key(model: Model, predicate: Predicate) -> bool:
 
 def update_many(compiler: BaseCompiler, operation: UpdateMany) -> Compiled:
     """Change all rows that pass a filter."""
-    build, table = Build(compiler), compiler.quote(operation.model.table)
+    model = operation.model
+    build, table = Build(compiler, changing=model), compiler.table(model)
     assignments = compiler.assignments(operation.assignments, build)
     where = where_clause(compiler, operation.filter, build)
     return Compiled(statement(f"UPDATE {table} SET {assignments}{where}", build, ()))
@@ -288,8 +293,6 @@ def update_rows(compiler: BaseCompiler, operation: UpdateRows) -> Compiled:
 
 def delete_many(compiler: BaseCompiler, operation: DeleteMany) -> Compiled:
     """Remove all rows that pass a filter."""
-    build = Build(compiler)
+    build = Build(compiler, changing=operation.model)
     where = where_clause(compiler, operation.filter, build)
-    return Compiled(
-        statement(f"DELETE FROM {compiler.quote(operation.model.table)}{where}", build, ())
-    )
+    return Compiled(statement(f"DELETE FROM {compiler.table(operation.model)}{where}", build, ()))

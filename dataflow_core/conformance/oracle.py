@@ -26,6 +26,7 @@ from dataflow_core.filters.parse import parse_filter
 from dataflow_core.filters.scope import Bindings, Scope
 from dataflow_core.order import parse_order
 from dataflow_core.schema import Model
+from dataflow_core.schema.relation_names import Relations
 from dataflow_core.updates.evaluate import apply
 from dataflow_core.updates.parse import parse_update
 
@@ -91,8 +92,21 @@ class Oracle:
     def matching(self, document: Any) -> list[Row]:
         """The rows that a filter lets through, in the order of the key."""
         bindings = Bindings()
-        predicate = parse_filter(document, Scope.of(self.model), bindings, expression=parse_test)
-        return [row for row in self.all_rows() if matches(predicate, row, bindings.values)]
+        scope = Scope.of(self.model, self.relations)
+        predicate = parse_filter(document, scope, bindings, expression=parse_test)
+        return [
+            row for row in self.all_rows() if matches(predicate, row, bindings.values, self.rows_of)
+        ]
+
+    @property
+    def relations(self) -> Relations:
+        """The relations among the models of all oracles."""
+        return Relations(lambda: (self.model, *(other.model for other in self.others.values())))
+
+    def rows_of(self, model: Model) -> list[Row]:
+        """The rows of this model or one of the others."""
+        oracles = (self, *self.others.values())
+        return next(oracle.all_rows() for oracle in oracles if oracle.model is model)
 
     def find(
         self,
@@ -133,7 +147,10 @@ class Oracle:
             tables[other.model.table] = other.all_rows()
             return other.model
 
-        parsed = parse_pipeline(pipeline, self.model, bindings, lookup=lookup)
+        tables |= {other.model.table: other.all_rows() for other in self.others.values()}
+        parsed = parse_pipeline(
+            pipeline, self.model, bindings, lookup=lookup, relations=self.relations
+        )
         rows = self.matching(document or {})
         return run(
             parsed,
@@ -142,6 +159,7 @@ class Oracle:
             self.model.key_names,
             lambda table: tables[table],
             eager=eager,
+            rows_of=self.rows_of,
         )
 
     # Writing

@@ -41,6 +41,11 @@ class Compiler(Protocol):
         ...
 
     @property
+    def parameters_per_statement(self) -> int:
+        """The most values that one statement binds."""
+        ...
+
+    @property
     def pipelines(self) -> bool:
         """Whether its connections are ``PipeliningConnection``."""
         ...

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from attrs import frozen
 
 from dataflow_core.schema import Field
+from dataflow_core.schema.relation_names import Relation
 from dataflow_core.types import FieldType
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Pattern",
     "PatternKind",
     "Predicate",
+    "Related",
     "Slot",
     "Target",
     "walk",
@@ -191,6 +193,17 @@ class ExpressionTest:
     expression: Any
 
 
+@frozen(cache_hash=True)
+class Related:
+    """There is a row at the other end of ``relation`` for which ``item`` holds.
+
+    ``item`` is about the fields of the relation's target.
+    """
+
+    relation: Relation
+    item: Predicate
+
+
 Leaf = (
     Compare
     | Membership
@@ -202,6 +215,7 @@ Leaf = (
     | ArraySize
     | ElementMatch
     | ExpressionTest
+    | Related
 )
 Predicate = Always | And | Or | Not | Leaf
 
@@ -214,5 +228,5 @@ def walk(predicate: Predicate) -> Iterator[Predicate]:
         yield node
         if isinstance(node, And | Or):
             stack.extend(node.items)
-        elif isinstance(node, Not):
+        elif isinstance(node, Not | Related):
             stack.append(node.item)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import decimal
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import frozen
@@ -32,17 +32,21 @@ from dataflow_core.filters.ast import (
     Or,
     Pattern,
     Predicate,
+    Related,
     Slot,
     Target,
 )
 from dataflow_core.filters.like import like_matches
 from dataflow_core.filters.regex import regex_matches
 from dataflow_core.filters.text import fold
+from dataflow_core.schema import Model
 
-__all__ = ["element_matches", "json_equal", "matches", "value_at"]
+__all__ = ["RowsOf", "element_matches", "json_equal", "matches", "value_at"]
 
 Row = Mapping[str, Any]
 Values = Sequence[Any]
+RowsOf = Callable[[Model], Iterable[Row]]
+"""Gives the rows of a model, for filters through relations."""
 
 _COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "gt": operator.gt,
@@ -52,23 +56,24 @@ _COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 }
 
 
-def matches(predicate: Predicate, row: Row, values: Values) -> bool:
+def matches(predicate: Predicate, row: Row, values: Values, rows_of: RowsOf | None = None) -> bool:
     """Whether a row passes a filter.
 
     Parameters:
         predicate: the tree.
         row: canonical values by field name; ``None``, or no entry, is NULL.
         values: the bound values, by the index of their slots.
+        rows_of: gives the rows that relations lead to.
 
     Raises:
         OutOfRange: an expression of ``$expr`` gives a number that does not fit its type.
     """
-    return _Evaluation(row, values).holds(predicate)
+    return _Evaluation(row, values, rows_of).holds(predicate)
 
 
 def element_matches(condition: Predicate, element: Any, values: Values) -> bool:
     """Whether an element of an array meets a condition whose every target is that element."""
-    return _ElementEvaluation({}, values, element).holds(condition)
+    return _ElementEvaluation({}, values, None, element).holds(condition)
 
 
 def json_equal(one: Any, other: Any) -> bool:
@@ -104,6 +109,7 @@ def value_at(document: Any, steps: Sequence[str | int]) -> Any:
 class _Evaluation:
     row: Row
     values: Values
+    rows_of: RowsOf | None
 
     def holds(self, node: Predicate) -> bool:
         if isinstance(node, Always):
@@ -126,6 +132,8 @@ class _Evaluation:
             return isinstance(array, list) and any(json_equal(item, wanted) for item in array)
         if isinstance(node, ElementMatch):
             return self.has_element(node)
+        if isinstance(node, Related):
+            return self.has_related(node)
         if isinstance(node, Modulo | Bits):
             number = self.value(node.target)
             return number is not None and self.integer_fits(node, number)
@@ -136,6 +144,18 @@ class _Evaluation:
         from dataflow_core.expressions.evaluate import evaluate, is_true
 
         return is_true(evaluate(node.expression, self.row, self.values))
+
+    def has_related(self, node: Related) -> bool:
+        """Whether a row whose key equals this one's meets the condition; NULL equals nothing."""
+        if self.rows_of is None:
+            raise ValueError(f"no source for the rows of {node.relation.target.name}")
+        pairs = list(zip(node.relation.fields, node.relation.target_fields, strict=True))
+        for other in self.rows_of(node.relation.target):
+            sides = [(self.row.get(own.name), other.get(its.name)) for own, its in pairs]
+            equal = all(a is not None and b is not None and json_equal(a, b) for a, b in sides)
+            if equal and _Evaluation(other, self.values, self.rows_of).holds(node.item):
+                return True
+        return False
 
     def bound(self, slot: Slot) -> Any:
         """The value of a slot."""

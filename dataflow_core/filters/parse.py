@@ -19,11 +19,14 @@ from dataflow_core.filters.ast import (
     Not,
     Or,
     Predicate,
+    Related,
     Target,
 )
 from dataflow_core.filters.leaves import LEAVES, ONLY_WITH, Leaf, equality
+from dataflow_core.filters.related import across
 from dataflow_core.filters.scope import Bindings, Scope
 from dataflow_core.naming_hints import nearest, quoted
+from dataflow_core.schema.relation_names import Relation
 from dataflow_core.types import Json, check_text
 from dataflow_core.types.documents import JSON_DEPTH
 
@@ -107,6 +110,9 @@ class _Parser:
         if not isinstance(key, str):
             raise InvalidFilter(f"{where}: a key is text, got {quoted(key)}")
         if not key.startswith("$"):
+            relation = self._relation(key)
+            if relation is not None:
+                return self._through(relation, key, value, where, depth)
             target = target_of(key, self.scope, where)
             return self._field(target, value, f"{self.scope.name}.{quoted(key)[1:-1]}", depth)
         if key in _LOGIC:
@@ -127,6 +133,59 @@ class _Parser:
                 f"{where}: {key} stands under a field: {{'name': {{{key!r}: ...}}}}"
             )
         raise _unknown(key, where, (*_LOGIC, "$not", "$expr", "$comment"))
+
+    def _relation(self, key: str) -> Relation | None:
+        """The relation that a name begins with, unless a field does."""
+        head = key.partition(".")[0]
+        if head in self.scope.fields or key in self.scope.fields:
+            return None
+        return self.scope.related.get(head)
+
+    def _through(
+        self, relation: Relation, key: str, value: Any, where: str, depth: int
+    ) -> Predicate:
+        """A condition on the rows that a relation leads to."""
+        self._check_depth(depth, where)
+        rest = key.partition(".")[2]
+        inner = _Parser(self.scope.across(relation), self.bindings, self.expression)
+        if rest:
+            return across(relation, inner._entry(rest, value, where, depth + 1))
+        here = f"{self.scope.name}.{key}"
+        if not isinstance(value, Mapping):
+            value = {"$eq": value}
+        items = [
+            self._on_rows(inner, relation, operator, operand, f"{here}.{operator}", depth)
+            for operator, operand in value.items()
+        ]
+        if not items:
+            raise InvalidFilter(f"{here}: an empty condition; write '{key}.field', or $exists")
+        return items[0] if len(items) == 1 else And(tuple(items))
+
+    def _on_rows(
+        self,
+        inner: _Parser,
+        relation: Relation,
+        operator: Any,
+        operand: Any,
+        where: str,
+        depth: int,
+    ) -> Predicate:
+        """An operator on the related rows as a whole: whether there are any, or one that fits."""
+        self.bindings.count_leaf(where)
+        if operator == "$elemMatch" and relation.many:
+            return Related(relation, inner.document(operand, where, depth + 1))
+        if operator == "$not" and isinstance(operand, Mapping) and operand:
+            return Not(self._through(relation, relation.name, operand, where, depth + 1))
+        there = Related(relation, Always(True))
+        if operator == "$exists" and isinstance(operand, bool):
+            return there if operand else Not(there)
+        if operator in ("$eq", "$ne") and operand is None:
+            return Not(there) if operator == "$eq" else there
+        known = "None, $exists, $not" + (", $elemMatch" if relation.many else "")
+        raise InvalidFilter(
+            f"{where}: {quoted(relation.name)} is a relation; it takes {known},"
+            f" and its fields are '{relation.name}.field'"
+        )
 
     def _logic(self, key: str, value: Any, where: str, depth: int) -> Predicate:
         if not isinstance(value, list | tuple) or not value:

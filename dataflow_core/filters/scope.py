@@ -12,6 +12,7 @@ from dataflow_core.filters.ast import Slot
 from dataflow_core.limits import LIMITS, Limits
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.schema import Field, Model
+from dataflow_core.schema.relation_names import Relation, Relations
 from dataflow_core.types import FieldType
 
 __all__ = ["Bindings", "Scope"]
@@ -58,23 +59,43 @@ class Bindings:
 
 @frozen
 class Scope:
-    """The fields that names are looked up in, and the name of what has them (for messages)."""
+    """The fields that names are looked up in, and the name of what has them (for messages).
+
+    ``relations`` are those of the model's database, where names may lead to other models;
+    ``model`` is the one whose rows the fields are of.
+    """
 
     name: str
     fields: Mapping[str, Field]
+    model: Model | None = None
+    relations: Relations | None = None
 
     @classmethod
-    def of(cls, model: Model) -> Scope:
+    def of(cls, model: Model, relations: Relations | None = None) -> Scope:
         """The fields of a model."""
-        return cls(model.name, model.by_name)
+        return cls(model.name, model.by_name, model, relations)
+
+    @property
+    def related(self) -> Mapping[str, Relation]:
+        """The relations by name; a field of the same name goes before."""
+        if self.model is None or self.relations is None:
+            return {}
+        return self.relations.of(self.model)
+
+    def across(self, relation: Relation) -> Scope:
+        """The scope of the rows that a relation leads to."""
+        return Scope.of(relation.target, self.relations)
 
     def field(self, name: Any) -> Field:
         """The field called ``name``; ``UnknownField`` with the nearest otherwise."""
         found = self.fields.get(name) if isinstance(name, str) else None
         if found is None:
+            if self.model is not None and self.relations is not None:
+                self.relations.refuse_ambiguous(self.model, name, self.name)
+            known = (*self.fields, *self.related)
             raise UnknownField(
                 f"{self.name} has no field {quoted(name)}",
-                suggestion=nearest(name, self.fields) if isinstance(name, str) else None,
+                suggestion=nearest(name, known) if isinstance(name, str) else None,
                 model=self.name,
                 fields=list(self.fields),
             )

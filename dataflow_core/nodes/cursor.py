@@ -24,6 +24,7 @@ from dataflow_core.filters.ast import Always, And, Compare, IsNull, Not, Or, Pre
 from dataflow_core.filters.scope import Bindings
 from dataflow_core.order import SortKey
 from dataflow_core.schema import Field, Model
+from dataflow_core.schema.relation_names import Relation
 
 __all__ = ["after", "decode_cursor", "encode_cursor", "origin_of"]
 
@@ -82,6 +83,8 @@ def _described(node: Any) -> Any:
     """A filter as plain values that are the same in every process: a field is its name."""
     if isinstance(node, Field):
         return node.name
+    if isinstance(node, Relation):
+        return (node.source.name, node.name)
     if isinstance(node, tuple):
         return tuple(_described(item) for item in node)
     if attrs.has(type(node)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, frozen
@@ -18,6 +18,7 @@ from dataflow_core.nodes.listing import STREAM_PARAMETERS, ListNodes
 from dataflow_core.nodes.single import SingleNodes
 from dataflow_core.nodes.values import Selector
 from dataflow_core.schema import Model
+from dataflow_core.schema.relation_names import Relations
 from dataflow_core.schema.relations import affected_by_deletion, referenced, referrers
 from dataflow_core.types import Boolean, Integer
 
@@ -162,20 +163,20 @@ def model_nodes(
     lookup: Callable[[str], Model],
     max_rows: int,
     limits: Limits,
-    models: Callable[[], Iterable[Model]],
+    relations: Relations,
 ) -> ModelNodes:
     """The node types of a model.
 
-    ``models`` gives those of the same database, to which foreign keys may lead.
+    ``relations`` are those among the models of the same database.
     """
 
     def behaviours(model: Model) -> Behaviours:
-        return _behaviours(model, engine, lookup, max_rows, limits)
+        return _behaviours(model, engine, lookup, max_rows, limits, relations)
 
     binding = Binding(model, behaviours, engine)
-    selector = Selector(model, limits)
+    selector = Selector(model, limits, relations)
     made = {
-        kind.key: _node_type(model, owner, kind, selector, binding.runner(kind.key), models)
+        kind.key: _node_type(model, owner, kind, selector, binding.runner(kind.key), relations)
         for kind in (*KINDS, *FILE_KINDS)
         if not (model.read_only and kind.writes)
     }
@@ -189,10 +190,11 @@ def _behaviours(
     lookup: Callable[[str], Model],
     max_rows: int,
     limits: Limits,
+    relations: Relations,
 ) -> Behaviours:
     """What the nodes of a model do."""
-    selector = Selector(model, limits)
-    single = SingleNodes(model, engine, selector)
+    selector = Selector(model, limits, relations)
+    single = SingleNodes(model, engine, selector, max_rows)
     listing = ListNodes(model, engine, selector, lookup, max_rows)
     bulk = BulkNodes(model, engine, selector)
     files = FileNodes(model, engine, selector, listing, bulk)
@@ -234,7 +236,7 @@ def _node_type(
     kind: _Kind,
     selector: Selector,
     behaviour: Behaviour,
-    models: Callable[[], Iterable[Model]],
+    relations: Relations,
 ) -> NodeType:
     parameters = _parameters(model, kind, selector)
     name = node_name(model.name, kind.suffix)
@@ -245,19 +247,26 @@ def _node_type(
         run=run,
         parameters=parameters,
         outputs=_outputs(model, kind),
-        effect=lambda: _effect(model, kind, models()),
+        effect=lambda: _effect(model, kind, relations),
         check=_static_check(name, kind, model),
         description=kind.description,
     )
 
 
-def _effect(model: Model, kind: _Kind, models: Iterable[Model]) -> Effect:
-    """What a node touches: its table, and those that foreign keys make the database look at."""
-    models = list(models)
+def _effect(model: Model, kind: _Kind, relations: Relations) -> Effect:
+    """What a node touches: its table, those of related rows, those that the database looks at.
+
+    A list may name any model, in a stage of a pipeline.
+    """
+    models = list(relations.models())
     own = {(model.database, model.table)}
+    looked_at = models if kind.key == "list" else []
+    if "filter" in kind.parameters and kind.key != "list":
+        looked_at = relations.connected(model)
     if not kind.writes:
-        return Effect(frozenset(own), databases=frozenset({model.database}))
-    looked_at = [*referenced(model, models), *referrers(model, models)]
+        reads = own | {(item.database, item.table) for item in looked_at}
+        return Effect(frozenset(reads), databases=frozenset({model.database}))
+    looked_at = [*looked_at, *referenced(model, models), *referrers(model, models)]
     reads = own | {(item.database, item.table) for item in looked_at}
     writes = set(own)
     if kind.key in ("delete", "bulk_delete"):

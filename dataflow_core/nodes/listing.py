@@ -13,6 +13,7 @@ from dataflow_core.errors import ConflictingParameters
 from dataflow_core.filters.ast import Always, And, Predicate
 from dataflow_core.filters.scope import Bindings
 from dataflow_core.nodes.cursor import after, decode_cursor, encode_cursor, origin_of
+from dataflow_core.nodes.including import attach, included, join_fields, look_up
 from dataflow_core.nodes.values import Selector, boolean, count_of, refuse_later
 from dataflow_core.operations import Aggregate, Count, Find
 from dataflow_core.order import SortKey, parse_order
@@ -37,6 +38,7 @@ _NOT_WITH_AGGREGATE = (
     "select",
     "distinct",
     "count_only",
+    "include",
 )
 
 
@@ -112,7 +114,7 @@ class ListNodes:
         return self._stream(node or f"{self.model.name}.stream", parameters)
 
     async def _streamed(self, node: str, parameters: Mapping[str, Any]) -> Result:
-        for name in ("aggregate", "count_only"):
+        for name in ("aggregate", "count_only", "include"):
             if _is_given(parameters, name):
                 raise ConflictingParameters(f"{node}: a stream gives rows; drop {name}, or stream")
         stream = self._stream(node, parameters)
@@ -131,7 +133,7 @@ class ListNodes:
         return RowStream(engine, operation, bindings.values, size, node)
 
     async def _count_only(self, node: str, parameters: Mapping[str, Any]) -> Result:
-        for name in ("limit", "offset", "cursor", "order_by"):
+        for name in ("limit", "offset", "cursor", "order_by", "include"):
             if _is_given(parameters, name):
                 raise ConflictingParameters(f"{node}: count_only counts all matches; drop {name}")
         bindings = self.selector.bindings()
@@ -149,11 +151,18 @@ class ListNodes:
     async def _rows(self, node: str, parameters: Mapping[str, Any]) -> Result:
         bindings = self.selector.bindings()
         asked = self._asked(node, parameters, bindings)
+        include = included(node, self.selector, parameters.get("include"))
+        if include and asked.distinct:
+            raise ConflictingParameters(f"{node}: distinct rows have no related rows; drop include")
+        if include:
+            self.engine().need("relations")
         limit, offset, order = asked.limit, asked.offset, asked.order
         if limit == 0:
             return _page([], 0, 0, offset, None, truncated=False)
         wanted = self.max_rows if limit is None else limit
-        fetched, hidden = _with_keys(asked.columns, order, distinct=asked.distinct)
+        fetched, hidden = _with_keys(
+            asked.columns, order, join_fields(include), distinct=asked.distinct
+        )
         # One row more than wanted is asked for: it tells whether there is a next page.
         operation = self._find(asked, fetched, min(wanted + 1, Integer().high), bindings)
         rows = await reads.find(self.engine(), operation, bindings.values)
@@ -164,6 +173,8 @@ class ListNodes:
             if not asked.distinct:
                 last = rows[-1]
                 next_cursor = encode_cursor(asked.origin(), [last[key.field.name] for key in order])
+        if include:
+            await attach(self.engine(), rows, include, self.selector, self.max_rows, node)
         for name in hidden:
             for row in rows:
                 del row[name]
@@ -249,13 +260,21 @@ class ListNodes:
                 )
         bindings = self.selector.bindings()
         predicate = self.selector.filter(parameters.get("filter"), bindings)
-        pipeline = parse_pipeline(parameters["aggregate"], self.model, bindings, lookup=self.lookup)
+        pipeline = parse_pipeline(
+            parameters["aggregate"],
+            self.model,
+            bindings,
+            lookup=self.lookup,
+            relations=self.selector.relations,
+        )
         capped = self._capped(pipeline, bindings)
         operation = Aggregate(self.model, capped, predicate)
         rows = await reads.aggregate(self.engine(), operation, bindings.values)
         truncated = len(rows) > self.max_rows
         if truncated:
             del rows[self.max_rows :]
+        for lookup in pipeline.lookups:
+            await look_up(self.engine(), rows, lookup, self.selector, self.max_rows, node)
         return _page(rows, len(rows), None, 0, None, truncated=truncated)
 
     def _capped(self, pipeline: Pipeline, bindings: Bindings) -> Pipeline:
@@ -284,12 +303,17 @@ def _is_given(parameters: Mapping[str, Any], name: str) -> bool:
 
 
 def _with_keys(
-    columns: tuple[Field, ...], order: tuple[SortKey, ...], *, distinct: bool
+    columns: tuple[Field, ...],
+    order: tuple[SortKey, ...],
+    joining: tuple[Field, ...],
+    *,
+    distinct: bool,
 ) -> tuple[tuple[Field, ...], list[str]]:
-    """The columns to fetch, with the sort keys that a cursor needs; those to take out again."""
+    """The columns to fetch, with what cursors and relations need; those to take out again."""
     if distinct:
         return columns, []
-    missing = tuple(key.field for key in order if key.field not in columns)
+    wanted = dict.fromkeys((*(key.field for key in order), *joining))
+    missing = tuple(item for item in wanted if item not in columns)
     return (*columns, *missing) if missing else columns, [item.name for item in missing]
 
 

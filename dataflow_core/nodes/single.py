@@ -16,6 +16,7 @@ from dataflow_core.errors import (
     RecordNotFound,
 )
 from dataflow_core.naming_hints import quoted
+from dataflow_core.nodes.including import attach, included, join_fields
 from dataflow_core.nodes.match import match_fields, update_fields
 from dataflow_core.nodes.plain_updates import PlainUpdates
 from dataflow_core.nodes.values import Selector, boolean, refuse_later
@@ -50,6 +51,7 @@ class SingleNodes:
     model: Model
     engine: Callable[[], Engine]
     selector: Selector
+    max_rows: int
     _read: str = field(init=False)
     _plain_updates: PlainUpdates = field(factory=PlainUpdates, init=False)
 
@@ -109,14 +111,24 @@ class SingleNodes:
         bindings = self.selector.bindings()
         predicate, unique = self.selector.one(node, parameters, bindings)
         columns = self.selector.columns(node, parameters.get("select"))
+        include = included(node, self.selector, parameters.get("include"))
+        if include:
+            self.engine().need("relations")
+        hidden = [item for item in join_fields(include) if item not in columns]
         coalesce = boolean(node, parameters, "coalesce", default=True)
         limit = None if unique else bindings.slot(2, Integer())
-        operation = self._find(columns, predicate, limit)
+        fetched = (*columns, *hidden) if hidden else columns
+        operation = self._find(fetched, predicate, limit)
         rows = await find(self.engine(), operation, bindings.values, coalesce=coalesce)
         if len(rows) > 1:
             raise MultipleRecordsMatched(
                 f"{node}: more than one row matches", model=self.model.name
             )
+        if include:
+            await attach(self.engine(), rows, include, self.selector, self.max_rows, node)
+        for row in rows if hidden else ():
+            for item in hidden:
+                del row[item.name]
         return rows
 
     def _find(self, columns: tuple[Field, ...], predicate: Any, limit: Any) -> Find:

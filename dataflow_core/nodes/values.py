@@ -24,12 +24,12 @@ from dataflow_core.naming_hints import quoted
 from dataflow_core.operations import Find
 from dataflow_core.schema import Field, Model
 from dataflow_core.schema.naming import snake_case
+from dataflow_core.schema.relation_names import Relations
 from dataflow_core.types import Integer
 
 __all__ = ["LATER", "Selector", "boolean", "count_of", "fixes_unique_key", "refuse_later"]
 
 LATER: Final = {
-    "include": "relations between models are not part of this version",
     "include_deleted": "needs the model option soft_delete, which a policies plugin brings",
     "soft_delete": "needs the model option soft_delete, which a policies plugin brings",
     "version": "needs the model option versioned, which a policies plugin brings",
@@ -54,6 +54,7 @@ class Selector:
 
     model: Model
     limits: Limits = LIMITS
+    relations: Relations = field(factory=lambda: Relations(tuple))
     scope: Scope = field(init=False)
     alias: str | None = field(init=False)
     key_filter: Predicate = field(init=False)
@@ -64,7 +65,7 @@ class Selector:
 
     def __attrs_post_init__(self) -> None:
         keys = self.model.primary_key
-        self.scope = Scope.of(self.model)
+        self.scope = Scope.of(self.model, self.relations)
         self.alias = f"{snake_case(self.model.name)}_id" if len(keys) == 1 else None
         items = tuple(
             Compare(item, "eq", Slot(position, item.type)) for position, item in enumerate(keys)

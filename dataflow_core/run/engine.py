@@ -13,6 +13,7 @@ from attrs import define, field
 
 from dataflow_core.compile import WriterCache
 from dataflow_core.compile.needs import needed, require
+from dataflow_core.compile.touched import models_touched
 from dataflow_core.contract import (
     Connection,
     Dialect,
@@ -84,7 +85,8 @@ class Engine:
         self.need(*needed(operation))
         if isinstance(current_transaction(self), Explanation):
             return self._compile(operation)
-        await self.prepare(operation.model)
+        for model in models_touched(operation):
+            await self.prepare(model)
         return self.cache.add(operation, self._compile)
 
     def _compile(self, operation: Operation) -> Plan:

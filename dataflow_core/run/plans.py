@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, field
 
 from dataflow_core.compile import Compiled, Statement
+from dataflow_core.compile.touched import models_touched
 from dataflow_core.contract import Compiler, ErrorSituation
 from dataflow_core.operations import (
     Aggregate,
@@ -94,7 +95,7 @@ class ShapeCache:
 
     def forget(self, model: Model) -> None:
         """Drop the plans of a model, whose table is no longer what it was."""
-        for operation in [item for item in self._plans if item.model is model]:
+        for operation in [item for item in self._plans if model in models_touched(item)]:
             del self._plans[operation]
 
 

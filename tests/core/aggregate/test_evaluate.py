@@ -32,13 +32,14 @@ from dataflow_core.errors import OutOfRange
 from dataflow_core.expressions.ast import Call, FieldValue, Null
 from dataflow_core.filters.ast import Compare, Slot
 from dataflow_core.order import SortKey
-from dataflow_core.schema import Field
+from dataflow_core.schema import Field, Model
 from dataflow_core.types import Decimal, FieldType, Float, Integer, Json, Text
 
 ID = Field("id", Integer(), "id", primary_key=True)
 TEAM = Field("team", Text(), "team", nullable=True)
 SCORE = Field("score", Integer(), "score", nullable=True)
 FIELDS = (ID, TEAM, SCORE)
+OTHERS = Model("Other", "others", FIELDS)
 ROWS: list[dict[str, Any]] = [
     {"id": 4, "team": None, "score": 7},
     {"id": 1, "team": "b", "score": 3},
@@ -176,7 +177,7 @@ def test_union_puts_other_rows_behind() -> None:
     """The rows so far come first, then those of the other pipeline in its own order."""
     others = [{"id": 9, "team": "x", "score": 1}, {"id": 1, "team": "b", "score": 0}]
     tables = {"others": others}
-    stage = UnionWith("others", Pipeline(FIELDS, (Limit(NUMBER),), FIELDS))
+    stage = UnionWith(OTHERS, Pipeline(FIELDS, (Limit(NUMBER),), FIELDS))
     union = [row["id"] for row in result(stage, values=[5], source=tables.__getitem__)]
     assert union == [1, 2, 3, 4, 1, 9]
     stages = (stage, Sort((SortKey(TEAM),)))
