@@ -18,14 +18,14 @@ from dataflow_core.errors import (
     ModelNotInstantiable,
     UnknownNode,
 )
-from dataflow_core.filters import Bindings, Scope, parse_filter, walk
+from dataflow_core.filters import Bindings, JsonPath, Scope, parse_filter, walk
 from dataflow_core.limits import LIMITS, Limits
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, Effect, NodeOwner, NodeType, Parameter
 from dataflow_core.nodes.binding import Binding
 from dataflow_core.nodes.generate import RESERVED_NAMES, model_nodes, unknown_parameter
 from dataflow_core.nodes.sql import sql_node
-from dataflow_core.schema import Model
+from dataflow_core.schema import Field, Model
 from dataflow_core.schema.checks import check_model
 from dataflow_core.schema.declare import declare_model
 from dataflow_core.schema.relation_names import Relations
@@ -189,12 +189,25 @@ def _read_checks(model: Model) -> None:
     for document in documents:
         rule = parse_filter(document, Scope.of(model), Bindings(), where=f"{model.name}: check")
         for leaf in walk(rule):
-            if getattr(getattr(leaf, "target", None), "generated", None) == "database":
+            target = getattr(leaf, "target", None)
+            item = target.field if isinstance(target, JsonPath) else target
+            if isinstance(item, Field) and (reason := _unchecked(model, item)):
                 raise InvalidModel(
-                    f"{model.name}: a check is not about {leaf.target.name}, which the database"  # type: ignore[union-attr]
-                    " counts: not every database takes that",
+                    f"{model.name}: a check is not about {item.name}, which {reason}: not every"
+                    " database takes that",
                     model=model.name,
                 )
+
+
+def _unchecked(model: Model, item: Field) -> str:
+    """Why no check is about a field; empty if one may be."""
+    if item.generated == "database":
+        return "the database counts"
+    cleared = item.on_delete == "set_null" or any(
+        item.name in key.columns and key.reference.on_delete == "set_null"
+        for key in model.foreign_keys
+    )
+    return "a deletion elsewhere may clear" if cleared else ""
 
 
 def refuse_instances(cls: type) -> None:

@@ -136,7 +136,9 @@ def _checks(rng: random.Random, model: Model) -> Iterator[Check]:
     numbers = [
         field.name
         for field in model.fields
-        if isinstance(field.type, Integer) and field.generated is None
+        if isinstance(field.type, Integer)
+        and field.generated is None
+        and field.on_delete != "set_null"
     ]
     if numbers and rng.random() < 0.3:
         yield Check("not too large", {rng.choice(numbers): {"$lte": 1_000}})

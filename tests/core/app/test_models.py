@@ -337,3 +337,21 @@ def test_an_instance_that_nobody_holds_is_gone():
     gone = use()
     gc.collect()
     assert gone() is None
+
+
+def test_a_check_is_about_what_every_database_checks(db):
+    """A counted key and a reference that a deletion clears are checked by no rule."""
+    with pytest.raises(InvalidModel, match="which the database counts"):
+
+        @db.model(validation="off")
+        class Counted:
+            id: int
+            __dataflow__: ClassVar = {"checks": {"small": {"id": {"$lt": 9}}}}
+
+    with pytest.raises(InvalidModel, match="a deletion elsewhere may clear"):
+
+        @db.model(validation="off")
+        class Child:
+            parent_id: int | None = field(
+                None, references="Child.id", on_delete="set_null", check={"$gt": 0}
+            )
