@@ -97,7 +97,8 @@ async def read_catalogue(connection: Connection, names: Sequence[str] | None) ->
     if mariadb:
         checks = await rows(_MARIADB_CHECKS, "table_name")
     else:
-        clauses = dict(await connection.fetch(_MYSQL_CHECKS, ()))
+        found = await connection.fetch(_MYSQL_CHECKS, ())
+        clauses = {row[0]: row[1] for row in found}
         checks = [
             (table, name, clauses[name], "Table", enforced)
             for table, name, enforced in await rows(_MYSQL_CHECKED, "table_name")
