@@ -28,15 +28,9 @@ from dataflow_core.operations import (
 from dataflow_core.schema import Column, Field, TableCheck, TableIndex, TableReference
 from dataflow_core.types import (
     Binary,
-    Date,
-    Decimal,
-    FieldType,
-    Integer,
     Text,
-    Timestamp,
-    Uuid,
 )
-from dataflow_mysql.types import column_type, plain_type
+from dataflow_mysql.types import column_type, keeps_values, plain_type
 
 if TYPE_CHECKING:
     from dataflow_mysql.ddl import MySQLDDLCompiler
@@ -387,7 +381,7 @@ def _served(operation: AlterTable) -> Iterable[tuple[str, ...]]:
 def refuse_conversion(operation: AlterTable, step: ChangeType) -> None:
     """``SchemaChangeRefused`` for a change of a type that would not keep the values."""
     before, after = step.before.type, step.field.type
-    if before is not None and _keeps(before, after):
+    if before is not None and keeps_values(before, after):
         return
     name = step.before.native if before is None or before.storage else before.name
     raise SchemaChangeRefused(
@@ -399,17 +393,3 @@ def refuse_conversion(operation: AlterTable, step: ChangeType) -> None:
         before=step.before.native,
         after=after.name,
     )
-
-
-def _keeps(before: FieldType, after: FieldType) -> bool:
-    """Whether the server keeps every value, or fails where one does not fit."""
-    before, after = plain_type(before), plain_type(after)
-    if isinstance(before, Decimal) and isinstance(after, Decimal):
-        # Digits after the point would be rounded without a word.
-        return before.scale <= after.scale
-    if type(before) is type(after):
-        return True
-    if isinstance(after, Text):
-        return isinstance(before, Integer | Decimal | Uuid | Date)
-    kinds = (type(before), type(after))
-    return kinds in ((Integer, Decimal), (Date, Timestamp))

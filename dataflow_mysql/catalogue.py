@@ -50,13 +50,14 @@ _MARIADB_CHECKS: Final = (
     "SELECT table_name, constraint_name, check_clause, level, 'YES'"
     " FROM information_schema.check_constraints WHERE constraint_schema = DATABASE()"
 )
+# Joined by the server, these two take it seconds.
+_MYSQL_CHECKED: Final = (
+    "SELECT table_name, constraint_name, enforced FROM information_schema.table_constraints"
+    " WHERE table_schema = DATABASE() AND constraint_type = 'CHECK'"
+)
 _MYSQL_CHECKS: Final = (
-    "SELECT tables.table_name, checks.constraint_name, checks.check_clause, 'Table',"
-    " tables.enforced FROM information_schema.table_constraints AS tables"
-    " JOIN information_schema.check_constraints AS checks"
-    " ON checks.constraint_schema = tables.constraint_schema"
-    " AND checks.constraint_name = tables.constraint_name"
-    " WHERE tables.table_schema = DATABASE() AND tables.constraint_type = 'CHECK'"
+    "SELECT constraint_name, check_clause FROM information_schema.check_constraints"
+    " WHERE constraint_schema = DATABASE()"
 )
 _TRIGGERS: Final = (
     "SELECT event_object_table, trigger_name FROM information_schema.triggers"
@@ -93,7 +94,16 @@ async def read_catalogue(connection: Connection, names: Sequence[str] | None) ->
     if not tables:
         return Catalogue(())
     more = "'', 'YES'" if mariadb else "expression, is_visible"
-    checks = (_MARIADB_CHECKS, "table_name") if mariadb else (_MYSQL_CHECKS, "tables.table_name")
+    if mariadb:
+        checks = await rows(_MARIADB_CHECKS, "table_name")
+    else:
+        found = await connection.fetch(_MYSQL_CHECKS, ())
+        clauses = {row[0]: row[1] for row in found}
+        checks = [
+            (table, name, clauses[name], "Table", enforced)
+            for table, name, enforced in await rows(_MYSQL_CHECKED, "table_name")
+            if name in clauses
+        ]
     return Catalogue(
         tables,
         columns=await rows(_COLUMNS, "table_name", " ORDER BY table_name, ordinal_position"),
@@ -106,7 +116,7 @@ async def read_catalogue(connection: Connection, names: Sequence[str] | None) ->
             _KEYS, "table_name", " ORDER BY table_name, constraint_name, ordinal_position"
         ),
         rules=await rows(_RULES, "table_name"),
-        checks=await rows(*checks),
+        checks=checks,
         triggers=await rows(_TRIGGERS, "event_object_table", " ORDER BY trigger_name"),
     )
 

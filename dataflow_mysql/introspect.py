@@ -43,7 +43,7 @@ _UPDATED: Final = re.compile(r"on update \S+", re.IGNORECASE)
 
 
 async def read_tables(connection: Connection, names: Sequence[str] | None) -> Sequence[Table]:
-    """The tables and views of these names, or of all; seven statements, or one if none is there."""
+    """The tables and views of these names, or of all; one statement if none of them is there."""
     if names is not None and not names:
         return []
     catalogue = await read_catalogue(connection, names)

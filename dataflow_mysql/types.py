@@ -44,6 +44,7 @@ __all__ = [
     "Variant",
     "codec",
     "column_type",
+    "keeps_values",
     "plain_type",
 ]
 
@@ -313,3 +314,17 @@ def column_type(kind: FieldType, variant: Variant, size: int | None = None) -> s
     if isinstance(kind, Binary) and size is not None:
         return f"VARBINARY({size})"
     return variant.json_type if isinstance(kind, Json) else _NAMES[type(kind)]
+
+
+def keeps_values(before: FieldType, after: FieldType) -> bool:
+    """Whether a change of a type keeps every value, or fails where one does not fit."""
+    before, after = plain_type(before), plain_type(after)
+    if isinstance(before, Decimal) and isinstance(after, Decimal):
+        # Digits after the point would be rounded without a word.
+        return before.scale <= after.scale
+    if type(before) is type(after):
+        return True
+    if isinstance(after, Text):
+        return isinstance(before, Integer | Decimal | Uuid | Date)
+    kinds = (type(before), type(after))
+    return kinds in ((Integer, Decimal), (Date, Timestamp))

@@ -9,7 +9,7 @@ from attrs import evolve
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from dataflow_core.errors import InvalidModel, SchemaChangeRefused
+from dataflow_core.errors import InvalidModel, NotNullViolation, SchemaChangeRefused
 from dataflow_core.schema import MISSING, Check, Field, ForeignKey, Index, Model, Reference
 from dataflow_core.types import (
     Binary,
@@ -24,8 +24,9 @@ from dataflow_core.types import (
     Timestamp,
     Uuid,
 )
+from dataflow_mysql.protocol.failures import ServerError
 from tests.mysql.schema import Database
-from tests.mysql.support import column, model
+from tests.mysql.support import column, model, translated
 from tests.mysql.tables import TARGET, models, steps_between
 
 RED = Enumeration(("red", "green"), Text())
@@ -210,7 +211,7 @@ def test_checks_and_keys(schema: Database) -> None:
 
 @given(st.data())
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_random_changes(schema: Database, data: st.DataObject) -> None:
     """From any model to any other, where the types of common fields are kept."""
@@ -281,3 +282,70 @@ def test_conversions_that_are_refused(schema: Database, before: Any, after: Any)
     with pytest.raises(SchemaChangeRefused, match=after.name):
         schema.alter(table, new, steps_between(table, new, ()))
     assert schema.read("things") == [table]
+
+
+@pytest.mark.parametrize(
+    ("before", "stored", "after", "read"),
+    [
+        (Integer(), "5", Decimal(8, 2), "5.00"),
+        (Integer(), "-7", Text(), "-7"),
+        (Date(), "'2024-02-29'", Timestamp(), "2024-02-29 00:00:00+00:00"),
+        (Text(4), "'abc '", Text(), "abc "),
+        (Text(), "'red'", RED, "red"),
+        (Decimal(8, 2), "1.50", Decimal(10, 4), "1.5000"),
+        (Integer(), "2147483648", Integer(32), None),
+        (Text(), "'abcde'", Text(4), None),
+        (Text(), "'abc      '", Text(4), None),
+        (Text(), "'blue'", RED, None),
+        (Decimal(8, 2), "123456.50", Decimal(6, 2), None),
+    ],
+)
+def test_values_are_kept_or_the_change_fails(
+    schema: Database, before: Any, stored: str, after: Any, read: str | None
+) -> None:
+    """A value is the same in the new type; where one does not fit, nothing is changed."""
+    schema.make(model(column("a", before, nullable=True)))
+    schema.run(f"INSERT INTO things (a) VALUES ({stored})")
+    (table,) = schema.read("things")
+    new = model(column("a", after, nullable=True))
+    steps = steps_between(table, new, ())
+    if read is None:
+        with pytest.raises(ServerError):
+            schema.alter(table, new, steps)
+        assert schema.read("things") == [table]
+        return
+    schema.alter(table, new, steps)
+    assert str(schema.run("SELECT a FROM things")[0][0]) == read
+
+
+def test_a_column_without_a_value_needs_an_empty_table(schema: Database) -> None:
+    """The server would make up values for rows; the change fails, and nothing is changed."""
+    new = model(column("a", Integer()))
+    for row in (True, False):
+        schema.make(model())
+        if row:
+            schema.run("INSERT INTO things () VALUES ()")
+        (table,) = schema.read("things")
+        steps = steps_between(table, new, ())
+        if row:
+            with pytest.raises(ServerError) as caught:
+                schema.alter(table, new, steps)
+            error = translated(caught.value, model=new, writing=True)
+            assert isinstance(error, NotNullViolation)
+            assert schema.read("things") == [table]
+        else:
+            schema.alter(table, new, steps)
+            assert "a" in schema.read("things")[0].by_name
+
+
+def test_the_lock_is_given_to_one_connection(schema: Database, mysql_url: str) -> None:
+    """Nobody else has the lock of a database until it is given back."""
+    ddl = schema.dialect.ddl
+    other = Database(mysql_url)
+    assert ddl.lock is not None
+    assert ddl.unlock is not None
+    assert schema.run(ddl.lock)[0][0] == 1
+    assert other.run(ddl.lock.replace("60", "0"))[0][0] == 0
+    schema.run(ddl.unlock)
+    assert other.run(ddl.lock)[0][0] == 1
+    other.close()

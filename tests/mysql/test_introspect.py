@@ -80,7 +80,8 @@ def test_five_hundred_tables_are_read_quickly(schema: Database) -> None:
         schema.runner.run(count_statements(schema, names))
         for names in (None, ["t1"], ["t1", "t2", "t3"], ["nothing"], [])
     ]
-    assert counted == [7, 7, 7, 1, 0]
+    most = 7 if schema.connection.server.name == "MariaDB" else 8
+    assert counted == [most, most, most, 1, 0]
 
 
 def test_views_triggers_and_engines(schema: Database) -> None:
