@@ -66,6 +66,7 @@ class SQLiteCompiler(SQLiteExpressions):
     name = "sqlite"
     rows_at_once = 2_000
     numbered = False
+    sees_own_changes = True
     operations: ClassVar[dict[type, Any]] = {**OPERATIONS, Upsert: upsert}
     predicates: ClassVar[dict[type, Render]] = {
         **PREDICATES,

@@ -53,6 +53,8 @@ class BaseCompiler:
     upserts: ClassVar[bool] = True
     """Whether ``INSERT ... ON CONFLICT (columns) DO UPDATE`` is there. Without it, what is stored
     is looked up and locked, and then changed by ``update_rows``."""
+    sees_own_changes: ClassVar[bool] = False
+    """Whether a condition on other rows sees what the statement has changed so far."""
     inserted_flag: ClassVar[str | None] = None
     """SQL that says, in ``RETURNING`` of an upsert, whether the row was inserted. Without it, the
     stored rows are looked up before, which is exact where writers exclude each other."""

@@ -18,7 +18,7 @@ from dataflow_core.compile.statements import (
     statement,
     where_clause,
 )
-from dataflow_core.filters.ast import And, Compare, Predicate, Slot
+from dataflow_core.filters.ast import And, Compare, Predicate, Related, Slot, walk
 from dataflow_core.operations import (
     Create,
     CreateMany,
@@ -184,7 +184,7 @@ def update(compiler: BaseCompiler, operation: Update) -> Compiled:
     table = compiler.table(model)
     assignments = compiler.assignments(operation.assignments, build)
     if "update" in compiler.returning:
-        where = where_clause(compiler, operation.filter, build)
+        where = _rows_changed(compiler, operation.model, operation.filter, build)
         if not operation.unique:
             where = _at_most_two(compiler, model, where)
         sql = f"UPDATE {table} SET {assignments}{where} RETURNING"
@@ -211,7 +211,7 @@ def delete(compiler: BaseCompiler, operation: Delete) -> Compiled:
     build = Build(compiler, changing=model)
     table = compiler.table(model)
     if "delete" in compiler.returning:
-        where = where_clause(compiler, operation.filter, build)
+        where = _rows_changed(compiler, operation.model, operation.filter, build)
         if not operation.unique:
             where = _at_most_two(compiler, model, where)
         names = names_list(compiler, model.fields)
@@ -221,6 +221,18 @@ def delete(compiler: BaseCompiler, operation: Delete) -> Compiled:
     found = _found(compiler, model, operation.filter, model.fields)
     where = _row_clause(compiler, model, operation.filter, found, build)
     return Compiled(statement(f"DELETE FROM {table}{where}", build, ()), found=found)
+
+
+def _rows_changed(compiler: BaseCompiler, model: Model, predicate: Predicate, build: Build) -> str:
+    """The WHERE of a change, which is about all rows as they were before it."""
+    where = where_clause(compiler, predicate, build)
+    # Foreign keys may change rows of other models meanwhile.
+    looks_elsewhere = any(isinstance(node, Related) for node in walk(predicate))
+    if not looks_elsewhere or not compiler.sees_own_changes:
+        return where
+    names = names_list(compiler, model.primary_key)
+    subject = f"({names})" if len(model.primary_key) > 1 else names
+    return f" WHERE {subject} IN (SELECT {names} FROM {compiler.table(model)}{where})"
 
 
 def _at_most_two(compiler: BaseCompiler, model: Model, where: str) -> str:
@@ -277,7 +289,7 @@ def update_many(compiler: BaseCompiler, operation: UpdateMany) -> Compiled:
     model = operation.model
     build, table = Build(compiler, changing=model), compiler.table(model)
     assignments = compiler.assignments(operation.assignments, build)
-    where = where_clause(compiler, operation.filter, build)
+    where = _rows_changed(compiler, operation.model, operation.filter, build)
     return Compiled(statement(f"UPDATE {table} SET {assignments}{where}", build, ()))
 
 
@@ -294,5 +306,5 @@ def update_rows(compiler: BaseCompiler, operation: UpdateRows) -> Compiled:
 def delete_many(compiler: BaseCompiler, operation: DeleteMany) -> Compiled:
     """Remove all rows that pass a filter."""
     build = Build(compiler, changing=operation.model)
-    where = where_clause(compiler, operation.filter, build)
+    where = _rows_changed(compiler, operation.model, operation.filter, build)
     return Compiled(statement(f"DELETE FROM {compiler.table(operation.model)}{where}", build, ()))

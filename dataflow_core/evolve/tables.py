@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from dataflow_core.compile.needs import table_needs
 from dataflow_core.contract import ErrorSituation
@@ -26,7 +26,7 @@ from dataflow_core.evolve.plan import SchemaPlan, TableChange
 from dataflow_core.evolve.refusals import mismatch, refuse_lossy
 from dataflow_core.evolve.registry import REGISTRY, Record
 from dataflow_core.naming_hints import quoted
-from dataflow_core.operations import AddColumn, AlterTable, CreateTable
+from dataflow_core.operations import AddColumn, AddIndex, AlterTable, CreateTable
 from dataflow_core.run.session import Session
 from dataflow_core.run.table_keeper import ModelAdapted
 from dataflow_core.schema import Model
@@ -176,7 +176,15 @@ class Tables:
         own = [record for record in records if record.owned and record.table_name == model.table]
         recorded = own[-1].model(model.database) if own else None
         keys = foreign_keys(model, self.models())
-        return Finding(model, table, records, compare(model, table, keys, dialect.ddl, recorded))
+        differing = compare(model, table, keys, dialect.ddl, recorded)
+        # What the engine has no statement for, such as an index of documents, is not left to do.
+        steps = tuple(
+            step
+            for step in differing.steps
+            if not isinstance(step, AddIndex)
+            or dialect.ddl.alter(AlterTable(model, table, (step,), keys))
+        )
+        return Finding(model, table, records, evolve(differing, steps=steps))
 
     def _tolerates(self, found: Finding) -> bool:
         """Whether a table that differs will do: for an older program, if no column is missing."""

@@ -87,6 +87,8 @@ def included(node: str, selector: Selector, names: Any) -> dict[str, Included]:
 
 def join_fields(include: Mapping[str, Included]) -> tuple[Field, ...]:
     """The fields of the rows by which related ones are found."""
+    if not include:
+        return ()
     return tuple(
         dict.fromkeys(item for entry in include.values() for item in entry.relation.fields)
     )

@@ -16,6 +16,8 @@ MODULES: Final = (
     "updates",
     "updates_json",
     "aggregates",
+    "relations",
+    "lookups",
     "expressions",
     "upsert",
     "bulk",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -346,6 +346,7 @@ def test_a_check_is_about_what_every_database_checks(db):
         @db.model(validation="off")
         class Counted:
             id: int
+
             __dataflow__: ClassVar = {"checks": {"small": {"id": {"$lt": 9}}}}
 
     with pytest.raises(InvalidModel, match="a deletion elsewhere may clear"):
