@@ -65,12 +65,13 @@ class Registry:
             model = known
         else:
             self._refuse_duplicates(model)
+            self._refuse_duplicate_indexes(model)
             _read_checks(model)
             check_model(cls, model, validation, RESERVED_NAMES)
         return self._add(model)
 
-    def add_model(self, model: Model) -> dict[str, NodeType]:
-        """Register a model that no class declares, such as that of a table."""
+    def add_model(self, model: Model, *, there: bool = False) -> dict[str, NodeType]:
+        """Register a model that no class declares; ``there``: its table has been made already."""
         known = self.models.get(model.name)
         if known is not None and known is not model:
             if not known.same_as(model):
@@ -78,6 +79,9 @@ class Registry:
             model = known
         elif known is None:
             self._refuse_duplicates(model)
+            # Some databases keep the names of indexes by table: such tables are taken as they are.
+            if not there:
+                self._refuse_duplicate_indexes(model)
         return self._add(model)
 
     def _add(self, model: Model) -> dict[str, NodeType]:
@@ -109,17 +113,13 @@ class Registry:
 
     def _refuse_duplicates(self, model: Model) -> None:
         for other in self.models.values():
-            same_table = (other.database, other.table.casefold()) == (
-                model.database,
-                model.table.casefold(),
-            )
+            same_table = _place(other) == _place(model)
             if other.name == model.name or same_table:
                 what = "name" if other.name == model.name else f"table {model.table!r}"
                 raise DuplicateModel(
                     f"the model {model.name} has the {what} of another model of this instance",
                     model=model.name,
                 )
-        self._refuse_duplicate_indexes(model)
 
     def _refuse_duplicate_indexes(self, model: Model) -> None:
         """Many databases have one namespace for all indexes: the second one would not be made."""
@@ -171,6 +171,11 @@ class Registry:
                 suggestion=nearest(name, self.nodes) if isinstance(name, str) else None,
             )
         return found
+
+
+def _place(model: Model) -> tuple[str, str | None, str]:
+    """Where the table of a model is; two models never share one."""
+    return model.database, model.schema, model.table.casefold()
 
 
 def _read_checks(model: Model) -> None:
