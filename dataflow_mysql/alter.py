@@ -25,8 +25,7 @@ from dataflow_core.operations import (
     DropIndex,
     RenameColumn,
 )
-from dataflow_core.schema import Field
-from dataflow_core.schema.tables import Column, TableCheck, TableIndex, TableReference
+from dataflow_core.schema import Column, Field, TableCheck, TableIndex, TableReference
 from dataflow_core.types import (
     Binary,
     Date,

@@ -16,7 +16,7 @@ from dataflow_core.contract import (
 from dataflow_core.dialect import BaseDialect
 from dataflow_core.errors import DataFlowError
 from dataflow_core.features import Feature
-from dataflow_core.schema.tables import Table
+from dataflow_core.schema import Table
 from dataflow_mysql.compiler import MariaDBCompiler, MySQLCompiler, OldMariaDBCompiler
 from dataflow_mysql.ddl import MySQLDDLCompiler
 from dataflow_mysql.driver import MySQLDriver

@@ -10,8 +10,7 @@ from typing import Any, Final, Literal
 from attrs import define, evolve, field
 
 from dataflow_core.contract import Connection
-from dataflow_core.schema import MISSING
-from dataflow_core.schema.tables import Column, Table, TableCheck, TableIndex, TableReference
+from dataflow_core.schema import MISSING, Column, Table, TableCheck, TableIndex, TableReference
 from dataflow_mysql.alter import made_index
 from dataflow_mysql.catalogue import (
     compared_value,

@@ -31,8 +31,7 @@ from dataflow_core.operations import (
     RenameColumn,
     Step,
 )
-from dataflow_core.schema import Field, ForeignKey, Index, Model
-from dataflow_core.schema.tables import TableIndex
+from dataflow_core.schema import Field, ForeignKey, Index, Model, TableIndex
 from dataflow_sqlite.catalogue import BROKEN_REFERENCES, KEEP_COUNTER, REFUSE_IF_REFERRED
 from dataflow_sqlite.functions.conversions import converted
 from dataflow_sqlite.statements.parse import (

@@ -10,7 +10,7 @@ from dataflow_core.contract import Connection, ConnectOptions, Dialect, Driver, 
 from dataflow_core.dialect import BaseDialect
 from dataflow_core.errors import DataFlowError, PluginError
 from dataflow_core.features import Feature
-from dataflow_core.schema.tables import Table
+from dataflow_core.schema import Table
 from dataflow_sqlite.compiler import SQLiteCompiler
 from dataflow_sqlite.ddl import SQLiteDDLCompiler
 from dataflow_sqlite.driver import SQLiteDriver

@@ -11,8 +11,7 @@ from attrs import define, field
 
 from dataflow_core.contract import Connection
 from dataflow_core.errors import DataFlowError
-from dataflow_core.schema import MISSING
-from dataflow_core.schema.tables import Column, Table, TableCheck, TableIndex, TableReference
+from dataflow_core.schema import MISSING, Column, Table, TableCheck, TableIndex, TableReference
 from dataflow_core.types import Enumeration, FieldType, Integer
 from dataflow_sqlite.catalogue import COLUMNS, FOREIGN_KEYS, INDEXES, OBJECTS, SHADOWS
 from dataflow_sqlite.columns import foreign_column, needs_rows, stored_values
