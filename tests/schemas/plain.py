@@ -93,7 +93,9 @@ class SQLite:
         " FROM sqlite_master AS m, pragma_table_xinfo(m.name) AS c"
         " WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite_%'"
     )
-    definitions = ("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY 1, 2",)
+    definitions: tuple[str, ...] = (
+        "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY 1, 2",
+    )
 
     def __init__(self, url: str) -> None:
         self.connection = sqlite3.connect(unquote(urlsplit(url).path.removeprefix("/")))
@@ -142,7 +144,7 @@ class Postgres:
         " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v', 'm', 'p', 'f')"
         " AND a.attnum > 0 AND NOT a.attisdropped"
     )
-    definitions = (
+    definitions: tuple[str, ...] = (
         "SELECT c.relname, c.relkind, a.attname, a.atttypid, a.atttypmod, a.attnotnull,"
         " pg_get_expr(d.adbin, d.adrelid) FROM pg_class AS c"
         " LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0"
@@ -164,12 +166,12 @@ class Postgres:
             await self.connection.execute("".join(kept))
             await self.connection.execute("RESET ALL")
         for table, columns, block in _COPY.findall(rows or ""):
-            lines = "".join(block.splitlines(keepends=True)[:_ROWS_AT_MOST])
+            first = "".join(block.splitlines(keepends=True)[:_ROWS_AT_MOST])
             await self.connection.execute("SET session_replication_role = replica")
             await self.connection.copy_to_table(
                 table,
                 columns=[name.strip().strip('"') for name in columns.split(",")],
-                source=io.BytesIO(lines.encode()),
+                source=io.BytesIO(first.encode()),
             )
         await self.connection.execute("RESET ALL")
 
@@ -191,7 +193,7 @@ class MySQL:
         "SELECT table_name, column_name, is_nullable = 'YES' FROM information_schema.columns"
         " WHERE table_schema = DATABASE()"
     )
-    definitions = (
+    definitions: tuple[str, ...] = (
         "SELECT table_name, ordinal_position, column_name, column_type, is_nullable,"
         " column_default, extra, collation_name, column_comment"
         " FROM information_schema.columns WHERE table_schema = DATABASE() ORDER BY 1, 2",

@@ -72,8 +72,7 @@ async def loaded(
     """A schema, loaded by the plain driver, and an instance that changes no schema."""
     source, name = request.param
     folder = checkouts()
-    if folder is None:
-        pytest.skip(f"{CHECKOUTS} names no folder of checkouts")
+    assert folder is not None, f"{CHECKOUTS} names no folder of checkouts"
     url = servers[name].new_database()
     plain = await opened(name, url)
     try:
