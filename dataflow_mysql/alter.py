@@ -45,12 +45,19 @@ __all__ = ["alter_table", "made_index"]
 
 
 def alter_table(compiler: MySQLDDLCompiler, operation: AlterTable) -> tuple[str, ...]:
-    """The statements that change a table: one, after a look whether it is empty if it has to be."""
+    """The statements that change a table: one, after a look whether it is empty if it has to be.
+
+    A reference that is replaced by another one of its name goes before, in a statement of its own:
+    the server does not do both at once.
+    """
     change = _Change(compiler, operation)
     clauses = change.clauses()
     table = compiler.compiler.quote(operation.before.name)
     body = ",\n  ".join(clauses)
     statements = [f"ALTER TABLE {table}\n  {body}"] if clauses else []
+    if change.replaced:
+        drops = ", ".join(f"DROP FOREIGN KEY {compiler.quoted([key])}" for key in change.replaced)
+        statements.insert(0, f"ALTER TABLE {table} {drops}")
     if change.needs_no_rows:
         # An error where there is a row: the server would make up values for the new column.
         statements.insert(0, f"SELECT (SELECT 1 UNION ALL (SELECT 1 FROM {table} LIMIT 1))")
@@ -85,6 +92,8 @@ class _Change:
     """The names of the checks that are dropped."""
     additions: list[str] = field(factory=list)
     drops: list[str] = field(factory=list)
+    replaced: list[str] = field(factory=list)
+    """The names of the references that go before."""
 
     def __attrs_post_init__(self) -> None:
         for step in self.operation.steps:
@@ -336,7 +345,11 @@ class _Change:
                 # It was served by an index that goes.
                 name = self._quote(made_index(table, key))
                 self.additions.append(f"ADD KEY {name} ({compiler.quoted(columns)})")
+        names = {compiler.reference_name(key, model) for key in added}
         for key in self.references:
+            if key.name in names:
+                self.replaced.append(str(key.name))
+                continue
             self.drops.insert(0, f"DROP FOREIGN KEY {self._quote(str(key.name))}")
             if not self._covered(key.columns, kept=False):
                 self.drops.append(f"DROP INDEX {self._quote(made_index(table, key))}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from attrs import evolve, frozen
@@ -15,11 +16,11 @@ from dataflow_mysql.columns import Rules
 
 __all__ = [
     "Catalogue",
+    "as_written",
     "compared_value",
     "literal_value",
     "marked",
     "read_catalogue",
-    "unescaped",
     "unmarked",
 ]
 
@@ -128,9 +129,15 @@ _LITERAL: Final = re.compile(
 )
 
 
-def unescaped(sql: str) -> str:
-    """An expression of MySQL's catalogue, which keeps it as if within a text."""
+def _unescaped(sql: str) -> str:
     return _ESCAPED.sub(lambda found: _ESCAPES.get(found[1], found[1]) if found[1] else "'", sql)
+
+
+def as_written(sql: str) -> str:
+    """An expression of MySQL's catalogue: within a text, its bytes taken for Latin letters."""
+    with suppress(UnicodeError):
+        sql = sql.encode("latin-1").decode()
+    return _unescaped(sql)
 
 
 def _value(found: re.Match[str]) -> str | bytes:
@@ -141,7 +148,7 @@ def _value(found: re.Match[str]) -> str | bytes:
     if found["bits"] is not None:
         return str(int(found["bits"] or "0", 2))
     if found["text"] is not None:
-        return unescaped(found["text"])
+        return _unescaped(found["text"])
     if found["word"] is not None:
         return str(int(found["word"].lower() == "true"))
     return ("-" if found["minus"] else "") + str(found["number"])

@@ -158,7 +158,7 @@ def _flag(rules: Rules) -> Found:
     if rules.flags:
         return Found(Boolean())
     note = "it may hold more numbers than 0 and 1, which are refused when they are read"
-    return Found(Boolean(storage="tinyint"), notes=(note,))
+    return Found(Boolean(storage="tinyint(1)"), notes=(note,))
 
 
 def _integer(word: str, *, unsigned: bool) -> Found:
@@ -304,7 +304,7 @@ def _time_of_day(value: Any) -> dt.time:
 
 
 _STORED: Final[Mapping[str, Codec]] = {
-    "tinyint": Codec(int, _truth),
+    "tinyint(1)": Codec(int, _truth),
     "bigint unsigned": Codec(None, _fitting),
     "uuid": Codec(str, uuid.UUID),
 }

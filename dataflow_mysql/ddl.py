@@ -45,7 +45,6 @@ __all__ = [
     "column_sizes",
     "constraint_name",
     "fields_of",
-    "reference_name",
 ]
 
 TYPE_CHECK: Final = "dataflow_type"
@@ -76,11 +75,6 @@ def constraint_name(*parts: str) -> str:
         return name
     digest = hashlib.sha256(encoded).hexdigest()[:_DIGEST]
     return f"{encoded[: NAME_BYTES - _DIGEST - 1].decode(errors='ignore')}~{digest}"
-
-
-def reference_name(key: ForeignKey, model: Model) -> str:
-    """The name of a reference, which no other one of the database has."""
-    return constraint_name(model.table, key.name or f"reference:{','.join(key.columns)}")
 
 
 @define
@@ -260,9 +254,13 @@ class MySQLDDLCompiler(BaseDDLCompiler):
             parts.append(f"COMMENT '{quoted}'")
         return " ".join(parts)
 
+    def reference_name(self, key: ForeignKey, model: Model) -> str:
+        """The name of a reference, which no other one of the database has."""
+        return constraint_name(model.table, key.name or f"reference:{','.join(key.columns)}")
+
     def reference(self, model: Model, key: ForeignKey) -> str:
         """The line of a reference; what nothing is said of, one server takes for RESTRICT."""
-        line = self.foreign_key(evolve(key, name=reference_name(key, model)))
+        line = self.foreign_key(evolve(key, name=self.reference_name(key, model)))
         action = " ON DELETE NO ACTION" if key.reference.on_delete == "no_action" else ""
         return f"{line}{action} ON UPDATE NO ACTION"
 

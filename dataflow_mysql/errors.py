@@ -233,6 +233,17 @@ def _not_null(error: ServerError, situation: ErrorSituation) -> DataFlowError:
     )
 
 
+def _without_value(error: ServerError, situation: ErrorSituation) -> DataFlowError:
+    """A subquery gave rows: before a column is added that none of them has a value for."""
+    if situation.model is None or not situation.writing:
+        return _any(error, situation)
+    return NotNullViolation(
+        f"{_place(situation)}: there are rows, and a column that is added without a default needs"
+        " a value in each",
+        table=_table(situation),
+    )
+
+
 def _check(error: ServerError, situation: ErrorSituation) -> DataFlowError:
     found = _NAME.search(error.text) or _SIMPLE_QUOTED.search(error.text)
     name = found[1].replace("``", "`") if found is not None else None
@@ -345,7 +356,8 @@ _NOT_ALLOWED: Final = _simple(DatabaseError, "the user has not the right to do t
 
 _BY_NUMBER: Final[dict[int, Translate]] = {
     **dict.fromkeys((1062, 1586, 1022, 1859), _unique),
-    **dict.fromkeys((1048, 1364, 1263, 1566), _not_null),
+    **dict.fromkeys((1048, 1138, 1364, 1263, 1566), _not_null),
+    1242: _without_value,
     **dict.fromkeys((1452, 1216), _child),
     **dict.fromkeys((1451, 1217), _parent),
     **dict.fromkeys((4025, 3819), _check),

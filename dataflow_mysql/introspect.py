@@ -13,10 +13,10 @@ from dataflow_core.contract import Connection
 from dataflow_core.schema import MISSING, Column, Table, TableCheck, TableIndex, TableReference
 from dataflow_mysql.alter import made_index
 from dataflow_mysql.catalogue import (
+    as_written,
     compared_value,
     literal_value,
     read_catalogue,
-    unescaped,
     unmarked,
 )
 from dataflow_mysql.columns import Rules, constant, found_type, native_type
@@ -36,6 +36,7 @@ _ACTIONS: Final[Mapping[str, Any]] = {
     "NO ACTION": "no_action",
     "SET DEFAULT": "set_default",
 }
+_PARTS: Final = ("columns", "indexes", "keys", "rules", "checks", "triggers")
 _LENGTH: Final = re.compile(r"char_length\(`((?:[^`]|``)+)`\) (<=?) (\d+)")
 _VALID: Final = re.compile(r"\(?json_valid\(`((?:[^`]|``)+)`\)\)?")
 _UPDATED: Final = re.compile(r"on update \S+", re.IGNORECASE)
@@ -47,18 +48,14 @@ async def read_tables(connection: Connection, names: Sequence[str] | None) -> Se
         return []
     catalogue = await read_catalogue(connection, names)
     mariadb = connection.server.name == "MariaDB"
-    parts = {
-        what: _by_table(getattr(catalogue, what))
-        for what in ("columns", "indexes", "keys", "rules", "checks", "triggers")
-    }
+    parts = {what: _by_table(getattr(catalogue, what)) for what in _PARTS}
     result = []
     for name, kind, engine, options, comment, folded in catalogue.tables:
         asked = _asked(name, names, folded=bool(folded))
         if asked is None or kind not in _KINDS:
             continue
-        table = _Table(
-            name, mariadb, **{what: rows.get(name, []) for what, rows in parts.items()}
-        ).read()
+        rows = [parts[what].get(name, []) for what in _PARTS]
+        table = _Table(name, mariadb, *rows).read()
         notes = (*table.notes, *_table_notes(kind, engine, options, comment))
         shown = None if _KINDS[kind] == "view" else comment or None
         result.append(evolve(table, name=asked, kind=_KINDS[kind], comment=shown, notes=notes))
@@ -106,7 +103,7 @@ class _Table:
     rules: list[Sequence[Any]]
     checks: list[Sequence[Any]]
     triggers: list[Sequence[Any]]
-    notes: list[str] = field(factory=list)
+    notes: list[str] = field(factory=list, init=False)
 
     def read(self) -> Table:
         """The table, without what the list of tables says of it."""
@@ -164,7 +161,7 @@ class _Table:
 
     def _text(self, sql: str) -> str:
         """An expression of the catalogue as it would be written."""
-        return sql if self.mariadb else unescaped(sql)
+        return sql if self.mariadb else as_written(sql)
 
     def _default(self, default: str | None, extra: str, kind: Any) -> tuple[str | None, Any]:
         """The default as SQL, and as a value of the type."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import json
-import re
 import uuid
 from collections.abc import Callable, Iterator
 from functools import cached_property, lru_cache
@@ -45,7 +44,6 @@ __all__ = [
     "Variant",
     "codec",
     "column_type",
-    "field_type",
     "plain_type",
 ]
 
@@ -315,46 +313,3 @@ def column_type(kind: FieldType, variant: Variant, size: int | None = None) -> s
     if isinstance(kind, Binary) and size is not None:
         return f"VARBINARY({size})"
     return variant.json_type if isinstance(kind, Json) else _NAMES[type(kind)]
-
-
-_DECLARED: Final = re.compile(r"([a-z]+) *(?:\( *([0-9]+) *(?:, *([0-9]+) *)?\))?")
-_TYPES: Final[dict[str, FieldType]] = {
-    "bigint": Integer(),
-    "int": Integer(32),
-    "mediumint": Integer(32),
-    "smallint": Integer(32),
-    "tinyint": Integer(32),
-    "double": Float(),
-    "longtext": Text(),
-    "mediumtext": Text(),
-    "text": Text(),
-    "varchar": Text(),
-    "char": Text(),
-    "longblob": Binary(),
-    "mediumblob": Binary(),
-    "blob": Binary(),
-    "varbinary": Binary(),
-    "datetime": Timestamp(),
-    "date": Date(),
-    "time": Time(),
-    "json": Json(),
-}
-
-
-def field_type(declared: str, longest: int | None = None) -> FieldType | None:
-    """The field type of a column, of what the catalogue says of it; ``None`` if none fits.
-
-    ``longest`` is the greatest length of a text that a check of the column tells.
-    """
-    found = _DECLARED.match(declared.lower())
-    if found is None or "unsigned" in declared.lower():
-        return None
-    word, size = found[1], int(found[2] or 0)
-    if word == "decimal":
-        scale = int(found[3] or 0)
-        return Decimal(size, scale) if size <= 38 else None
-    if word == "tinyint" and size == 1:
-        return Boolean()
-    if word in ("char", "varchar") or longest is not None:
-        return Text(longest if longest is not None else size)
-    return _TYPES.get(word)

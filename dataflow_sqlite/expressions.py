@@ -116,7 +116,9 @@ class SQLiteExpressions(BaseCompiler):
 
     def _own(self, sql: str, kind: FieldType) -> str:
         """A value that others keep, as this project keeps it."""
-        return sql if kind.storage is None else str(converted(sql, kind, kind))
+        return (
+            sql if kind.storage is None else str(converted(sql, kind, evolve(kind, storage=None)))
+        )
 
     def date_part(self, part: str, sql: str, kind: FieldType) -> str:
         """A slice of the stored text."""

@@ -133,7 +133,7 @@ def models(draw: st.DrawFn, table: str = "things") -> tuple[Model, tuple[Foreign
     if primary == "counter":
         first = [Field("id", Integer(), "id", primary_key=True, generated="database")]
     elif primary == "text":
-        first = [Field("id", Text(), "id", primary_key=True, comment="a key")]
+        first = [Field("key", Text(), "key", primary_key=True, comment="a key")]
     elif primary == "several":
         first = [
             Field("a", Text(30), "a", primary_key=True),
@@ -275,7 +275,7 @@ def steps_between(before: Table, model: Model, keys: Sequence[ForeignKey]) -> tu
             steps.append(DropForeignKey(key.name, key.columns))
     steps += [AddForeignKey(key) for key in keys if (key.columns, key.reference) not in old_keys]
     ddl = MariaDBDialect().ddl
-    names = {ddl.check_name(model, check.name): check for check in model.all_checks}  # type: ignore[attr-defined]
+    names = {ddl.check_name(model, check.name): check for check in model.all_checks}
     there_checks = {str(check.name) for check in before.checks}
     steps += [DropCheck(name) for name in there_checks if name not in names]
     steps += [AddCheck(check) for name, check in names.items() if name not in there_checks]

@@ -28,7 +28,7 @@ from dataflow_core.types import (
 )
 from dataflow_mysql.compiler import MariaDBCompiler, MySQLCompiler, OldMariaDBCompiler
 from dataflow_mysql.dialect import MariaDBDialect, MySQLDialect, OldMariaDBDialect, load
-from dataflow_mysql.types import MARIADB, MYSQL, codec, column_type, field_type
+from dataflow_mysql.types import MARIADB, MYSQL, codec
 
 UTC = dt.UTC
 SERVERS = {"MariaDB": (MariaDBCompiler, OldMariaDBCompiler), "MySQL": (MySQLCompiler,)}
@@ -78,35 +78,6 @@ def test_documents_are_nested_as_deep_as_the_server_reads() -> None:
     assert json.loads(deep.encode(deeper)) == deeper
     with pytest.raises(InvalidValue, match="at most 31 deep"):
         shallow.encode(deeper)
-
-
-@pytest.mark.parametrize("variant", [MARIADB, MYSQL])
-@pytest.mark.parametrize(
-    "kind",
-    [Integer(), Integer(32), Float(), Decimal(38, 18), Boolean(), Text(), Binary(), Timestamp(),
-     Date(), Time()],
-)  # fmt: skip
-def test_declared_types_are_read_back(kind: FieldType, variant: Any) -> None:
-    """The catalogue's word for a column leads back to the field type."""
-    assert field_type(column_type(kind, variant)) == kind
-
-
-@pytest.mark.parametrize(
-    ("declared", "kind"),
-    [
-        ("varchar(20)", Text(20)),
-        ("char(3)", Text(3)),
-        ("mediumtext", Text()),
-        ("json", Json()),
-        ("bigint unsigned", None),
-        ("geometry", None),
-        ("decimal(65,30)", None),
-    ],
-)
-def test_foreign_columns(declared: str, kind: FieldType | None) -> None:
-    """Columns that this dialect does not declare have a field type where one fits."""
-    assert field_type(declared) == kind
-    assert field_type("varchar(11)", 10) == Text(10)
 
 
 def test_the_server_decides_which_dialect_it_is() -> None:

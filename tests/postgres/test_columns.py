@@ -2,10 +2,14 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import math
+import struct
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dataflow_core import DataFlow
 from dataflow_core.errors import DataFlowError
@@ -25,6 +29,7 @@ from dataflow_core.types import (
 )
 from dataflow_postgres.columns import column_of, constant, literals
 from dataflow_postgres.connection import PostgresConnection
+from dataflow_postgres.types import codec
 from tests.postgres.schemas import table_of
 
 TYPES: tuple[tuple[str, FieldType | None], ...] = (
@@ -155,7 +160,7 @@ ROW: dict[str, Any] = {
     "mood": "sad",
     "address": "10.0.0.1",
 }
-OTHER = {
+OTHER: dict[str, Any] = {
     **dict.fromkeys(ROW),
     "code": "zz",
     "name": "zoe",
@@ -183,6 +188,43 @@ async def odd(connection: PostgresConnection, url: str) -> AsyncIterator[DataFlo
         await db.run("OddCreateNode", values=row)
     yield db
     await db.aclose()
+
+
+async def test_a_column_that_no_type_fits_is_told(odd: DataFlow) -> None:
+    """It is left out of the model, with the reason among the notes."""
+    told = await odd.aregister_schema_as_models(tables=["odd"])
+    assert told["errors"] == {}
+    described = await odd.adiscover_schema()
+    [tags] = [item for item in described["odd"]["columns"] if item["name"] == "tags"]
+    assert tags["field_type"] is None
+    assert "text[]" in tags["notes"][-1]
+
+
+@given(value=st.floats(width=32))
+def test_floats_of_four_bytes(value: float) -> None:
+    """They are read with as few digits as tell them from each other, and written as the same."""
+    decode = codec(Float(storage="real")).decode
+    assert decode is not None
+    short = decode(value)
+    if value == value and abs(value) < math.inf:
+        assert struct.unpack("f", struct.pack("f", short))[0] == value
+        assert len(repr(short)) <= len(repr(value))
+    else:
+        assert str(short) == str(value)
+
+
+async def test_texts_without_regard_to_case(url: str, connection: PostgresConnection) -> None:
+    """A column of citext is written, and compares as it does for others."""
+    await connection.execute("CREATE EXTENSION citext", ())
+    await connection.execute("CREATE TABLE people (email citext PRIMARY KEY, n int)", ())
+    async with DataFlow(url, auto_migrate=False) as db:
+        told = await db.aregister_schema_as_models(tables=["people"])
+        assert "case" in str(told["notes"])
+        many = [{"email": f"A{at}@x", "n": at} for at in range(150)]
+        await db.run("PeopleBulkCreateNode", data=many)
+        assert (await db.run("PeopleReadNode", email="a7@X"))["n"] == 7
+        listed = await db.run("PeopleListNode", filter={"email": {"$regex": "^A1@"}})
+        assert [row["email"] for row in listed["records"]] == ["A1@x"]
 
 
 async def codes(db: DataFlow, **parameters: Any) -> list[str]:
