@@ -72,6 +72,14 @@ class Registry:
 
     def add_model(self, model: Model, *, there: bool = False) -> dict[str, NodeType]:
         """Register a model that no class declares; ``there``: its table has been made already."""
+        if model.schema is not None:
+            # Statements name a table alone: a table of that name elsewhere would answer.
+            raise InvalidModel(
+                f"{model.name}: the table {quoted(model.table)} is in the schema"
+                f" {quoted(model.schema)}; models have tables of the default schema of the"
+                " connection, which the database's URL can set",
+                model=model.name,
+            )
         known = self.models.get(model.name)
         if known is not None and known is not model:
             if not known.same_as(model):
@@ -113,7 +121,10 @@ class Registry:
 
     def _refuse_duplicates(self, model: Model) -> None:
         for other in self.models.values():
-            same_table = _place(other) == _place(model)
+            same_table = (other.database, other.table.casefold()) == (
+                model.database,
+                model.table.casefold(),
+            )
             if other.name == model.name or same_table:
                 what = "name" if other.name == model.name else f"table {model.table!r}"
                 raise DuplicateModel(
@@ -171,11 +182,6 @@ class Registry:
                 suggestion=nearest(name, self.nodes) if isinstance(name, str) else None,
             )
         return found
-
-
-def _place(model: Model) -> tuple[str, str | None, str]:
-    """Where the table of a model is; two models never share one."""
-    return model.database, model.schema, model.table.casefold()
 
 
 def _read_checks(model: Model) -> None:
