@@ -271,8 +271,8 @@ class DataFlow:
     def _adopt(self, model: Model) -> None:
         self._registry.adopt(model)
 
-    def _add_model(self, model: Model) -> Mapping[str, NodeType]:
-        made = self._registry.add_model(model)
+    def _add_model(self, model: Model, there: bool) -> Mapping[str, NodeType]:
+        made = self._registry.add_model(model, there=there)
         self.nodes._add(model.name, ModelHandle(model.name, made, self._context))
         return made
 

@@ -67,12 +67,21 @@ class Registry:
             model = known
         else:
             self._refuse_duplicates(model)
+            self._refuse_duplicate_indexes(model)
             _read_checks(model)
             check_model(cls, model, validation, RESERVED_NAMES)
         return self._add(model)
 
-    def add_model(self, model: Model) -> dict[str, NodeType]:
-        """Register a model that no class declares, such as that of a table."""
+    def add_model(self, model: Model, *, there: bool = False) -> dict[str, NodeType]:
+        """Register a model that no class declares; ``there``: its table has been made already."""
+        if model.schema is not None:
+            # Statements name a table alone: a table of that name elsewhere would answer.
+            raise InvalidModel(
+                f"{model.name}: the table {quoted(model.table)} is in the schema"
+                f" {quoted(model.schema)}; models have tables of the default schema of the"
+                " connection, which the database's URL can set",
+                model=model.name,
+            )
         known = self.models.get(model.name)
         if known is not None and known is not model:
             if not known.same_as(model):
@@ -80,6 +89,9 @@ class Registry:
             model = known
         elif known is None:
             self._refuse_duplicates(model)
+            # Some databases keep the names of indexes by table: such tables are taken as they are.
+            if not there:
+                self._refuse_duplicate_indexes(model)
         return self._add(model)
 
     def _add(self, model: Model) -> dict[str, NodeType]:
@@ -121,7 +133,6 @@ class Registry:
                     f"the model {model.name} has the {what} of another model of this instance",
                     model=model.name,
                 )
-        self._refuse_duplicate_indexes(model)
 
     def _refuse_duplicate_indexes(self, model: Model) -> None:
         """Many databases have one namespace for all indexes: the second one would not be made."""

@@ -93,7 +93,7 @@ class Schemas:
         engine: the engine of a database.
         tables: what sees to the tables of a database.
         models: the models of a database.
-        add: registers a model; its nodes.
+        add: registers a model, whose table is there or not; its nodes.
         may_change: whether the schema may be changed.
     """
 
@@ -101,7 +101,7 @@ class Schemas:
     engine: Callable[[str], Engine]
     tables: Callable[[str], Tables]
     models: Callable[[str], Iterable[Model]]
-    add: Callable[[Model], Mapping[str, NodeType]]
+    add: Callable[[Model, bool], Mapping[str, NodeType]]
     may_change: bool
     nodes: dict[str, Mapping[str, NodeType]] = field(factory=dict)
 
@@ -140,7 +140,7 @@ class Schemas:
                         f"there is no table {quoted(name)}", suggestion=nearest(str(name), found)
                     )
                 discovered = self._discovered(table, database)
-                self._register(discovered.model, names)
+                self._register(discovered.model, names, there=True)
             except DataFlowError as error:
                 errors[str(name)] = str(error.message)
                 continue
@@ -168,8 +168,8 @@ class Schemas:
             discovered = model_from_table(table, database=database, name=name)
         return discovered
 
-    def _register(self, model: Model, names: GeneratedNodes) -> None:
-        made = self.add(model)
+    def _register(self, model: Model, names: GeneratedNodes, *, there: bool) -> None:
+        made = self.add(model, there)
         names.add(model, {kind: NodeName(node.name, self.owner) for kind, node in made.items()})
 
     # The registry
@@ -234,11 +234,13 @@ class Schemas:
     async def reconstruct(self, database: str) -> dict[str, Any]:
         """Register the models of the registry."""
         return self._reconstructed(
-            [(record.name, record.definition) for record in await self.records(database)], database
+            [(record.name, record.definition) for record in await self.records(database)],
+            database,
+            there=True,
         )
 
     def _reconstructed(
-        self, definitions: Iterable[tuple[str, Mapping[str, Any]]], database: str
+        self, definitions: Iterable[tuple[str, Mapping[str, Any]]], database: str, *, there: bool
     ) -> dict[str, Any]:
         done: list[str] = []
         errors: dict[str, str] = {}
@@ -249,7 +251,7 @@ class Schemas:
                 known = next((one for one in self.models(database) if one.name == name), None)
                 if known is not None and definition_of(known) == definition_of(model):
                     model = known
-                self._register(model, names)
+                self._register(model, names, there=there)
             except DataFlowError as error:
                 errors[name] = error.message
                 continue
@@ -284,7 +286,7 @@ class Schemas:
             definitions = [(item["name"], item) for item in document["models"]]
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidModel(f"{path} is no file of models: {error}") from error
-        return self._reconstructed(definitions, database)
+        return self._reconstructed(definitions, database, there=not self.may_change)
 
     # Plans
 

@@ -1,0 +1,231 @@
+"""Schemas that nobody here wrote: discovered, registered, read and written as they are.
+
+Their scripts are no part of this repository. The tests take them from checkouts: the folder that
+``DATAFLOW_SCHEMAS`` names, as the README beside this module tells.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import pytest
+
+from dataflow_core import DataFlow
+from dataflow_core.conformance.servers import SharedServer
+from dataflow_core.schema import Model
+from tests.schemas.plain import Plain, opened
+from tests.schemas.sources import CHECKOUTS, SOURCES, Source, checkouts
+
+ALL = 1_000_000
+SAMPLE = 20
+
+# A view that no session reads in which a group gives only what it is grouped by.
+REFUSED = {("sakila", "mysql"): {"sales_by_store": "has no column that can be read"}}
+
+
+@attrs.define
+class Loaded:
+    """A schema in a database, through both: the plain driver and an instance."""
+
+    source: Source
+    database: str
+    plain: Plain
+    db: DataFlow
+
+    async def count(self, table: str) -> int:
+        """How many rows the plain driver counts."""
+        ((number,),) = await self.plain.rows(f"SELECT COUNT(*) FROM {self.plain.quoted(table)}")
+        return int(number)
+
+    async def rows(self, model: Model) -> list[dict[str, Any]]:
+        """The rows of a model's table, by the plain driver."""
+        names = ", ".join(self.plain.quoted(field.column) for field in model.fields)
+        rows = await self.plain.rows(f"SELECT {names} FROM {self.plain.quoted(model.table)}")
+        fields = [field.name for field in model.fields]
+        return [dict(zip(fields, row, strict=True)) for row in rows]
+
+    async def definitions(self) -> list[Any]:
+        """What tells whether the schema was changed."""
+        return [await self.plain.rows(query) for query in self.plain.definitions]
+
+    def models(self) -> list[Model]:
+        """Every model that was registered."""
+        return list(self.db._registry.models_of("primary"))
+
+
+@pytest.fixture(
+    params=[
+        pytest.param((source, name), marks=pytest.mark.databases(name), id=f"{source.name}-{name}")
+        for source in SOURCES
+        for name in source.scripts
+    ]
+)
+async def loaded(
+    request: pytest.FixtureRequest, servers: dict[str, SharedServer]
+) -> AsyncIterator[Loaded]:
+    """A schema, loaded by the plain driver, and an instance that changes no schema."""
+    source, name = request.param
+    folder = checkouts()
+    assert folder is not None, f"{CHECKOUTS} names no folder of checkouts"
+    url = servers[name].new_database()
+    plain = await opened(name, url)
+    try:
+        scripts = [source.text(folder, path) for path in source.scripts[name]]
+        await plain.load(scripts, None if source.rows is None else source.text(folder, source.rows))
+        async with DataFlow(url, existing_schema_mode=True) as db:
+            yield Loaded(source, name, plain, db)
+    finally:
+        await plain.close()
+        servers[name].drop_database(url)
+
+
+def alike(given: Any, plain: Any) -> Any:
+    """A value of the plain driver as the type in which it is given here."""
+    if given is None or plain is None:
+        return plain
+    if isinstance(plain, str) and isinstance(given, dt.datetime):
+        plain = dt.datetime.fromisoformat(plain)
+    if isinstance(plain, dt.datetime) and plain.tzinfo is None:
+        return plain.replace(tzinfo=dt.UTC)
+    if isinstance(plain, str) and isinstance(given, dt.date):
+        return dt.date.fromisoformat(plain)
+    if isinstance(given, bool):
+        return bool(int(plain))
+    if isinstance(given, Decimal):
+        return Decimal(str(plain))
+    if isinstance(given, list | dict) and isinstance(plain, str):
+        return json.loads(plain)
+    return plain
+
+
+def in_order(rows: Iterable[dict[str, Any]]) -> Counter[str]:
+    """Rows whose order does not count, with the types of their values."""
+    return Counter(
+        repr(
+            [
+                (name, value.normalize() if isinstance(value, Decimal) else value)
+                for name, value in sorted(row.items())
+            ]
+        )
+        for row in rows
+    )
+
+
+def agreed(given: list[dict[str, Any]], plain: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of the plain driver, each value of the type of its field here."""
+    types: dict[str, Any] = {}
+    for row in given:
+        types.update({name: value for name, value in row.items() if value is not None})
+    return [{name: alike(types.get(name), value) for name, value in row.items()} for row in plain]
+
+
+async def test_every_table_and_column_is_discovered(loaded: Loaded) -> None:
+    """Discovery tells what the catalogue has: tables, views, columns, and which may be NULL."""
+    tables = {name for (name,) in await loaded.plain.rows(loaded.plain.tables)}
+    columns = {
+        (table, column): bool(nullable)
+        for table, column, nullable in await loaded.plain.rows(loaded.plain.columns)
+    }
+    refused = REFUSED.get((loaded.source.name, loaded.database), {})
+    found = await loaded.db.adiscover_schema()
+    assert set(found) == tables
+    given = {
+        (table, column["name"]): column["nullable"]
+        for table, described in found.items()
+        for column in described["columns"]
+    }
+    assert set(given) == {key for key in columns if key[0] not in refused}
+    # Of a view the catalogue guesses it anew in each session.
+    for key, nullable in given.items():
+        assert found[key[0]]["kind"] == "view" or nullable == columns[key], key
+    for table in refused:
+        assert found[table]["notes"]
+
+
+async def test_every_table_is_registered(loaded: Loaded) -> None:
+    """Each table becomes a model, or is refused by name with the reason; no column is lost."""
+    result = await loaded.db.aregister_schema_as_models()
+    refused = REFUSED.get((loaded.source.name, loaded.database), {})
+    assert set(result["errors"]) == set(refused)
+    for table, reason in refused.items():
+        assert reason in result["errors"][table]
+    assert result["success_count"] == loaded.source.registered[loaded.database]
+    found = await loaded.db.adiscover_schema()
+    for model in loaded.models():
+        left_out = {
+            column["name"]
+            for column in found[model.table]["columns"]
+            if column["field_type"] is None
+        }
+        assert left_out == {c["name"] for c in found[model.table]["columns"]} - {
+            field.column for field in model.fields
+        }
+        notes = " ".join(result["notes"].get(model.table, ()))
+        assert all(f"{name} is left out" in notes for name in left_out)
+
+
+async def test_counts_and_rows_are_those_of_the_plain_driver(loaded: Loaded) -> None:
+    """Every model counts and lists what the plain driver reads, value by value."""
+    await loaded.db.aregister_schema_as_models()
+    seen = 0
+    for model in loaded.models():
+        handle = getattr(loaded.db.nodes, model.name)
+        number = await loaded.count(model.table)
+        assert (await handle.count())["count"] == number, model.table
+        given = (await handle.list(limit=ALL))["records"]
+        plain = agreed(given, await loaded.rows(model))
+        assert in_order(given) == in_order(plain), model.table
+        seen += number
+    assert seen > 0
+
+
+async def test_rows_are_read_by_their_keys(loaded: Loaded) -> None:
+    """Each of a sample of rows is found by its key, of one column or several."""
+    await loaded.db.aregister_schema_as_models()
+    read = 0
+    for model in loaded.models():
+        if not model.primary_key:
+            continue
+        handle = getattr(loaded.db.nodes, model.name)
+        for row in (await handle.list(limit=SAMPLE))["records"]:
+            key = {field.name: row[field.name] for field in model.primary_key}
+            found = await handle.read(**key)
+            assert {name: found[name] for name in row} == row, (model.table, key)
+            read += 1
+    assert read > 0
+
+
+async def test_a_row_is_made_changed_and_removed(loaded: Loaded) -> None:
+    """What the nodes write, the plain driver reads; the other rows stay as they were."""
+    await loaded.db.aregister_schema_as_models()
+    table, column = loaded.source.written[loaded.database]
+    (model,) = (one for one in loaded.models() if one.table == table)
+    (key,) = (field.name for field in model.primary_key)
+    handle = getattr(loaded.db.nodes, model.name)
+    before = await loaded.rows(model)
+    given = {key: max(row[key] for row in before) + 1, column: "a"}
+    if "last_update" in model.by_name and not model.by_name["last_update"].generated:
+        given["last_update"] = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    made = await handle.create(**given)
+    await handle.update(**{key: made[key]}, fields={column: "b"})
+    after = {row[key]: row for row in await loaded.rows(model)}
+    assert after.pop(made[key])[column] == "b"
+    assert list(after.values()) == before
+    await handle.delete(**{key: made[key]})
+    assert await loaded.rows(model) == before
+
+
+async def test_nothing_of_the_schema_changes(loaded: Loaded) -> None:
+    """Discovery, registration and reading leave the catalogue as it was."""
+    before = await loaded.definitions()
+    await loaded.db.adiscover_schema()
+    await loaded.db.aregister_schema_as_models()
+    for model in loaded.models():
+        await getattr(loaded.db.nodes, model.name).list(limit=1)
+    assert await loaded.definitions() == before
