@@ -183,13 +183,8 @@ class MySQLDDLCompiler(BaseDDLCompiler):
         if key is not None:
             lines.append(key)
         lines += [
-            self.index_line(model, Index((field.name,), unique=True), sizes)
-            for field in model.fields
-            if field.unique and not (field.primary_key and len(model.primary_key) == 1)
-        ]
-        lines += [
             self.index_line(model, index, sizes)
-            for index in self.indexes(model)
+            for index in model.all_indexes
             if index.unique or self.can_index(model, index)
         ]
         lines += [self.reference(model, key) for key in keys]
