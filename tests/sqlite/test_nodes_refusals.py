@@ -45,7 +45,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("UserReadNode", {"id": 1, "select": ["nmae"]}, "DF-106"),
     ("UserReadNode", {"id": 1, "select": []}, "DF-103"),
     ("UserReadNode", {"id": 1, "select": ["id", "id"]}, "DF-103"),
-    ("UserReadNode", {"id": 1, "include": ["nothing"]}, "DF-106"),
+    ("UserReadNode", {"id": 1, "include": ["posts"]}, "DF-106"),
     ("UserReadNode", {"id": 1, "include_deleted": True}, "DF-103"),
     ("UserReadNode", {"key": 1}, "DF-105"),
     ("TagReadNode", {"scope": "s"}, "DF-101"),
