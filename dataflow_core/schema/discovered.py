@@ -55,7 +55,7 @@ def model_from_table(table: Table, *, database: str = "primary", name: str = "")
             continue
         fields.append(_field(column, column.type, key, where))
     if not fields:
-        raise InvalidModel(f"{where} has no column that can be read")
+        raise InvalidModel(": ".join((f"{where} has no column that can be read", *notes)))
     _refuse_same_names(fields, where)
     if not key:
         hindrance = hindrance or "it has no key by which a row can be told from others"
