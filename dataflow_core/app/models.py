@@ -74,14 +74,6 @@ class Registry:
 
     def add_model(self, model: Model, *, there: bool = False) -> dict[str, NodeType]:
         """Register a model that no class declares; ``there``: its table has been made already."""
-        if model.schema is not None:
-            # Statements name a table alone: a table of that name elsewhere would answer.
-            raise InvalidModel(
-                f"{model.name}: the table {quoted(model.table)} is in the schema"
-                f" {quoted(model.schema)}; models have tables of the default schema of the"
-                " connection, which the database's URL can set",
-                model=model.name,
-            )
         known = self.models.get(model.name)
         if known is not None and known is not model:
             if not known.same_as(model):
@@ -123,9 +115,9 @@ class Registry:
 
     def _refuse_duplicates(self, model: Model) -> None:
         for other in self.models.values():
-            same_table = (other.database, other.table.casefold()) == (
+            same_table = (other.database, other.key.casefold()) == (
                 model.database,
-                model.table.casefold(),
+                model.key.casefold(),
             )
             if other.name == model.name or same_table:
                 what = "name" if other.name == model.name else f"table {model.table!r}"

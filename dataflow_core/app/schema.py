@@ -74,14 +74,9 @@ class GeneratedNodes(Mapping[str, dict[str, str]]):
     def add(self, model: Model, names: dict[str, str]) -> None:
         """Add the nodes of a model."""
         self._by_model[model.name] = names
-        for name in (model.table, _key(model)):
+        for name in (model.table, model.key):
             if name not in self._by_model:
                 self._model_of[name] = model.name
-
-
-def _key(model: Model) -> str:
-    """What discovery calls the table of a model."""
-    return model.table if model.schema is None else f"{model.schema}.{model.table}"
 
 
 @define(eq=False)
@@ -112,7 +107,7 @@ class Schemas:
         if not inspect:
             models = list(self.models(database))
             return {
-                _key(model): described_model(model, foreign_keys(model, models)) for model in models
+                model.key: described_model(model, foreign_keys(model, models)) for model in models
             }
         found = await self._read(database)
         return {table.key: described_table(table) for table in found}
@@ -153,7 +148,7 @@ class Schemas:
             "success_count": len(registered),
             "error_count": len(errors),
             "errors": errors,
-            "notes": {_key(item.model): list(item.notes) for item in registered if item.notes},
+            "notes": {item.model.key: list(item.notes) for item in registered if item.notes},
         }
 
     def _discovered(self, table: Table, database: str) -> Discovered:
@@ -216,9 +211,9 @@ class Schemas:
                 own = checksum(definition_of(model))
                 if (model.name, own) in sums:
                     continue
-                if before is not None and before.table_name != _key(model):
+                if before is not None and before.table_name != model.key:
                     conflict = _conflict(model, before)
-                    errors[_key(model)] = conflict.message
+                    errors[model.key] = conflict.message
                     continue
                 record = make_record(model, before, owned=before is not None and before.owned)
                 await registry.write_record(session, dialect, record)

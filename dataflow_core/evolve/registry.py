@@ -84,7 +84,7 @@ def make_record(model: Model, before: Record | None, *, owned: bool) -> Record:
     return Record(
         model.name,
         1 if before is None else before.version + 1,
-        model.table if model.schema is None else f"{model.schema}.{model.table}",
+        model.key,
         definition,
         checksum(definition),
         owned,

@@ -158,13 +158,16 @@ class Tables:
         """Compare models with their tables; changes nothing."""
         if not models:
             return []
-        names = list(dict.fromkeys(model.table for model in models))
-        situation = ErrorSituation(model=models[0])
-        read = dialect.read_tables(session.connection, [*names, REGISTRY.table])
-        tables = {table.name: table for table in await session.guarded(read, situation)}
+        # By name only those of the default schema are found.
+        names = None
+        if all(model.schema is None for model in models):
+            names = [*dict.fromkeys(model.table for model in models), REGISTRY.table]
+        read = dialect.read_tables(session.connection, names)
+        found = await session.guarded(read, ErrorSituation(model=models[0]))
+        tables = {table.key: table for table in found}
         records = await self._records(models, session, dialect, REGISTRY.table in tables)
         return [
-            self._finding(model, tables.get(model.table), records.get(model.name, ()), dialect)
+            self._finding(model, tables.get(model.key), records.get(model.name, ()), dialect)
             for model in models
         ]
 
@@ -173,7 +176,7 @@ class Tables:
     ) -> Finding:
         if table is None:
             return Finding(model, None, records, Comparison())
-        own = [record for record in records if record.owned and record.table_name == model.table]
+        own = [record for record in records if record.owned and record.table_name == model.key]
         recorded = own[-1].model(model.database) if own else None
         keys = foreign_keys(model, self.models())
         differing = compare(model, table, keys, dialect.ddl, recorded)

@@ -259,18 +259,18 @@ def _effect(model: Model, kind: _Kind, relations: Relations) -> Effect:
     A list may name any model, in a stage of a pipeline.
     """
     models = list(relations.models())
-    own = {(model.database, model.table)}
+    own = {(model.database, model.key)}
     looked_at = models if kind.key == "list" else []
     if "filter" in kind.parameters and kind.key != "list":
         looked_at = relations.connected(model)
     if not kind.writes:
-        reads = own | {(item.database, item.table) for item in looked_at}
+        reads = own | {(item.database, item.key) for item in looked_at}
         return Effect(frozenset(reads), databases=frozenset({model.database}))
     looked_at = [*looked_at, *referenced(model, models), *referrers(model, models)]
-    reads = own | {(item.database, item.table) for item in looked_at}
+    reads = own | {(item.database, item.key) for item in looked_at}
     writes = set(own)
     if kind.key in ("delete", "bulk_delete"):
-        writes |= {(item.database, item.table) for item in affected_by_deletion(model, models)}
+        writes |= {(item.database, item.key) for item in affected_by_deletion(model, models)}
     return Effect(frozenset(reads), frozenset(writes), frozenset({model.database}))
 
 

@@ -177,6 +177,11 @@ class Model:
     read_only: str = ""
     schema: str | None = None
 
+    @property
+    def key(self) -> str:
+        """What discovery calls the table: with its schema, where that is not the default one."""
+        return self.table if self.schema is None else f"{self.schema}.{self.table}"
+
     @cached_property
     def by_name(self) -> dict[str, Field]:
         """The fields by name."""

@@ -7,8 +7,8 @@ import asyncpg
 from dataflow_core import DataFlow
 
 
-async def test_a_table_of_another_schema_is_refused(url: str) -> None:
-    """No table answers for another one of its name; the URL says which schema is meant."""
+async def test_tables_of_other_schemas_are_models(url: str) -> None:
+    """No table answers for another one of its name; the URL may say which schema is meant."""
     connection = await asyncpg.connect(url)
     await connection.execute(
         "CREATE SCHEMA sales;"
@@ -22,12 +22,21 @@ async def test_a_table_of_another_schema_is_refused(url: str) -> None:
     async with DataFlow(url, existing_schema_mode=True) as db:
         assert set(await db.adiscover_schema()) == {"members", "sales.members", "sales.orders"}
         result = await db.aregister_schema_as_models()
-        assert result["registered_models"] == ["Member"]
-        assert set(result["errors"]) == {"sales.members", "sales.orders"}
-        assert "is in the schema 'sales'" in result["errors"]["sales.orders"]
+        assert result["registered_models"] == ["Member", "SalesMember", "Order"]
+        assert result["errors"] == {}
+        assert (await db.run("MemberCountNode"))["count"] == 1
+        assert (await db.run("SalesMemberCountNode"))["count"] == 2
+        member = db.nodes.SalesMember
+        await member.create(id=3, name="d")
+        await member.update(id=1, fields={"name": "B"})
+        await member.bulk_create(data=[{"id": n, "name": "x"} for n in range(10, 400)])
+        await member.bulk_upsert(data=[{"id": n, "name": "y"} for n in range(200, 600)])
+        await member.delete(id=2)
+        assert (await member.read(id=1))["name"] == "B"
+        assert (await member.count(filter={"name": "y"}))["count"] == 400
         assert (await db.run("MemberCountNode"))["count"] == 1
     separator = "&" if "?" in url else "?"
     async with DataFlow(f"{url}{separator}search_path=sales", existing_schema_mode=True) as db:
         result = await db.aregister_schema_as_models(tables=["members", "orders"])
         assert result["errors"] == {}
-        assert (await db.run("MemberCountNode"))["count"] == 2
+        assert (await db.run("MemberCountNode"))["count"] == 592
