@@ -232,3 +232,21 @@ async def in_registry(session: Session) -> None:
     names = registered["generated_nodes"][table]
     await other.run(names["create"], id=2, name="b", size="m")
     session.equal((await other.run(names["count"]))["count"], 2)
+
+
+@case("evolution.partial_index", feature="schema.partial_index", since="0.3")
+async def partial_index(session: Session) -> None:
+    """A unique index of the rows that pass a filter holds among these rows, and comes back."""
+    options = {"indexes": [{"fields": ["name"], "unique": True, "where": {"on": True}}]}
+    annotations = {"id": int, "name": str, "on": bool}
+    table = await _first(session, annotations, name=field(max_length=40), options=options)
+    create = partial(session.db.run, "VersionedCreateNode", name="a")
+    await create(id=1, on=True)
+    await create(id=2, on=False)
+    await create(id=3, on=False)
+    await session.expect_error(UniqueViolation, partial(create, id=4, on=True))
+    handle = _next(
+        session, _version(table, annotations, name=field(max_length=40), options=options)
+    )
+    session.equal(len(await _rows(handle)), 3)
+    await _in_order(session, handle)
