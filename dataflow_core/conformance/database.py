@@ -12,6 +12,7 @@ from attrs import define, field
 
 from dataflow_core.conformance.watched import Recording, WatchedDialect
 from dataflow_core.contract import Dialect, ErrorSituation, Server
+from dataflow_core.errors import DataFlowError
 from dataflow_core.evolve.registry import REGISTRY
 from dataflow_core.evolve.tables import Tables
 from dataflow_core.schema import Model
@@ -158,18 +159,20 @@ class Database:
         sql = f"DELETE FROM {self.quote(REGISTRY.table)} WHERE {self.quote(name.column)} = {mark}"
         await self.send(sql, (model.table,))
 
-    async def has_registry(self) -> bool:
-        """Whether the database has the table of the registry."""
+    async def has_table(self, name: str) -> bool:
+        """Whether the database has a table, or cannot tell."""
         session = await self.engine.borrow(writes=False)
         try:
-            read = self.dialect.read_tables(session.connection, [REGISTRY.table])
+            read = self.dialect.read_tables(session.connection, [name])
             return bool(await session.guarded(read, ErrorSituation()))
+        except DataFlowError:
+            return True
         finally:
             await self.engine.give_back(session)
 
     async def drop_registry(self) -> None:
         """Remove the table of the registry, if it is there."""
-        if await self.has_registry():
+        if await self.has_table(REGISTRY.table):
             await self.send(f"DROP TABLE {self.quote(REGISTRY.table)}")
 
     def quote(self, name: str) -> str:
@@ -177,7 +180,8 @@ class Database:
         return self.dialect.compiler.quote(name)
 
     async def send(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        """Run a statement of the suite's own, outside of every model."""
+        """Run a statement of the suite's own, outside of every model: of no call."""
+        self._mark += 1
         session = await self.engine.borrow(writes=True)
         try:
             return await session.execute(sql, parameters, ErrorSituation(writing=True))

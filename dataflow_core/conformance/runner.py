@@ -30,6 +30,7 @@ from dataflow_core.conformance.session import Session
 from dataflow_core.conformance.workers import Job, run_in_workers
 from dataflow_core.contract import Dialect, Server
 from dataflow_core.errors import InvalidValue
+from dataflow_core.evolve.registry import REGISTRY
 from dataflow_core.features import FEATURES
 from dataflow_core.naming_hints import nearest
 
@@ -119,7 +120,7 @@ async def probe(url: str, options: Mapping[str, Any] | None = None) -> Probe:
             driver=database.driver_version,
             python=platform.python_version(),
         )
-        known = await database.has_registry()
+        known = await database.has_table(REGISTRY.table)
         return Probe(database.shown_url, database.dialect, server, versions, known)
     finally:
         await session.close()

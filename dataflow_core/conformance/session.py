@@ -132,6 +132,10 @@ class Session:
         self._others[id(handle)] = database
         return handle
 
+    async def sees(self, handle: Any, table: str) -> bool:
+        """Whether another handle has a table of the session: not in a database of its own."""
+        return await self._others[id(handle)].has_table(table)
+
     async def second_handle(self, model: Model, **options: Any) -> Any | None:
         """Another handle that knows the table of a model; ``None`` if it is another database."""
         await self.run(model, "Count", filter={})

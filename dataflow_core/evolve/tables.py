@@ -94,8 +94,8 @@ class Tables:
 
     @property
     def writes(self) -> bool:
-        """Whether anything may be written at all: a table, or a model into the registry."""
-        return self.may_create or (self.persists and self.remote is None)
+        """Whether seeing to a table may write: without that, only questions are asked."""
+        return self.may_create
 
     def pending(self) -> list[Model]:
         """The models whose tables have not been looked at."""
@@ -119,13 +119,14 @@ class Tables:
         if not (self.may_create and writable):
             for finding in found:
                 _refuse_misfit(finding, may_create=self.may_create)
-            await self._record_seen(found, session, dialect, writable=writable)
             self.ready.update(wanted)
             return []
         if not session.offers("schema.alter"):
             for finding in found:
-                if finding.table is not None:
-                    _refuse_misfit(finding, may_create=True)
+                if finding.table is not None and finding.differing.missing:
+                    lacking = ", ".join(finding.differing.missing)
+                    place = f"{finding.model.name}, whose table lacks {lacking}"
+                    session.need("schema.alter", place=place)
             found = [finding for finding in found if finding.table is None]
         to_do = [each.model for each in found if not each.fits and not self._tolerates(each)]
         changed: list[Model] = []
@@ -135,7 +136,7 @@ class Tables:
                 to_do, session, dialect, first_use=True, altering=not there.isdisjoint(to_do)
             )
         else:
-            await self._record_seen(found, session, dialect, writable=writable)
+            await self._record_seen(found, session, dialect)
         self.ready.update(wanted)
         return changed
 
@@ -291,11 +292,11 @@ class Tables:
             await registry.write_record(other, of_other, record)
 
     async def _record_seen(
-        self, found: Sequence[Finding], session: Session, dialect: Dialect, *, writable: bool
+        self, found: Sequence[Finding], session: Session, dialect: Dialect
     ) -> None:
         """Write models that are not there yet: no change of the schema, so no reason to fail."""
         new = [item for item in found if item.latest is None]
-        if not new or not self.persists or not writable or session.connection.in_transaction:
+        if not new or not self.persists or session.connection.in_transaction:
             return
         if self.remote is None and not await self._is_installed(session, dialect):
             self._tell_once("there is no table of the registry, so models are not kept")

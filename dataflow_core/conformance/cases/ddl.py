@@ -102,7 +102,7 @@ async def missing_table(session: Session) -> None:
 
 
 @asynccontextmanager
-async def _own_table(session: Session, *columns: str) -> AsyncIterator[str]:
+async def own_table(session: Session, *columns: str) -> AsyncIterator[str]:
     """A table that somebody else made: whole numbers under these names, the first one the key."""
     table = f"conformance_{session.token}"
     quote = session.database.quote
@@ -118,10 +118,12 @@ async def _own_table(session: Session, *columns: str) -> AsyncIterator[str]:
 @case("ddl.lacks_column", feature=_ERRORS, since="0.2")
 async def lacks_column(session: Session) -> None:
     """A table that lacks columns of the model is refused with their names; nothing is changed."""
-    async with _own_table(session, "id", "n") as table:
+    async with own_table(session, "id", "n") as table:
         annotations = {"id": int, "n": int | None, "extra": str | None, "more": int}
         options = {"table": table, "timestamps": False}
         handle = session.another(auto_migrate=False)
+        if not await session.sees(handle, table):
+            return
         handle.model(model_class("Wider", annotations, options=options), validation="off")
         for node, parameters in (
             ("WiderListNode", {}),
@@ -137,7 +139,7 @@ async def lacks_column(session: Session) -> None:
 @case("ddl.other_columns", feature=_ERRORS, since="0.2")
 async def other_columns(session: Session) -> None:
     """Columns of a table that the model does not know are left alone."""
-    async with _own_table(session, "id", "other", "n") as table:
+    async with own_table(session, "id", "other", "n") as table:
         options = {"table": table, "timestamps": False}
         narrow = model_class("Narrow", {"id": int, "n": int | None}, options=options)
         session.db.model(narrow, validation="off")

@@ -7,7 +7,7 @@ import decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from dataflow_core.conformance.cases.ddl import model_class
+from dataflow_core.conformance.cases.ddl import model_class, own_table
 from dataflow_core.conformance.everything import Everything
 from dataflow_core.conformance.registry import case
 from dataflow_core.errors import (
@@ -31,11 +31,10 @@ def _version(table: str, annotations: dict[str, Any], /, **body: Any) -> type:
 
 
 async def _first(session: Session, annotations: dict[str, Any], /, **body: Any) -> str:
-    """Make the table of the first shape; its name."""
+    """Make the table of the first shape; its name, or none where no other handle can see it."""
     cls = model_class("Versioned", annotations, **body)
     model = session.model(cls)
-    await session.run(model, "List")
-    return model.table
+    return "" if await session.second_handle(model) is None else model.table
 
 
 def _next(session: Session, cls: type, **options: Any) -> Any:
@@ -58,7 +57,8 @@ async def _in_order(session: Session, handle: Any) -> None:
 async def unchanged(session: Session) -> None:
     """A table that was made from a model, with all there is, is just what the model says."""
     model = session.model(Everything)
-    await session.run(model, "List")
+    if await session.second_handle(model) is None:
+        return
     handle = session.another()
     handle.model(session.class_of(model), validation="off")
     await _in_order(session, handle)
@@ -68,6 +68,8 @@ async def unchanged(session: Session) -> None:
 async def columns(session: Session) -> None:
     """Fields that may be empty, or have a default, are added; stored rows take it."""
     table = await _first(session, {"id": int, "name": str})
+    if not table:
+        return
     await session.db.run("VersionedCreateNode", id=1, name="a")
     annotations = {
         "id": int, "name": str, "age": int | None, "kind": str, "price": decimal.Decimal,
@@ -83,10 +85,40 @@ async def columns(session: Session) -> None:
     await _in_order(session, handle)
 
 
+@case("evolution.table_of_others", feature=_ALTER, since="0.3")
+async def table_of_others(session: Session) -> None:
+    """What a table that somebody else made lacks is added, and nothing else is touched."""
+    async with own_table(session, "id", "n") as table:
+        quote = session.database.quote
+        await session.database.send(f"INSERT INTO {quote(table)} VALUES (1, 5)")
+        cls = _version(table, {"id": int, "more": str | None, "kind": int}, kind=7)
+        session.db.model(cls, validation="off")
+        session.equal(await _rows(session.db), [{"id": 1, "more": None, "kind": 7}])
+        await session.db.run("VersionedCreateNode", id=2, more="a")
+        sql = f"SELECT id, n, kind FROM {quote(table)} ORDER BY id"
+        found = (await session.db.run("SQLNode", sql=sql))["result"]
+        session.equal([tuple(row.values()) for row in found], [(1, 5, 7), (2, None, 7)])
+
+
+@case("evolution.discovered", feature="schema.introspection", since="0.3")
+async def discovered(session: Session) -> None:
+    """A table is told with its columns, keys and indexes, and what is its own is left out."""
+    model = session.model(Everything)
+    await session.run(model, "List")
+    found = await session.db.adiscover_schema()
+    told = found[model.table]
+    session.equal([column["name"] for column in told["columns"]], [f.column for f in model.fields])
+    session.equal(told["primary_key"], [f.column for f in model.primary_key])
+    session.equal(told["kind"], "table")
+    session.true(not [name for name in found if name.startswith("dataflow_")], "own tables")
+
+
 @case("evolution.renamed", feature=_ALTER, since="0.3")
 async def renamed(session: Session) -> None:
     """A field that says its former name takes the column and its values along."""
     table = await _first(session, {"id": int, "name": str}, name=field(unique=True))
+    if not table:
+        return
     await session.db.run("VersionedCreateNode", id=1, name="a")
     cls = _version(table, {"id": int, "title": str}, title=field(renamed_from="name", unique=True))
     handle = _next(session, cls)
@@ -103,6 +135,8 @@ async def wider(session: Session) -> None:
     table = await _first(
         session, before, a=field(bits=32), b=field(precision=6, scale=2), c=field(max_length=5)
     )
+    if not table:
+        return
     row = {"id": 1, "a": 2**31 - 1, "b": decimal.Decimal("1234.56"), "c": "abcde", "d": "y", "e": 5}
     await session.db.run("VersionedCreateNode", **row)
     after = {
@@ -122,6 +156,8 @@ async def wider(session: Session) -> None:
 async def loss(session: Session) -> None:
     """What can lose values is refused with the plan, and done where that is asked for."""
     table = await _first(session, {"id": int, "name": str, "note": str | None})
+    if not table:
+        return
     await session.db.run("VersionedCreateNode", id=1, name="a", note="n")
     cls = _version(table, {"id": int, "name": str}, name=field(max_length=10))
     handle = _next(session, cls)
@@ -140,6 +176,8 @@ async def loss(session: Session) -> None:
 async def no_value(session: Session) -> None:
     """A field that every row needs is added to an empty table only: no value is invented."""
     table = await _first(session, {"id": int})
+    if not table:
+        return
     later = _version(table, {"id": int, "name": str})
     await session.db.run("VersionedCreateNode", id=1)
     refused = _next(session, later)
@@ -154,6 +192,8 @@ async def no_value(session: Session) -> None:
 async def rules(session: Session) -> None:
     """Unique keys, checks and indexes come and go; rows that do not fit are named, and stay."""
     table = await _first(session, {"id": int, "n": int, "m": int})
+    if not table:
+        return
     for number in (1, 2):
         await session.db.run("VersionedCreateNode", id=number, n=5, m=number)
     shape = {"id": int, "n": int, "m": int}
@@ -181,6 +221,8 @@ async def older_program(session: Session) -> None:
     """A program with the shape before goes on beside one that has added a field."""
     first = {"id": int, "name": str}
     table = await _first(session, first)
+    if not table:
+        return
     newer = _next(session, _version(table, {**first, "age": int | None}))
     await newer.run("VersionedCreateNode", id=1, name="a", age=3)
     older = _next(session, _version(table, first))
@@ -194,6 +236,8 @@ async def older_program(session: Session) -> None:
 async def at_once(session: Session) -> None:
     """Handles that see the same change at the same time: one makes it, none fails."""
     table = await _first(session, {"id": int, "name": str})
+    if not table:
+        return
     await session.db.run("VersionedCreateNode", id=1, name="a")
     cls = _version(table, {"id": int, "name": str, "age": int, "on": bool | None}, age=7)
     handles = [_next(session, cls) for _ in range(4)]
@@ -205,6 +249,8 @@ async def at_once(session: Session) -> None:
 async def may_not(session: Session) -> None:
     """A handle that changes no schema says what is missing, and plans without doing anything."""
     table = await _first(session, {"id": int})
+    if not table:
+        return
     cls = _version(table, {"id": int, "more": str | None})
     for options in ({"auto_migrate": False}, {"existing_schema_mode": True}):
         handle = _next(session, cls, **options)
@@ -218,6 +264,8 @@ async def may_not(session: Session) -> None:
 async def in_registry(session: Session) -> None:
     """Another handle takes the model from the registry, or from the table: the same rows."""
     table = await _first(session, {"id": int, "name": str, "size": Literal["s", "m"]}, size="s")
+    if not table:
+        return
     await session.db.run("VersionedCreateNode", id=1, name="a")
     handle = session.another(existing_schema_mode=True)
     found = await handle.areconstruct_models_from_registry()
@@ -245,6 +293,8 @@ async def partial_index(session: Session) -> None:
     await create(id=2, on=False)
     await create(id=3, on=False)
     await session.expect_error(UniqueViolation, partial(create, id=4, on=True))
+    if not table:
+        return
     handle = _next(
         session, _version(table, annotations, name=field(max_length=40), options=options)
     )

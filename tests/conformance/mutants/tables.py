@@ -25,7 +25,7 @@ TABLES: Final = (
     Mutant(
         "unique fields are not unique",
         ("constraints.unique.field",),
-        ddl=tables(r",\n  UNIQUE \([^)]*\)", ""),
+        ddl=tables(r'UNIQUE (INDEX IF NOT EXISTS "[^"]*" ON "[^"]*" \("[^",]*"\))', r"\1"),
     ),
     Mutant(
         "unique indexes are not unique",
