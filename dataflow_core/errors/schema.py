@@ -77,7 +77,7 @@ class RegistryConflict(SchemaError):
     solutions: tuple[Solution, ...] = (
         Solution(
             "Take the model as it is registered.",
-            "print(db.reconstruct_models_from_registry()['reconstructed_models'])",
+            'print(db.reconstruct_models_from_registry()["reconstructed_models"])',
         ),
         Solution("Give the model another name.", "class AppUser:\n    name: str"),
     )

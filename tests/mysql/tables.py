@@ -181,7 +181,7 @@ def wanted(model: Model, keys: Sequence[ForeignKey], ddl: DDLCompiler) -> dict[s
             (key.columns, key.reference.table, key.reference.columns, key.reference.on_delete)
             for key in keys
         ),
-        "checks": sorted(ddl.check_name(model, check.name) for check in model.all_checks),  # type: ignore[attr-defined]
+        "checks": sorted(ddl.check_name(model, check.name) for check in model.all_checks),
     }
 
 
