@@ -54,7 +54,8 @@ __all__ = ["translate_error"]
 _SIMPLE_QUOTED: Final = re.compile(r"'([^']*)'")
 _NAME: Final = re.compile(r"`((?:[^`]|``)+)`")
 # MariaDB doubles a backtick in a name, MySQL does not.
-_REFERENCE: Final = re.compile(r"CONSTRAINT `(.+)` FOREIGN KEY \(`(.+?)`\)", re.DOTALL)
+# A server may cut its text short, in the middle of a column.
+_REFERENCE: Final = re.compile(r"CONSTRAINT `(.+)` FOREIGN KEY \(`(.+?)(`\)|$)", re.DOTALL)
 _NEAR: Final = re.compile(r"[^']*'([^'\"]{1,60})")
 
 Translate = Callable[[ServerError, ErrorSituation], DataFlowError]
@@ -293,7 +294,7 @@ def _is_numeric(column: str, model: Model | None) -> bool:
 
 def _child(error: ServerError, situation: ErrorSituation) -> DataFlowError:
     found = _REFERENCE.search(error.text)
-    columns = _listed(found[2]) if found is not None else ()
+    columns = _referring(found, situation.model)
     named = f" ({', '.join(columns)})" if columns else ""
     return ForeignKeyViolation(
         f"{_place(situation)}: a reference{named} leads to no row",
@@ -302,6 +303,14 @@ def _child(error: ServerError, situation: ErrorSituation) -> DataFlowError:
         constraint=_reference_name(found, situation.model),
         columns=columns,
     )
+
+
+def _referring(found: re.Match[str] | None, model: Model | None) -> tuple[str, ...]:
+    if found is None or found[3]:
+        return () if found is None else _listed(found[2])
+    fields = () if model is None else model.fields
+    told = [item.column for item in fields if item.references and item.column.startswith(found[2])]
+    return tuple(told) if len(told) == 1 else ()
 
 
 def _reference_name(found: re.Match[str] | None, model: Model | None) -> str | None:
