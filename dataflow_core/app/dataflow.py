@@ -214,7 +214,7 @@ class DataFlow:
         """The tables and views of a database by name: columns, keys, indexes, checks.
 
         ``use_real_inspection=False`` gives what the registered models say. The keys of each table
-        are in ``docs/reference/discovery.md``.
+        are in ``docs/reference/schema.md``.
         """
         return await self._schemas.discover(database, inspect=use_real_inspection)
 
