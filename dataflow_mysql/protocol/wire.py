@@ -142,6 +142,10 @@ class PacketWire(asyncio.Protocol):
         """Say goodbye if the connection is in order, and close; never raises."""
         polite = self.usable and not self.busy
         self._lose("the connection is closed")
+        if self._loop is not asyncio.get_running_loop() and not self._loop.is_closed():
+            # Its loop may be at work in another thread, and nobody else may touch the transport.
+            self._loop.call_soon_threadsafe(self.break_off)
+            return
         try:
             await self._close_transport(polite=polite)
         finally:
@@ -151,9 +155,6 @@ class PacketWire(asyncio.Protocol):
     async def _close_transport(self, *, polite: bool) -> None:
         if self._loop.is_closed():
             _close_without_loop(self._transport)
-            return
-        if self._loop is not asyncio.get_running_loop():
-            self._loop.call_soon_threadsafe(self._transport.abort)
             return
         if polite:
             self._transport.write(b"\x01\x00\x00\x00" + bytes((COMMAND.COM_QUIT,)))

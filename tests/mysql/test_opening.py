@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -28,6 +29,29 @@ def test_a_connection_of_a_loop_that_has_ended(mysql_server: Any, mysql_url: str
     asyncio.run(connection.close())
     assert not connection.usable
     asyncio.run(until(lambda: mysql_server.connections(mysql_url) == 0))
+
+
+def test_a_connection_of_a_loop_in_another_thread(mysql_server: Any, mysql_url: str) -> None:
+    """Closed from elsewhere, a connection is taken down by the thread of its own loop alone."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    connection = asyncio.run_coroutine_threadsafe(connected(driver_of(mysql_url)), loop).result()
+    threads: list[threading.Thread] = []
+    release = connection._wire._release
+
+    def released() -> None:
+        threads.append(threading.current_thread())
+        release()
+
+    connection._wire._release = released
+    asyncio.run(connection.close())
+    assert not connection.usable
+    asyncio.run(until(lambda: mysql_server.connections(mysql_url) == 0))
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+    assert threads == [thread]
 
 
 async def test_no_connection_without_a_server() -> None:
