@@ -301,8 +301,11 @@ class PostgresConnection:
         connection = self._connection
         if self._process != os.getpid() or connection.is_closed():
             return
-        if self._loop is not asyncio.get_running_loop():
+        if self._loop.is_closed():
             self._cut()
+        elif self._loop is not asyncio.get_running_loop():
+            # Its loop may be at work in another thread, and nobody else may touch the connection.
+            self._loop.call_soon_threadsafe(self._cut)
         elif self._stopping:
             self._driver.abandon(self._abandoned())
         else:
