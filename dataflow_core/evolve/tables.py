@@ -151,7 +151,7 @@ class Tables:
                 self.adopt(model)
                 adapted = True
         if adapted:
-            raise ModelAdapted
+            raise ModelAdapted("a model was fitted to a table that others made: call again")
 
     async def look(
         self, models: Sequence[Model], session: Session, dialect: Dialect
