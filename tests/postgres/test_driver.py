@@ -352,12 +352,21 @@ async def test_a_connection_of_a_loop_in_another_thread(url: str) -> None:
     thread.start()
     opening = asyncio.run_coroutine_threadsafe(_opened(driver_of(url)), loop)
     (connection,) = await asyncio.wrap_future(opening)
+    threads: list[threading.Thread] = []
+    cut = connection._cut
+
+    def recorded() -> None:
+        threads.append(threading.current_thread())
+        cut()
+
+    connection._cut = recorded
     await connection.close()
     assert not connection.usable
     await until(connection._connection.is_closed)
     loop.call_soon_threadsafe(loop.stop)
     await asyncio.to_thread(thread.join)
     loop.close()
+    assert threads == [thread]
 
 
 async def _opened(driver: Any) -> list[Any]:
