@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from typing import Any
 
 import pytest
@@ -341,32 +340,6 @@ async def test_a_connection_of_a_loop_that_has_ended(url: str) -> None:
     alone = "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database()"
     await until(lambda: value(observer, alone))
     await observer.close()
-
-
-async def test_a_connection_of_a_loop_in_another_thread(url: str) -> None:
-    """Closed from elsewhere, a connection is cut by the thread of its own loop alone, in the debug
-    mode of event loops too, which refuses anything else."""
-    loop = asyncio.new_event_loop()
-    loop.set_debug(True)
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    opening = asyncio.run_coroutine_threadsafe(_opened(driver_of(url)), loop)
-    (connection,) = await asyncio.wrap_future(opening)
-    threads: list[threading.Thread] = []
-    cut = connection._cut
-
-    def recorded() -> None:
-        threads.append(threading.current_thread())
-        cut()
-
-    connection._cut = recorded
-    await connection.close()
-    assert not connection.usable
-    await until(connection._connection.is_closed)
-    loop.call_soon_threadsafe(loop.stop)
-    await asyncio.to_thread(thread.join)
-    loop.close()
-    assert threads == [thread]
 
 
 async def _opened(driver: Any) -> list[Any]:

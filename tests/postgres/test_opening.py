@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import ssl
+import threading
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from dataflow_postgres import opening
 from dataflow_postgres.opening import leaves_no_trace
 from tests.postgres.conftest import Connect
 from tests.postgres.servers import KEY_PASSWORD, PASSWORD, PrivateServer
-from tests.postgres.support import setting, value
+from tests.postgres.support import driver_of, setting, until, value
 
 SECRET = "s3cret-value"
 ENCRYPTED = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
@@ -270,3 +272,30 @@ async def test_an_old_server_is_refused(
     with pytest.raises(ConnectionFailed, match=r"PostgreSQL \d+.* is too old; 14 is the") as caught:
         await connect(url)
     assert caught.value.outcome == "not done"
+
+
+async def test_a_connection_of_a_loop_in_another_thread(server: PrivateServer) -> None:
+    """Closed from elsewhere, a connection is cut by the thread of its own loop alone, in the debug
+    mode of event loops too, which refuses anything else."""
+    loop = asyncio.new_event_loop()
+    loop.set_debug(True)
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    driver = driver_of(server.url())
+    connecting = asyncio.run_coroutine_threadsafe(driver.connect(driver.lanes[0]), loop)
+    connection: Any = await asyncio.wrap_future(connecting)
+    threads: list[threading.Thread] = []
+    cut = connection._cut
+
+    def recorded() -> None:
+        threads.append(threading.current_thread())
+        cut()
+
+    connection._cut = recorded
+    await connection.close()
+    assert not connection.usable
+    await until(connection._connection.is_closed)
+    loop.call_soon_threadsafe(loop.stop)
+    await asyncio.to_thread(thread.join)
+    loop.close()
+    assert threads == [thread]
