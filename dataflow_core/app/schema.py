@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define, field
+from attrs import define
 
 from dataflow_core.contract import ErrorSituation
 from dataflow_core.errors import (
@@ -98,7 +98,6 @@ class Schemas:
     models: Callable[[str], Iterable[Model]]
     add: Callable[[Model, bool], Mapping[str, NodeType]]
     may_change: bool
-    nodes: dict[str, Mapping[str, NodeType]] = field(factory=dict)
 
     # Discovery
 

@@ -28,6 +28,7 @@ from dataflow_core.operations import (
     DropForeignKey,
     DropIndex,
     RenameColumn,
+    Safety,
     Step,
 )
 from dataflow_core.schema import MISSING, Field, ForeignKey, Index, Model
@@ -88,11 +89,10 @@ def compare(
     """
     found = _Columns.of(model, table, owned=recorded is not None)
     steps = list(found.steps)
-    if not any(column.native for column in table.columns):
-        pass  # The dialect tells names of columns, and nothing else.
-    elif recorded is None:
+    told = any(column.native for column in table.columns)  # Else it is names of columns only.
+    if told and recorded is None:
         steps += [step for step in _indexes(model, table, None) if isinstance(step, AddIndex)]
-    else:
+    if told and recorded is not None:
         steps += _removed_columns(model, table, recorded)
         steps += _primary_key(model, table)
         steps += _indexes(model, table, recorded)
@@ -188,7 +188,7 @@ def constant_default(field: Field) -> Any:
     return field.type.check(value, field.name)
 
 
-def _safety_of_adding(field: Field) -> Any:
+def _safety_of_adding(field: Field) -> Safety:
     """Stored rows need a value: NULL, or a default that the database knows."""
     if field.nullable or constant_default(field) is not MISSING:
         return "additive"
