@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 import sqlite3
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -17,7 +18,7 @@ from dataflow_sqlite.functions.results import FunctionErrors
 from dataflow_sqlite.opening import Opening, cleaning_script
 from dataflow_sqlite.streaming import Streaming
 
-__all__ = ["SQLiteConnection"]
+__all__ = ["SQLiteConnection", "close_driver", "thread_of"]
 
 T = TypeVar("T")
 _LOG = logging.getLogger("dataflow.sqlite")
@@ -25,6 +26,7 @@ _FIRST_PAUSE: Final = 0.001
 _LONGEST_PAUSE: Final = 0.05
 _INTERRUPT_EVERY: Final = 0.01
 _CANCEL_LIMIT: Final = 10.0
+_CHECK_EVERY: Final = 0.05
 # Triggers first, tables last: each is dropped before what it needs.
 _LEFT: Final = (
     "SELECT type, name FROM (SELECT type, name FROM temp.sqlite_master"
@@ -44,6 +46,34 @@ def _is_busy(error: sqlite3.Error) -> bool:
     return code & 0xFF == sqlite3.SQLITE_BUSY and code != sqlite3.SQLITE_BUSY_SNAPSHOT
 
 
+def thread_of(driver: aiosqlite.Connection) -> threading.Thread:
+    """The thread of a connection, which aiosqlite does not offer publicly."""
+    thread: threading.Thread = getattr(driver, "_thread")  # noqa: B009
+    return thread
+
+
+async def close_driver(driver: aiosqlite.Connection) -> None:
+    """Close, and wait until the thread has ended; whoever is cancelled meanwhile waits as well.
+
+    The thread answers to this event loop, and an answer that comes after the loop's end would be
+    raised in the thread.
+
+    Raises:
+        sqlite3.Error: SQLite refused to close.
+    """
+    stopped, thread, cancelled = driver.stop(), thread_of(driver), False
+    assert stopped is not None  # there is a running loop
+    while not stopped.done() and thread.is_alive():
+        try:
+            await asyncio.wait({stopped}, timeout=_CHECK_EVERY)
+        except asyncio.CancelledError:
+            cancelled = True
+    if stopped.done():
+        stopped.result()
+    if cancelled:
+        raise asyncio.CancelledError
+
+
 class SQLiteConnection:
     """One connection. ``max_parameters`` is how many values one statement may bind."""
 
@@ -56,6 +86,7 @@ class SQLiteConnection:
         self._busy_timeout = math.inf if busy_timeout is None else busy_timeout
         self._in_memory = opening.location.path is None
         self._usable = True
+        self._closed = False
         self._query_only = False
         self._streaming: Streaming | None = None
         self.max_parameters = opening.max_parameters
@@ -269,9 +300,12 @@ class SQLiteConnection:
     async def really_close(self) -> None:
         """Close; never raises for a connection that is already gone."""
         self._usable = False
+        if self._closed:
+            return
+        self._closed = True
         try:
-            await self._driver.close()
-        except (sqlite3.Error, ValueError) as error:
+            await close_driver(self._driver)
+        except sqlite3.Error as error:
             _LOG.debug("closing %s: %s", self._opening.location, error)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import aiosqlite
 
 from dataflow_core.contract import Connection, Lane
 from dataflow_core.errors import ConnectionFailed
-from dataflow_sqlite.connection import SQLiteConnection
+from dataflow_sqlite.connection import SQLiteConnection, close_driver, thread_of
 from dataflow_sqlite.location import Location
 from dataflow_sqlite.opening import Opening
 
@@ -71,10 +71,8 @@ class SQLiteDriver:
     async def _open(self, *, read_only: bool) -> SQLiteConnection:
         opening = self.opening(read_only=read_only)
         driver = aiosqlite.Connection(opening.connect, iter_chunk_size=64)
-        # A forgotten connection must not keep the process from ending. Threads are not offered
-        # publicly; before 0.22 the connection is its thread.
-        thread: Any = getattr(driver, "_thread", driver)
-        thread.daemon = True
+        # A forgotten connection must not keep the process from ending.
+        thread_of(driver).daemon = True
         connecting = asyncio.ensure_future(_connected(driver))
         try:
             await asyncio.shield(connecting)
@@ -82,10 +80,10 @@ class SQLiteDriver:
             # Takes no longer than one attempt, and leaves no thread and no file behind.
             opening.abandoned = True
             await asyncio.wait({connecting})
-            await driver.close()
+            await close_driver(driver)
             raise
         if opening.failure is not None:
-            await driver.close()
+            await close_driver(driver)
             raise opening.failure
         return SQLiteConnection(driver, opening)
 

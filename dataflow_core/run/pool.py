@@ -223,8 +223,15 @@ class Pool:
         self._closed = True
         while self._waiters:
             self._wake()
+        cancelled = False
         while self._idle:
-            await self._close(self._idle.pop())
+            try:
+                await self._close(self._idle.pop())
+            except asyncio.CancelledError:
+                # As at the end of an event loop; the others would be left open.
+                cancelled = True
+        if cancelled:
+            raise asyncio.CancelledError
 
     async def _exclude_others(
         self, deadline: float | None, connection: Connection | None = None

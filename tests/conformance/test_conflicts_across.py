@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
 from typing import Any
@@ -74,7 +75,8 @@ async def test_transactions_that_wait_for_each_other(db: DataFlow) -> None:
                 return attempt
             except (Deadlock, SerializationFailure, LockTimeout) as error:
                 ended.append(error)
-                await asyncio.sleep(0.01 * number)
+                # At random, and longer each time, else the same ones meet again.
+                await asyncio.sleep(random.uniform(0, 0.1 * 2**attempt))
         raise AssertionError("never ended")
 
     attempts = await asyncio.gather(*(work(number) for number in range(8)))

@@ -14,12 +14,16 @@ import pytest
 
 from dataflow_core.contract import ConnectOptions, Lane
 from dataflow_core.errors import ConnectionFailed, CorruptDatabase, LockTimeout
-from dataflow_sqlite.connection import SQLiteConnection
+from dataflow_sqlite.connection import SQLiteConnection, thread_of
 from dataflow_sqlite.driver import SQLiteDriver
 from dataflow_sqlite.location import locate
 from tests.sqlite.support import count, make_table, pragma, read_lane, read_url, write_lane
 
 Open = Callable[..., SQLiteDriver]
+SLOW = (
+    "WITH RECURSIVE n (v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n WHERE v < 500000)"
+    " SELECT max(v) FROM n"
+)
 
 
 def write_noise(path: Path) -> None:
@@ -220,3 +224,20 @@ def test_a_killed_process_leaves_all_or_nothing(path: Path) -> None:
     assert connection.execute("SELECT count(*) FROM t").fetchone() == (0,)
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
+
+
+async def test_closing_waits_for_the_thread_though_it_is_cancelled(open_driver: Open) -> None:
+    """Whoever closes is not gone before the thread, which would answer an event loop that ended."""
+    connection = await write_lane(open_driver())
+    thread = thread_of(connection._driver)
+    slow = asyncio.ensure_future(connection.fetch(SLOW, ()))
+    await asyncio.sleep(0.05)
+    closing = asyncio.ensure_future(connection.really_close())
+    for _ in range(3):
+        await asyncio.sleep(0.01)
+        closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert slow.done()
+    thread.join(1)
+    assert not thread.is_alive()

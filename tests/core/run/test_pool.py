@@ -221,6 +221,22 @@ async def test_closing_ends_everything(server):
     assert pool.take() is None
 
 
+async def test_closing_goes_on_when_it_is_cancelled(server):
+    """At the end of an event loop every task is cancelled; no connection stays open for it."""
+    pool = server.pool(3)
+    connections = [await pool.acquire() for _ in range(3)]
+    for connection in connections:
+        connection.hanging.add("close")
+        pool.release(connection)
+    closing = asyncio.ensure_future(pool.close())
+    for _ in connections:
+        await asyncio.sleep(0)
+        closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert [connection.closed for connection in connections] == [1, 1, 1]
+
+
 @pytest.mark.parametrize("recycle", [None, 0.0])
 async def test_a_shared_connection_has_one_borrower_in_all_loops(server, recycle):
     """What several loops share is handed out by one pool at a time, also when replaced."""
