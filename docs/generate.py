@@ -38,7 +38,9 @@ from dataflow_core.contract import (  # noqa: E402
     DialectSpec,
     Driver,
     LoadingConnection,
+    MigrationGuard,
     PipeliningConnection,
+    SchemaReader,
     hookspecs,
 )
 from dataflow_core.dialect import (  # noqa: E402
@@ -53,6 +55,7 @@ from dataflow_core.filters.leaves import LEAVES, ONLY_WITH  # noqa: E402
 from dataflow_core.limits import Limits  # noqa: E402
 from dataflow_core.nodes.generate import FILE_KINDS, KINDS, RESERVED_NAMES  # noqa: E402
 from dataflow_core.nodes.values import LATER  # noqa: E402
+from dataflow_core.operations import MigrationFinding, SchemaPlan, TableChange  # noqa: E402
 from dataflow_core.schema.annotations import SUPPORTED  # noqa: E402
 from dataflow_core.schema.checks import CHECKS  # noqa: E402
 from dataflow_core.schema.declare import CORE_OPTIONS, field  # noqa: E402
@@ -371,6 +374,11 @@ GENERATED: dict[str, Callable[[], str]] = {
     "connection protocol": lambda: members(Connection),
     "loading connection protocol": lambda: members(LoadingConnection),
     "pipelining connection protocol": lambda: members(PipeliningConnection),
+    "migration guard": lambda: members(MigrationGuard),
+    "schema reader": lambda: members(SchemaReader),
+    "schema plan": lambda: fields_of(SchemaPlan),
+    "table change": lambda: fields_of(TableChange),
+    "migration finding": lambda: fields_of(MigrationFinding),
     "dialect spec": lambda: fields_of(DialectSpec),
     "error rule": lambda: fields_of(ErrorRule),
     "codec": lambda: fields_of(Codec),

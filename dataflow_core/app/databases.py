@@ -19,6 +19,7 @@ from dataflow_core.errors import (
     UnknownOption,
 )
 from dataflow_core.errors.safe_json import HIDDEN, is_secret
+from dataflow_core.evolve.guards import Guards
 from dataflow_core.evolve.registry import install
 from dataflow_core.evolve.tables import Tables
 from dataflow_core.naming_hints import nearest, quoted
@@ -176,12 +177,15 @@ class Databases:
 
     def _make_tables(self, name: str) -> Tables:
         settings = self.settings
+        own = name != REGISTRY_DATABASE
         found = self._tables[name] = Tables(
+            name,
             lambda: self.models(name),
             self.may_change,
             self.adopt,
-            settings.enable_model_persistence and name != REGISTRY_DATABASE,
-            self._open_registry if self._has_registry and name != REGISTRY_DATABASE else None,
+            settings.enable_model_persistence and own,
+            self._open_registry if self._has_registry and own else None,
+            Guards(tuple(self.plugins.migration_guards(name)) if own else ()),
         )
         return found
 

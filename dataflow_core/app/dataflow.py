@@ -29,7 +29,7 @@ from dataflow_core.settings import Settings
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from dataflow_core.evolve.plan import SchemaPlan
+    from dataflow_core.operations.plan import SchemaPlan
     from dataflow_core.run.engine import Engine
     from dataflow_core.run.explain import ExplainedStatement
     from dataflow_core.run.pool import PoolStatistics
@@ -58,7 +58,8 @@ class DataFlow:
         auto_migrate: whether tables are made on first use.
         existing_schema_mode: never change the schema; wins over ``auto_migrate``.
         options: the other settings (``pool_size``, ``command_timeout``, ``echo``, ...), further
-            databases as ``<name>_db``, and the options of the dialect.
+            databases as ``<name>_db``, and the options of the dialect. ``plugins``: pairs of a name
+            and an object with hooks, beside the plugins that are installed.
 
     Raises:
         InvalidURL, AmbiguousURL, DialectNotInstalled, UnknownOption, InvalidOption.

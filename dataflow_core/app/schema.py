@@ -38,8 +38,8 @@ from dataflow_core.schema.tables import OWN_TABLES, Table
 
 if TYPE_CHECKING:
     from dataflow_core.contract import Dialect
-    from dataflow_core.evolve.plan import SchemaPlan
     from dataflow_core.nodes.base import NodeType
+    from dataflow_core.operations.plan import SchemaPlan
     from dataflow_core.run.engine import Engine
     from dataflow_core.run.session import Session
     from dataflow_core.schema import Model
@@ -288,8 +288,7 @@ class Schemas:
         """What would be sent to make the tables what the models say; nothing is changed."""
         tables = self.tables(database)
         async with self._session(database, writes=False) as (session, dialect):
-            found = await tables.look(tables.in_order(), session, dialect)
-            return tables.plan(found, database, dialect)
+            return await tables.plan(session, dialect)
 
     async def migrate(self, database: str, *, allow_data_loss: bool) -> SchemaPlan:
         """Do what ``plan`` says; what was done."""
@@ -305,10 +304,10 @@ class Schemas:
         tables = self.tables(database)
         models = [operation.model for operation in plan.operations]
         async with self._session(database, writes=True) as (session, dialect):
-            await tables.apply(models, session, dialect, allow_data_loss=allow_data_loss)
+            done = await tables.apply(models, session, dialect, allow_data_loss=allow_data_loss)
         for model in models:
             self.engine(database).cache.forget(model)
-        return plan
+        return done
 
     @asynccontextmanager
     async def _session(

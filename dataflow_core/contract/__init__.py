@@ -21,6 +21,7 @@ from dataflow_core.contract.driver import (
     Server,
 )
 from dataflow_core.contract.hookspecs import hookimpl
+from dataflow_core.contract.migrations import MigrationGuard, SchemaReader
 from dataflow_core.url import DatabaseURL
 
 __all__ = [
@@ -37,8 +38,10 @@ __all__ = [
     "Isolation",
     "Lane",
     "LoadingConnection",
+    "MigrationGuard",
     "Option",
     "PipeliningConnection",
+    "SchemaReader",
     "Server",
     "TestServer",
     "hookimpl",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dataflow_core.contract.dialect import DialectSpec, TestServer
+    from dataflow_core.contract.migrations import MigrationGuard
 
 __all__ = ["PROJECT", "hookimpl", "hookspec"]
 
@@ -37,5 +38,16 @@ def dataflow_test_server() -> TestServer | Sequence[TestServer]:
 
     Several, where one dialect serves databases that differ; each has a name of its own.
     Called by test tools only. Must not start anything: ``TestServer.start`` does.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def dataflow_migration_guard(database: str) -> MigrationGuard | None:
+    """Offer a guard of the schema of one database of an instance; ``None``: there is none for it.
+
+    Called once for each database, when it is first used; ``database`` is its name within the
+    instance. The guard sees every plan before it is done, may refuse it or put other statements in
+    the place of its own, and is told when it is done.
     """
     raise NotImplementedError

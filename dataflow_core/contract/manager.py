@@ -10,6 +10,7 @@ import pluggy
 
 from dataflow_core.contract import hookspecs
 from dataflow_core.contract.dialect import CONTRACT_VERSION, DialectSpec
+from dataflow_core.contract.migrations import MigrationGuard
 from dataflow_core.errors import ContractMismatch, DialectNotInstalled, PluginError, UnknownHook
 from dataflow_core.naming_hints import nearest, quoted
 
@@ -79,6 +80,11 @@ class Plugins:
         answers = self._answers("dataflow_test_server", _test_servers)
         return [server for several in answers for server in several]
 
+    def migration_guards(self, database: str) -> list[tuple[str, MigrationGuard]]:
+        """The guards of the schema of a database, each with the plugin that offers it."""
+        found = self._answers("dataflow_migration_guard", _migration_guard, database=database)
+        return [pair for pair in found if pair is not None]
+
     def dialect_of(self, scheme: str, text: str) -> DialectSpec:
         """The dialect that claims a URL scheme, or a whole text; refuses with what to install."""
         specs = self.dialects()
@@ -107,7 +113,9 @@ class Plugins:
             f" {_install_hint('')}"
         )
 
-    def _answers(self, hook: str, check: Callable[[Any, str], Any]) -> list[Any]:
+    def _answers(
+        self, hook: str, check: Callable[[Any, str], Any], **arguments: object
+    ) -> list[Any]:
         """The answer of every plugin, called one by one so that a failure has a name."""
         caller = getattr(self._manager.hook, hook)
         answers = []
@@ -119,7 +127,7 @@ class Plugins:
                 if plugin is not implementation.plugin
             ]
             try:
-                [answer] = self._manager.subset_hook_caller(hook, subset)() or [None]
+                [answer] = self._manager.subset_hook_caller(hook, subset)(**arguments) or [None]
             except Exception as error:
                 raise PluginError(f"{hook} of {origin} failed: {error}") from error
             answers.append(check(answer, origin))
@@ -165,6 +173,17 @@ class Plugins:
                     suggestion=nearest(name, known),
                     hook=name,
                 )
+
+
+def _migration_guard(answer: Any, origin: str) -> tuple[str, MigrationGuard] | None:
+    if answer is None:
+        return None
+    if not isinstance(answer, MigrationGuard):
+        raise PluginError(
+            f"dataflow_migration_guard of {origin} returned {type(answer).__name__},"
+            " expected MigrationGuard: an object with check, statements and applied"
+        )
+    return origin, answer
 
 
 def _test_servers(answer: Any, origin: str) -> list[Any]:

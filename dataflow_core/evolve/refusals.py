@@ -5,15 +5,15 @@ from __future__ import annotations
 import difflib
 import json
 
-from dataflow_core.errors import SchemaChangeRefused, SchemaMismatch
+from dataflow_core.errors import SchemaChangeRefused, SchemaMismatch, TableMissing
 from dataflow_core.evolve.compare import Comparison
-from dataflow_core.evolve.plan import TableChange
 from dataflow_core.evolve.registry import Record
 from dataflow_core.naming_hints import quoted
+from dataflow_core.operations import TableChange
 from dataflow_core.schema import Model
 from dataflow_core.schema.definition import Definition, definition_of
 
-__all__ = ["difference", "mismatch", "refuse_lossy"]
+__all__ = ["difference", "mismatch", "missing", "refuse_lossy"]
 
 
 def mismatch(model: Model, differing: Comparison) -> SchemaMismatch:
@@ -33,6 +33,16 @@ def mismatch(model: Model, differing: Comparison) -> SchemaMismatch:
         table=model.table,
         missing=list(differing.missing),
         problems=list(differing.problems),
+    )
+
+
+def missing(model: Model, *, may_create: bool) -> TableMissing:
+    """The error for a table that is not there, where none may be made."""
+    reason = "the database is read-only" if may_create else "this instance may not make it"
+    return TableMissing(
+        f"there is no table {quoted(model.table)} for {model.name}, and {reason}",
+        model=model.name,
+        table=model.table,
     )
 
 

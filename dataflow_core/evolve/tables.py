@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from dataflow_core.compile.needs import table_needs
 from dataflow_core.contract import ErrorSituation
@@ -15,22 +16,28 @@ from dataflow_core.errors import (
     ConstraintViolation,
     DataFlowError,
     SchemaChangeRefused,
-    TableMissing,
     UniqueViolation,
 )
 from dataflow_core.evolve import registry
 from dataflow_core.evolve.adapt import adapted_model
 from dataflow_core.evolve.compare import Comparison, compare
+from dataflow_core.evolve.finding import Finding
+from dataflow_core.evolve.guards import Guards
 from dataflow_core.evolve.locking import locked
-from dataflow_core.evolve.plan import SchemaPlan, TableChange
-from dataflow_core.evolve.refusals import mismatch, refuse_lossy
+from dataflow_core.evolve.refusals import mismatch, missing, refuse_lossy
 from dataflow_core.evolve.registry import REGISTRY, Record
 from dataflow_core.naming_hints import quoted
-from dataflow_core.operations import AddColumn, AddIndex, AlterTable, CreateTable
+from dataflow_core.operations import (
+    AddColumn,
+    AddIndex,
+    AlterTable,
+    CreateTable,
+    SchemaPlan,
+    TableChange,
+)
 from dataflow_core.run.session import Session
 from dataflow_core.run.table_keeper import ModelAdapted
 from dataflow_core.schema import Model
-from dataflow_core.schema.definition import checksum, definition_of
 from dataflow_core.schema.relations import foreign_keys, referenced
 from dataflow_core.schema.tables import Table
 
@@ -45,50 +52,28 @@ Remote = Callable[[], AbstractAsyncContextManager[tuple[Session, "Dialect"]]]
 """Opens the database of the registry, where that is another one."""
 
 
-@frozen
-class Finding:
-    """What was found of one model: its table, what is recorded of it, what differs."""
-
-    model: Model
-    table: Table | None
-    records: tuple[Record, ...]
-    differing: Comparison
-
-    @property
-    def latest(self) -> Record | None:
-        """The latest record of the model."""
-        return self.records[-1] if self.records else None
-
-    @property
-    def is_older(self) -> bool:
-        """Whether the model is a shape that the table had before: an older program is running."""
-        own = checksum(definition_of(self.model))
-        return any(record.checksum == own for record in self.records[:-1])
-
-    @property
-    def fits(self) -> bool:
-        """Whether nothing is to be done."""
-        return self.table is not None and not self.differing.steps and not self.differing.problems
-
-
 @define(eq=False)
 class Tables:
     """The models of one database, and which of their tables are known to be there.
 
     Attributes:
+        database: its name within the instance.
         models: the models of the database.
         may_create: whether tables are made and changed.
         persists: whether models are written to the registry.
         adopt: takes the model that fits a table, in the place of that of its name.
         remote: where the registry is, if it is in another database.
+        guards: what plugins say of changes.
         ready: the models whose tables were seen to.
     """
 
+    database: str
     models: Callable[[], Iterable[Model]]
     may_create: bool
     adopt: Callable[[Model], None]
     persists: bool = True
     remote: Remote | None = None
+    guards: Guards = field(factory=Guards)
     ready: set[Model] = field(factory=set)
     _told: bool = False
 
@@ -118,7 +103,10 @@ class Tables:
         self._adapt(found)
         if not (self.may_create and writable):
             for finding in found:
-                _refuse_misfit(finding, may_create=self.may_create)
+                if finding.table is None:
+                    raise missing(finding.model, may_create=self.may_create)
+                if finding.differing.missing or finding.differing.problems:
+                    raise mismatch(finding.model, finding.differing)
             self.ready.update(wanted)
             return []
         if not session.offers("schema.alter"):
@@ -132,9 +120,9 @@ class Tables:
         changed: list[Model] = []
         if to_do:
             there = {each.model for each in found if each.table is not None}
-            changed = await self.apply(
-                to_do, session, dialect, first_use=True, altering=not there.isdisjoint(to_do)
-            )
+            altering = not there.isdisjoint(to_do)
+            done = await self.apply(to_do, session, dialect, first_use=True, altering=altering)
+            changed = [operation.model for operation in done.operations]
         else:
             await self._record_seen(found, session, dialect)
         self.ready.update(wanted)
@@ -194,10 +182,22 @@ class Tables:
         """Whether a table that differs will do: for an older program, if no column is missing."""
         return found.is_older and not found.differing.missing and not found.differing.problems
 
-    def plan(self, found: Sequence[Finding], database: str, dialect: Dialect) -> SchemaPlan:
+    async def plan(self, session: Session, dialect: Dialect) -> SchemaPlan:
         """What would be done to make every table what its model says, an older shape included."""
-        changes = [self._change(item, dialect) for item in found if not item.fits]
-        return SchemaPlan(database, tuple(changes))
+        found = await self.look(self.in_order(), session, dialect)
+        return await self._planned([item for item in found if not item.fits], session, dialect)
+
+    async def _planned(
+        self,
+        found: Iterable[Finding],
+        session: Session,
+        dialect: Dialect,
+        *,
+        on_first_use: bool = False,
+    ) -> SchemaPlan:
+        changes = tuple(self._change(item, dialect) for item in found)
+        plan = SchemaPlan(self.database, changes, on_first_use=on_first_use)
+        return await self.guards.reviewed(plan, session)
 
     def _change(self, found: Finding, dialect: Dialect) -> TableChange:
         keys = foreign_keys(found.model, self.models())
@@ -218,13 +218,14 @@ class Tables:
         allow_data_loss: bool = False,
         first_use: bool = False,
         altering: bool = True,
-    ) -> list[Model]:
-        """Make or change the tables of models, all or none where the database can; which they are.
+    ) -> SchemaPlan:
+        """Make or change the tables of models, all or none where the database can; what was done.
 
         Others may be doing the same: it is compared again when nobody else can change anything.
         On ``first_use`` an older program leaves the tables of a newer one alone. ``altering``:
         some of the tables may be there.
         """
+        started = time.monotonic()
         async with locked(session, dialect, altering=altering):
             found = await self.look(models, session, dialect)
             to_do = [
@@ -232,16 +233,22 @@ class Tables:
                 for item in found
                 if not item.fits and not (first_use and self._tolerates(item))
             ]
-            for item in to_do:
-                await _refuse(item, self._change(item, dialect), session, allow_data_loss)
+            plan = await self._planned(to_do, session, dialect, on_first_use=first_use)
+            for item, change in zip(to_do, plan.changes, strict=True):
+                await _refuse(item, change, session, allow_data_loss)
+            self.guards.enforce(plan)
             if to_do and self.persists and self.remote is None:
                 await registry.install(session, dialect)
-            for item in to_do:
-                await self._carry_out(item, session, dialect)
-            return [item.model for item in to_do]
+            for item, change in zip(to_do, plan.changes, strict=True):
+                await self._carry_out(item, change, session, dialect)
+        if plan:
+            await self.guards.tell(plan, started)
+        return plan
 
-    async def _carry_out(self, found: Finding, session: Session, dialect: Dialect) -> None:
-        change, model = self._change(found, dialect), found.model
+    async def _carry_out(
+        self, found: Finding, change: TableChange, session: Session, dialect: Dialect
+    ) -> None:
+        model = found.model
         if found.table is not None:
             session.need("schema.alter", place=model.name)
         situation = ErrorSituation(model=model, writing=True)
@@ -347,20 +354,6 @@ def _by_name(records: Iterable[Record]) -> dict[str, tuple[Record, ...]]:
     for record in records:
         found[record.name] = (*found.get(record.name, ()), record)
     return found
-
-
-def _refuse_misfit(found: Finding, *, may_create: bool) -> None:
-    """Refuse a table that is not there or cannot be used as it is, where nothing may be changed."""
-    model = found.model
-    if found.table is None:
-        reason = "the database is read-only" if may_create else "this instance may not make it"
-        raise TableMissing(
-            f"there is no table {quoted(model.table)} for {model.name}, and {reason}",
-            model=model.name,
-            table=model.table,
-        )
-    if found.differing.missing or found.differing.problems:
-        raise mismatch(model, found.differing)
 
 
 async def _refuse(

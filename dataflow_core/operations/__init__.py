@@ -20,6 +20,7 @@ from dataflow_core.operations.ddl import (
     Safety,
     Step,
 )
+from dataflow_core.operations.plan import MigrationFinding, SchemaPlan, TableChange
 from dataflow_core.operations.rows import (
     Aggregate,
     Count,
@@ -58,10 +59,13 @@ __all__ = [
     "DropForeignKey",
     "DropIndex",
     "Find",
+    "MigrationFinding",
     "Operation",
     "RenameColumn",
     "Safety",
+    "SchemaPlan",
     "Step",
+    "TableChange",
     "Update",
     "UpdateMany",
     "UpdateRows",

@@ -13,8 +13,8 @@ from attrs import evolve
 from dataflow_core.compile import BaseCompiler
 from dataflow_core.dialect import BaseDDLCompiler
 from dataflow_core.evolve.compare import Comparison, compare
-from dataflow_core.evolve.steps import WORDS, described
 from dataflow_core.operations import AddColumn, RenameColumn, Step
+from dataflow_core.operations.described import WORDS, described
 from dataflow_core.schema import (
     MISSING,
     Check,

@@ -8,7 +8,7 @@ from typing import Any, Final
 import attrs
 
 from dataflow_core.naming_hints import quoted
-from dataflow_core.operations import (
+from dataflow_core.operations.ddl import (
     AddCheck,
     AddColumn,
     AddForeignKey,

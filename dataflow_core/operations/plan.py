@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from attrs import frozen
 
-from dataflow_core.evolve.steps import described
 from dataflow_core.naming_hints import quoted
-from dataflow_core.operations import AlterTable, CreateTable, Safety
+from dataflow_core.operations.ddl import AlterTable, CreateTable, Safety
+from dataflow_core.operations.described import described
 
-__all__ = ["SchemaPlan", "TableChange"]
+__all__ = ["MigrationFinding", "SchemaPlan", "TableChange"]
+
+
+@frozen
+class MigrationFinding:
+    """What a guard of the schema has to say of a plan.
+
+    Attributes:
+        level: a ``note`` is shown and logged; a ``refusal`` keeps the whole plan from being done.
+        message: a sentence: what was found, and the way out.
+        table: the table that it is about; ``None``: the plan as a whole.
+    """
+
+    level: Literal["note", "refusal"]
+    message: str
+    table: str | None = None
+
+    def __str__(self) -> str:
+        place = "" if self.table is None else f"{quoted(self.table)}: "
+        return f"{self.level}: {place}{self.message}"
 
 
 @frozen
@@ -53,16 +74,21 @@ class SchemaPlan:
     Attributes:
         database: its name within the instance.
         changes: one for each model whose table is missing or differs.
+        findings: what guards say of it.
+        on_first_use: it comes from the first use of a model; nobody asked for it.
     """
 
     database: str
     changes: tuple[TableChange, ...] = ()
+    findings: tuple[MigrationFinding, ...] = ()
+    on_first_use: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.changes)
 
     def __str__(self) -> str:
         lines = [line for change in self.changes for line in change.lines()]
+        lines += [str(finding) for finding in self.findings]
         return "\n".join(lines) or "every table is what its model says"
 
     @property
@@ -79,3 +105,8 @@ class SchemaPlan:
     def lossy(self) -> tuple[TableChange, ...]:
         """The changes that can lose data: done only where that is asked for."""
         return tuple(change for change in self.changes if change.safety == "lossy")
+
+    @property
+    def refusals(self) -> tuple[MigrationFinding, ...]:
+        """The findings for which it cannot be done."""
+        return tuple(finding for finding in self.findings if finding.level == "refusal")

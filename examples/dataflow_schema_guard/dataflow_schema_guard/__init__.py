@@ -1,0 +1,1 @@
+"""A guard of the schema: large tables change at deployments only."""
