@@ -92,7 +92,11 @@ class DataFlow:
         )
         self._databases = Databases(self.settings, self.plugins, self._models_of, self._adopt)
         self._registry = Registry(
-            self, self._databases.engine, self.settings.max_rows, self.settings.limits
+            self,
+            self._databases.engine,
+            self.settings.max_rows,
+            self.settings.limits,
+            self.plugins.nodes(),
         )
         self._context = Context(self)
         self._schemas = Schemas(

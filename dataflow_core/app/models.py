@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define, field
+from attrs import define, evolve, field
 
+from dataflow_core.contract import NodeSpec
 from dataflow_core.errors import (
     DuplicateModel,
     DuplicateNode,
@@ -47,6 +48,7 @@ class Registry:
     engine: Callable[[str], Engine]
     max_rows: int
     limits: Limits = LIMITS
+    plugin_nodes: Sequence[NodeSpec] = ()
     models: dict[str, Model] = field(factory=dict)
     nodes: dict[str, NodeType] = field(factory=dict)
     bindings: dict[str, Binding] = field(factory=dict)
@@ -54,6 +56,9 @@ class Registry:
 
     def __attrs_post_init__(self) -> None:
         self.nodes["SQLNode"] = sql_node(self.owner, self.engine)
+        for spec in self.plugin_nodes:
+            node = self.add_function(spec.name, spec.function)
+            self.nodes[spec.name] = evolve(node, last=spec.last, common=True)
 
     def add_class(
         self, cls: type, validation: Any, namespace: Mapping[str, Any]

@@ -22,6 +22,7 @@ from dataflow_core.contract.driver import (
 )
 from dataflow_core.contract.hookspecs import hookimpl
 from dataflow_core.contract.migrations import MigrationGuard, SchemaReader
+from dataflow_core.contract.nodes import NodeSpec
 from dataflow_core.url import DatabaseURL
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Lane",
     "LoadingConnection",
     "MigrationGuard",
+    "NodeSpec",
     "Option",
     "PipeliningConnection",
     "SchemaReader",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from dataflow_core.contract.dialect import DialectSpec, TestServer
     from dataflow_core.contract.migrations import MigrationGuard
+    from dataflow_core.contract.nodes import NodeSpec
 
 __all__ = ["PROJECT", "hookimpl", "hookspec"]
 
@@ -49,5 +50,15 @@ def dataflow_migration_guard(database: str) -> MigrationGuard | None:
     Called once for each database, when it is first used; ``database`` is its name within the
     instance. The guard sees every plan before it is done, may refuse it or put other statements in
     the place of its own, and is told when it is done.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def dataflow_nodes() -> Sequence[NodeSpec]:
+    """Declare nodes that every instance has, each a function.
+
+    Called once, when an instance is made. What their functions get as ``context`` belongs to that
+    instance.
     """
     raise NotImplementedError

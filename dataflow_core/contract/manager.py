@@ -11,6 +11,7 @@ import pluggy
 from dataflow_core.contract import hookspecs
 from dataflow_core.contract.dialect import CONTRACT_VERSION, DialectSpec
 from dataflow_core.contract.migrations import MigrationGuard
+from dataflow_core.contract.nodes import NodeSpec
 from dataflow_core.errors import ContractMismatch, DialectNotInstalled, PluginError, UnknownHook
 from dataflow_core.naming_hints import nearest, quoted
 
@@ -84,6 +85,15 @@ class Plugins:
         """The guards of the schema of a database, each with the plugin that offers it."""
         found = self._answers("dataflow_migration_guard", _migration_guard, database=database)
         return [pair for pair in found if pair is not None]
+
+    def nodes(self) -> list[NodeSpec]:
+        """The nodes that plugins bring."""
+        found = [spec for specs in self._answers("dataflow_nodes", _nodes) for spec in specs]
+        names = [spec.name for spec in found]
+        for name in names:
+            if names.count(name) > 1:
+                raise PluginError(f"two plugins declare a node called {name!r}")
+        return found
 
     def dialect_of(self, scheme: str, text: str) -> DialectSpec:
         """The dialect that claims a URL scheme, or a whole text; refuses with what to install."""
@@ -184,6 +194,16 @@ def _migration_guard(answer: Any, origin: str) -> tuple[str, MigrationGuard] | N
             " expected MigrationGuard: an object with check, statements and applied"
         )
     return origin, answer
+
+
+def _nodes(answer: Any, origin: str) -> list[NodeSpec]:
+    specs = list(answer) if isinstance(answer, list | tuple) else [answer]
+    for spec in specs:
+        if not isinstance(spec, NodeSpec):
+            raise PluginError(
+                f"dataflow_nodes of {origin} returned {type(spec).__name__}, expected NodeSpec"
+            )
+    return specs
 
 
 def _test_servers(answer: Any, origin: str) -> list[Any]:
