@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -25,15 +24,14 @@ from dataflow_core.evolve.tables import Tables
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.run.engine import Engine
 from dataflow_core.run.engine_settings import EngineSettings
+from dataflow_core.run.observing import Observers
 from dataflow_core.run.pool import PoolLimits
-from dataflow_core.run.session import Session, StatementEvent
+from dataflow_core.run.session import Session
 from dataflow_core.schema import Model
 from dataflow_core.settings import PRIMARY, SETTING_NAMES, Settings
 from dataflow_core.url import DatabaseURL, parse_url
 
 __all__ = ["Databases"]
-
-logger = logging.getLogger("dataflow.sql")
 
 REGISTRY_DATABASE = "registry of models"
 """What the database of ``registry_url`` is called: no option makes one of that name."""
@@ -50,6 +48,8 @@ class Databases:
     plugins: Plugins
     models: Callable[[str], Iterable[Model]]
     adopt: Callable[[Model], None]
+    options: Iterable[Option] = ()
+    observers: Observers | None = None
     urls: dict[str, DatabaseURL] = field(factory=dict)
     specs: dict[str, DialectSpec] = field(factory=dict)
     replica: DatabaseURL | None = None
@@ -78,8 +78,9 @@ class Databases:
         self.specs[name] = self.plugins.dialect_of(url.scheme, text)
 
     def _check_options(self) -> None:
-        """Every option that is not the core's belongs to a dialect that is opened."""
-        known = {option.name: option for spec in self.specs.values() for option in spec.options}
+        """Every option that is not the core's belongs to a plugin or to a dialect in use."""
+        known = {option.name: option for option in self.options}
+        known |= {option.name: option for spec in self.specs.values() for option in spec.options}
         for name, value in self.settings.dialect_options.items():
             option = known.get(name)
             if option is None:
@@ -117,7 +118,7 @@ class Databases:
             dialect,
             self._engine_settings(name),
             self._make_tables(name),
-            observer=_echo() if self.settings.echo else None,
+            None if self.observers is None else self.observers.of_database(name),
         )
         return engine
 
@@ -231,15 +232,3 @@ def _check_option(option: Option, value: Any) -> None:
         raise InvalidOption(
             f"{option.name}: expected one of {choices}, got {shown}", option=option.name
         )
-
-
-def _echo() -> StatementEvent:
-    """Log every statement; to the standard error stream where no logging is set up."""
-    logger.setLevel(logging.INFO)
-    if not logger.hasHandlers():
-        logger.addHandler(logging.StreamHandler())
-    return _log_statement
-
-
-def _log_statement(sql: str, parameters: int) -> None:
-    logger.info("%s  -- %d values", sql, parameters)

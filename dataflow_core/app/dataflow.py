@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 from dataflow_core.app.databases import Databases
 from dataflow_core.app.handles import ModelHandle, NodesNamespace
 from dataflow_core.app.models import Registry, refuse_instances
+from dataflow_core.app.options import observers_of, refuse_without_effect
 from dataflow_core.app.schema import Schemas
 from dataflow_core.contract.driver import Isolation
 from dataflow_core.contract.manager import Plugins
-from dataflow_core.environment import ENVIRONMENT
 from dataflow_core.errors import InstanceClosed, InvalidOption, NoRowReturned
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, NodeType
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from dataflow_core.workflow import WorkflowBuilder
 
 __all__ = ["DataFlow"]
-
-logger = logging.getLogger("dataflow")
 
 Class = TypeVar("Class", bound=type)
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -82,7 +80,6 @@ class DataFlow:
         plugins = options.pop("plugins", ())
         arguments.pop("plugins", None)
         self.settings = Settings.read(arguments, os.environ)
-        _refuse_unavailable(self.settings)
         if self.settings.log_level is not None:
             logging.getLogger("dataflow").setLevel(self.settings.log_level)
         self.plugins = Plugins(
@@ -90,13 +87,19 @@ class DataFlow:
             trace=self.settings.trace_hooks,
             plugins=plugins,
         )
-        self._databases = Databases(self.settings, self.plugins, self._models_of, self._adopt)
+        declared = self.plugins.settings()
+        refuse_without_effect(self.settings, declared)
+        own = [option for plugin in declared for option in plugin.options]
+        self._databases = Databases(self.settings, self.plugins, self._models_of, self._adopt, own)
+        self.observers = observers_of(self.settings, self.plugins, declared, self._databases.urls)
+        self._databases.observers = self.observers
         self._registry = Registry(
             self,
             self._databases.engine,
             self.settings.max_rows,
             self.settings.limits,
             self.plugins.nodes(),
+            self.observers,
         )
         self._context = Context(self)
         self._schemas = Schemas(
@@ -296,6 +299,12 @@ class DataFlow:
         """Used, idle and waiting connections by database and lane."""
         return {engine.name: engine.statistics() for engine in self._databases.engines()}
 
+    async def aping(self, database: str = "primary") -> float:
+        """Wait for an answer of a database; how many seconds that took. ``DatabaseError``."""
+        return await self._databases.engine(database).ping()
+
+    ping = synchronous(aping)
+
     def close(self) -> None:
         """Close all connections, for good. Closing twice is harmless."""
         if not self._closed:
@@ -352,30 +361,3 @@ def _close_at_exit(process: int = os.getpid()) -> None:
 _EXIT_SECONDS = 2.0
 _logger = logging.getLogger("dataflow")
 atexit.register(_close_at_exit)
-
-
-_UNAVAILABLE: Mapping[str, str] = {
-    "migration_url": "migrations are not part of this version",
-    "cache_url": "no cache plugin is installed",
-    "enable_metrics": "no monitoring plugin is installed",
-}
-
-
-def _refuse_unavailable(settings: Settings) -> None:
-    """Refuse what was asked for and cannot have an effect; what the environment says, warn of."""
-    for name, reason in _UNAVAILABLE.items():
-        if not getattr(settings, name):
-            continue
-        if name in settings.given:
-            raise InvalidOption(f"{name}: {reason}", option=name)
-        for variable in ENVIRONMENT:
-            if variable.setting == name:
-                logger.warning("%s has no effect: %s", variable.name, reason)
-    for name in ("replica_sticky_seconds", "replica_wait"):
-        if name in settings.given and settings.read_replica is None:
-            raise InvalidOption(f"{name}: there is no read_replica", option=name)
-    if settings.replica_wait and "replica_sticky_seconds" in settings.given:
-        raise InvalidOption(
-            "replica_sticky_seconds: replica_wait=True asks the replica instead; give one of them",
-            option="replica_sticky_seconds",
-        )

@@ -25,7 +25,9 @@ from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, Effect, NodeOwner, NodeType, Parameter
 from dataflow_core.nodes.binding import Binding
 from dataflow_core.nodes.generate import RESERVED_NAMES, model_nodes, unknown_parameter
+from dataflow_core.nodes.observed import observed
 from dataflow_core.nodes.sql import sql_node
+from dataflow_core.run.observing import Observers
 from dataflow_core.schema import Field, Model
 from dataflow_core.schema.checks import check_model
 from dataflow_core.schema.declare import declare_model
@@ -49,13 +51,14 @@ class Registry:
     max_rows: int
     limits: Limits = LIMITS
     plugin_nodes: Sequence[NodeSpec] = ()
+    observers: Observers | None = None
     models: dict[str, Model] = field(factory=dict)
     nodes: dict[str, NodeType] = field(factory=dict)
     bindings: dict[str, Binding] = field(factory=dict)
     _relations: dict[str, Relations] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.nodes["SQLNode"] = sql_node(self.owner, self.engine)
+        self.nodes["SQLNode"] = self._watched(sql_node(self.owner, self.engine))
         for spec in self.plugin_nodes:
             node = self.add_function(spec.name, spec.function)
             self.nodes[spec.name] = evolve(node, last=spec.last, common=True)
@@ -102,7 +105,8 @@ class Registry:
             self.limits,
             self.relations_of(database),
         )
-        for node in made.types.values():
+        types = {kind: self._watched(node, kind) for kind, node in made.types.items()}
+        for node in types.values():
             if node.name in self.nodes and model.name not in self.models:
                 raise DuplicateModel(
                     f"the model {model.name} would make the node {node.name}, which there is",
@@ -110,8 +114,11 @@ class Registry:
                 )
         self.models[model.name] = model
         self.bindings[model.name] = made.binding
-        self.nodes.update({node.name: node for node in made.types.values()})
-        return made.types
+        self.nodes.update({node.name: node for node in types.values()})
+        return types
+
+    def _watched(self, node: NodeType, kind: str | None = None) -> NodeType:
+        return node if self.observers is None else observed(node, self.observers, kind)
 
     def adopt(self, model: Model) -> None:
         """Go on with the model that fits the table, in the place of the one of its name."""
@@ -156,7 +163,7 @@ class Registry:
             raise InvalidModel(f"the name of a node is an identifier, got {quoted(name)}")
         if name in self.nodes:
             raise DuplicateNode(f"there is a node called {name} already", node=name)
-        node = self.nodes[name] = function_node(name, function, self.owner)
+        node = self.nodes[name] = self._watched(function_node(name, function, self.owner))
         return node
 
     def relations_of(self, database: str) -> Relations:

@@ -15,13 +15,13 @@ from dataflow_core.contract import Dialect, ErrorSituation, Server
 from dataflow_core.errors import DataFlowError
 from dataflow_core.evolve.registry import REGISTRY
 from dataflow_core.evolve.tables import Tables
+from dataflow_core.run.observing import EachStatement
 from dataflow_core.schema import Model
 from dataflow_core.schema.relations import referrers
 
 if TYPE_CHECKING:
     from dataflow_core import DataFlow
     from dataflow_core.run.engine import Engine
-    from dataflow_core.run.session import StatementEvent
 
 __all__ = ["Database"]
 
@@ -47,10 +47,9 @@ class Database:
     recording: Recording = field(factory=Recording)
     _mark: int = 0
     _owned: list[Model] = field(factory=list)
-    _echo: StatementEvent | None = None
 
     def __attrs_post_init__(self) -> None:
-        self._echo, self.engine.observer = self.engine.observer, self._count
+        self.engine.observe(EachStatement(self._count))
         watched = WatchedDialect(
             self.engine.dialect,
             self.recording,
@@ -61,8 +60,6 @@ class Database:
 
     def _count(self, sql: str, parameters: int) -> None:
         self.statements += 1
-        if self._echo is not None:
-            self._echo(sql, parameters)
 
     @property
     def engine(self) -> Engine:

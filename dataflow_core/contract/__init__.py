@@ -23,6 +23,16 @@ from dataflow_core.contract.driver import (
 from dataflow_core.contract.hookspecs import hookimpl
 from dataflow_core.contract.migrations import MigrationGuard, SchemaReader
 from dataflow_core.contract.nodes import NodeSpec
+from dataflow_core.contract.observers import (
+    Ended,
+    Failure,
+    NodeRun,
+    ObservedDatabase,
+    Observer,
+    StatementRun,
+    WorkflowRun,
+)
+from dataflow_core.contract.settings import PluginSettings
 from dataflow_core.url import DatabaseURL
 
 __all__ = [
@@ -35,16 +45,24 @@ __all__ = [
     "Dialect",
     "DialectSpec",
     "Driver",
+    "Ended",
     "ErrorSituation",
+    "Failure",
     "Isolation",
     "Lane",
     "LoadingConnection",
     "MigrationGuard",
+    "NodeRun",
     "NodeSpec",
+    "ObservedDatabase",
+    "Observer",
     "Option",
     "PipeliningConnection",
+    "PluginSettings",
     "SchemaReader",
     "Server",
+    "StatementRun",
     "TestServer",
+    "WorkflowRun",
     "hookimpl",
 ]

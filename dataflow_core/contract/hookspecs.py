@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from dataflow_core.contract.dialect import DialectSpec, TestServer
     from dataflow_core.contract.migrations import MigrationGuard
     from dataflow_core.contract.nodes import NodeSpec
+    from dataflow_core.contract.observers import ObservedDatabase, Observer
+    from dataflow_core.contract.settings import PluginSettings
 
 __all__ = ["PROJECT", "hookimpl", "hookspec"]
 
@@ -60,5 +63,29 @@ def dataflow_nodes() -> Sequence[NodeSpec]:
 
     Called once, when an instance is made. What their functions get as ``context`` belongs to that
     instance.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def dataflow_settings() -> PluginSettings:
+    """Declare arguments of ``DataFlow`` that the plugin understands, beside those of dialects.
+
+    Called once, when an instance is made. Also for settings of the core that only a plugin can give
+    an effect, such as ``enable_metrics``: without one that serves them they are refused.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def dataflow_observer(
+    databases: Mapping[str, ObservedDatabase], settings: Mapping[str, Any]
+) -> Observer | None:
+    """Offer an observer of one instance: it is told of workflows, nodes, statements, connections.
+
+    Called once, when an instance is made. ``databases`` are its databases by name; ``settings``
+    holds those arguments that the plugin has declared and that were given, and the settings of the
+    core that it serves. ``None``: there is nothing to observe. An ``InvalidOption`` that it raises
+    refuses the instance.
     """
     raise NotImplementedError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pluggy
@@ -12,7 +12,15 @@ from dataflow_core.contract import hookspecs
 from dataflow_core.contract.dialect import CONTRACT_VERSION, DialectSpec
 from dataflow_core.contract.migrations import MigrationGuard
 from dataflow_core.contract.nodes import NodeSpec
-from dataflow_core.errors import ContractMismatch, DialectNotInstalled, PluginError, UnknownHook
+from dataflow_core.contract.observers import ObservedDatabase, Observer
+from dataflow_core.contract.settings import PluginSettings
+from dataflow_core.errors import (
+    ContractMismatch,
+    DialectNotInstalled,
+    InvalidOption,
+    PluginError,
+    UnknownHook,
+)
 from dataflow_core.naming_hints import nearest, quoted
 
 __all__ = ["DISTRIBUTION", "Plugins"]
@@ -95,6 +103,19 @@ class Plugins:
                 raise PluginError(f"two plugins declare a node called {name!r}")
         return found
 
+    def settings(self) -> list[PluginSettings]:
+        """The arguments that plugins understand."""
+        found = self._answers("dataflow_settings", _of_class(PluginSettings, "dataflow_settings"))
+        return [answer for _, answer in found]
+
+    def observers(
+        self, databases: Mapping[str, ObservedDatabase], settings: Mapping[str, Any]
+    ) -> list[tuple[str, Observer]]:
+        """The observers of an instance, each with the plugin that offers it."""
+        check = _of_class(Observer, "dataflow_observer", optional=True)
+        found = self._answers("dataflow_observer", check, databases=databases, settings=settings)
+        return [(origin, answer) for origin, answer in found if answer is not None]
+
     def dialect_of(self, scheme: str, text: str) -> DialectSpec:
         """The dialect that claims a URL scheme, or a whole text; refuses with what to install."""
         specs = self.dialects()
@@ -138,6 +159,8 @@ class Plugins:
             ]
             try:
                 [answer] = self._manager.subset_hook_caller(hook, subset)(**arguments) or [None]
+            except InvalidOption:
+                raise
             except Exception as error:
                 raise PluginError(f"{hook} of {origin} failed: {error}") from error
             answers.append(check(answer, origin))
@@ -204,6 +227,21 @@ def _nodes(answer: Any, origin: str) -> list[NodeSpec]:
                 f"dataflow_nodes of {origin} returned {type(spec).__name__}, expected NodeSpec"
             )
     return specs
+
+
+def _of_class(
+    kind: type, hook: str, *, optional: bool = False
+) -> Callable[[Any, str], tuple[str, Any]]:
+    """A check that an answer is of a class, or ``None`` where that is allowed."""
+
+    def check(answer: Any, origin: str) -> tuple[str, Any]:
+        if not isinstance(answer, kind) and not (optional and answer is None):
+            raise PluginError(
+                f"{hook} of {origin} returned {type(answer).__name__}, expected {kind.__name__}"
+            )
+        return origin, answer
+
+    return check
 
 
 def _test_servers(answer: Any, origin: str) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from attrs import define, field, frozen
 
+from dataflow_core.run.observing import Observers
 from dataflow_core.types import FieldType
 
 __all__ = [
@@ -73,6 +74,11 @@ class NodeOwner(Protocol):
 
     def node_names(self) -> tuple[str, ...]:
         """The names of all node types."""
+        ...
+
+    @property
+    def observers(self) -> Observers | None:
+        """Who is told of what the instance does, if anybody is."""
         ...
 
     def transaction(self, database: str = "primary") -> Any:

@@ -29,6 +29,7 @@ from dataflow_core.errors import (
     ReadOnlyDatabase,
     StatementTimeout,
 )
+from dataflow_core.run.observing import SharedBy
 from dataflow_core.run.transactions import current_transaction
 
 if TYPE_CHECKING:
@@ -166,6 +167,7 @@ class Batch:
     _task: asyncio.Task[None] | None = None
     _until: float = 0.0
     _taken: bool = False
+    _shared: SharedBy | None = None
 
     def takes_more(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Whether one more may join; once it waits for a connection, not for long."""
@@ -176,6 +178,10 @@ class Batch:
     async def join(self, future: asyncio.Future[Any], value: Any) -> Any:
         """Wait for the answer of one call. Who is cancelled only leaves its own place."""
         self.calls.append((future, value))
+        if self.coalescer.engine.observer is not None:
+            if self._shared is None:
+                self._shared = SharedBy()
+            self._shared.add(future)
         try:
             return await future
         except asyncio.CancelledError:
@@ -210,7 +216,8 @@ class Batch:
         loop = asyncio.get_running_loop()
         self._until = loop.time() + self.coalescer.late_seconds
         # In a context of its own: the transaction of one caller is none of the others' business.
-        task = self._task = loop.create_task(self._run(), context=Context())
+        context = Context() if self._shared is None else self._shared.context()
+        task = self._task = loop.create_task(self._run(), context=context)
         _running.add(task)
         task.add_done_callback(_running.discard)
 
@@ -222,9 +229,14 @@ class Batch:
             self.coalescer.close(self)
             fitting = self.coalescer.fitting([value for _, value in waiting])
             if fitting < len(waiting):
-                Batch(self.coalescer, waiting[fitting:]).start()
+                rest = Batch(self.coalescer, waiting[fitting:])
+                if self._shared is not None:
+                    rest._shared = self._shared.rest(rest.calls)
+                rest.start()
                 waiting = waiting[:fitting]
             self.calls = waiting
+            if self._shared is not None:
+                self._shared.narrow(waiting)
         return waiting
 
     async def _run(self) -> None:
@@ -260,6 +272,8 @@ class Batch:
         for call, value in calls:
             if call.done():
                 continue
+            if self._shared is not None:
+                self._shared.narrow([(call, value)])
             try:
                 answer = await self.coalescer.alone(value)
             except Exception as error:

@@ -21,6 +21,7 @@ from dataflow_core.contract import (
     ErrorSituation,
     Isolation,
     Lane,
+    Observer,
 )
 from dataflow_core.errors import (
     ConnectionFailed,
@@ -35,10 +36,11 @@ from dataflow_core.run.coalescers import coalescer
 from dataflow_core.run.engine_settings import EngineSettings
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.loops import Pools
+from dataflow_core.run.observing import DatabaseObservers, Observers
 from dataflow_core.run.plans import Plan, ShapeCache
 from dataflow_core.run.pool import Pool, PoolStatistics
 from dataflow_core.run.replicas import Replica
-from dataflow_core.run.session import Rows, Session, StatementEvent, may_repeat, or_again
+from dataflow_core.run.session import Rows, Session, may_repeat, or_again
 from dataflow_core.run.table_keeper import TABLE_ERRORS, TableKeeper
 from dataflow_core.run.transactions import Transaction, TransactionScope, current_transaction
 from dataflow_core.schema import Model
@@ -60,7 +62,7 @@ class Engine:
     dialect: Dialect
     settings: EngineSettings
     tables: TableKeeper
-    observer: StatementEvent | None = None
+    observer: DatabaseObservers | None = None
     cache: ShapeCache = field(factory=ShapeCache)
     replica: Replica | None = None
     _driver: Driver | None = None
@@ -316,6 +318,16 @@ class Engine:
     def _session(self, connection: Connection, pool: Pool) -> Session:
         return Session(connection, self.dialect, pool.watch, self.observer, pool)
 
+    def observe(self, observer: Observer) -> None:
+        """Tell one more observer of the statements from now on."""
+        known = () if self.observer is None else self.observer.observers.members
+        self.observer = Observers([*known, ("observe", observer)]).of_database(self.name)
+
+    async def ping(self) -> float:
+        """Wait for an answer of the database; how many seconds it took."""
+        async with self.borrowed(writes=False) as runner:
+            return await runner.ping()
+
     # Connections
 
     @property
@@ -342,9 +354,9 @@ class Engine:
             if self._closed:
                 raise InstanceClosed("this instance is closed", database=self.name)
             settings = self.settings
-            self._pools = Pools(
-                self.name, self.driver, settings.connect, settings.pool, self._connect
-            )
+            connect, limits = settings.connect, settings.pool
+            pools = Pools(self.name, self.driver, connect, limits, self._connect, self.observer)
+            self._pools = pools
         return self._pools
 
     async def _connect(self, lane: Lane) -> Connection:

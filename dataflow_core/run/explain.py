@@ -50,6 +50,10 @@ class Explanation:
         await self.fetch(sql, parameters, situation)
         return 0
 
+    async def ping(self) -> float:
+        """Nothing is sent."""
+        return 0.0
+
     async def mark(self) -> str | None:
         """Nothing is sent."""
         return None

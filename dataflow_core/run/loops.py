@@ -13,6 +13,7 @@ from attrs import define, field
 
 from dataflow_core.contract import Connection, ConnectOptions, Driver, Lane
 from dataflow_core.errors import InstanceClosed
+from dataflow_core.run.observing import DatabaseObservers
 from dataflow_core.run.pool import Pool, PoolLimits, PoolStatistics
 from dataflow_core.run.watch import Watch
 
@@ -41,6 +42,7 @@ class Pools:
     options: ConnectOptions
     limits: PoolLimits
     connect: Callable[[Lane], Awaitable[Connection]]
+    observer: DatabaseObservers | None = None
     _loops: dict[int, LoopPools] = field(factory=dict)
     _current: LoopPools | None = None
     _closing: set[asyncio.Task[None]] = field(factory=set)
@@ -90,6 +92,7 @@ class Pools:
                 self._limits(lane),
                 self._exclusive if lane.shared else None,
                 watch,
+                None if self.observer is None else self.observer.pool_events(lane.name),
             )
             for lane in self.driver.lanes
         }

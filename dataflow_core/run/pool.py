@@ -80,13 +80,14 @@ class Pool:
     """Connections of one lane. Not thread-safe: it belongs to the loop that uses it.
 
     ``exclusive`` is held by the borrower of a connection that several loops share. ``watch`` is the
-    time limit of the statements on this loop.
+    time limit of the statements on this loop. ``told`` is called with the name of each event.
     """
 
     connect: Connect
     limits: PoolLimits
     exclusive: threading.Lock | None = None
     watch: Watch | None = None
+    told: Callable[..., None] | None = None
     _idle: list[Connection] = field(factory=list)
     _entries: dict[Connection, _Entry] = field(factory=dict)
     _waiters: deque[asyncio.Future[None]] = field(factory=deque)
@@ -211,7 +212,8 @@ class Pool:
 
     async def _close(self, connection: Connection) -> None:
         """Forget a connection and close it, unless others share it: they may be using it now."""
-        self._entries.pop(connection, None)
+        if self._entries.pop(connection, None) is not None and self.told is not None:
+            self.told("connection_closed")
         try:
             if self.exclusive is None:
                 await connection.close()
@@ -254,6 +256,8 @@ class Pool:
             raise
 
     def _timed_out(self) -> PoolTimeout:
+        if self.told is not None:
+            self.told("acquire_timed_out", self.limits.timeout)
         statistics = self.statistics
         lent = [entry for entry in self._entries.values() if entry.borrower is not None]
         now = time.monotonic()
@@ -284,6 +288,8 @@ class Pool:
         now = time.monotonic()
         self._entries[connection] = _Entry(now, now)
         self._opened += 1
+        if self.told is not None:
+            self.told("connection_opened")
         return connection
 
     def _needs_check(self, connection: Connection, entry: _Entry, now: float) -> bool:

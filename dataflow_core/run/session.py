@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
+from time import perf_counter
 from typing import Any, TypeVar, cast
 
 from attrs import define
@@ -25,18 +26,17 @@ from dataflow_core.errors import (
     DataFlowError,
     StatementTimeout,
 )
+from dataflow_core.run.observing import DatabaseObservers, WatchedStatement, answered_together
 from dataflow_core.run.pool import Pool
 from dataflow_core.run.violations import made_alike
 from dataflow_core.run.watch import Watch
 
-__all__ = ["Session", "StatementEvent", "may_repeat", "or_again"]
+__all__ = ["Session", "may_repeat", "or_again"]
 
 logger = logging.getLogger("dataflow.sql")
 
 T = TypeVar("T")
 Rows = Sequence[Sequence[Any]]
-StatementEvent = Callable[[str, int], None]
-"""Called with the text of every statement and the number of its parameters."""
 
 
 def may_repeat(error: ConnectionLost, situation: ErrorSituation) -> bool:
@@ -62,7 +62,7 @@ async def or_again(work: Callable[[], Awaitable[T]], situation: ErrorSituation) 
 class Session:
     """A connection in use by one operation or transaction.
 
-    ``watch`` is the time limit and ``observer`` is told of every statement, if there is one.
+    ``watch`` is the time limit; ``observer`` is told of every statement, where there is one.
     ``pool`` is where the connection goes back to; ``writing`` ends when it does. ``must_reset``:
     before, what a user's own statements may have left in the session is undone.
     """
@@ -70,7 +70,7 @@ class Session:
     connection: Connection
     dialect: Dialect
     watch: Watch | None = None
-    observer: StatementEvent | None = None
+    observer: DatabaseObservers | None = None
     pool: Pool | None = None
     writing: AbstractContextManager[None] | None = None
     must_reset: bool = False
@@ -95,44 +95,73 @@ class Session:
         self, sql: str, parameters: Sequence[Any], situation: ErrorSituation
     ) -> Coroutine[Any, Any, Rows]:
         """Run a statement and return its rows."""
-        if self.observer is not None:
-            self.observer(sql, len(parameters))
-        return self.guarded(self.connection.fetch(sql, parameters), situation)
+        work = self.guarded(self.connection.fetch(sql, parameters), situation)
+        if self.observer is None:
+            return work
+        return self._begin(sql, len(parameters), situation).answered(work, len)
 
     def fetch_named(
         self, sql: str, parameters: Sequence[Any], situation: ErrorSituation
     ) -> Coroutine[Any, Any, tuple[tuple[str, ...], Rows]]:
         """Run a statement and return the names of its columns and its rows."""
-        if self.observer is not None:
-            self.observer(sql, len(parameters))
-        return self.guarded(self.connection.fetch_named(sql, parameters), situation)
+        work = self.guarded(self.connection.fetch_named(sql, parameters), situation)
+        if self.observer is None:
+            return work
+        watched = self._begin(sql, len(parameters), situation)
+        return watched.answered(work, lambda answer: len(answer[1]))
 
     def execute(
         self, sql: str, parameters: Sequence[Any], situation: ErrorSituation
     ) -> Coroutine[Any, Any, int]:
         """Run a statement and return the number of rows it matched or wrote."""
-        if self.observer is not None:
-            self.observer(sql, len(parameters))
-        return self.guarded(self.connection.execute(sql, parameters), situation)
+        work = self.guarded(self.connection.execute(sql, parameters), situation)
+        if self.observer is None:
+            return work
+        return self._begin(sql, len(parameters), situation).answered(work, int)
 
     def fetch_together(
         self, statements: Sequence[tuple[str, Sequence[Any]]], situation: ErrorSituation
     ) -> Coroutine[Any, Any, Rows]:
         """Run statements in a transaction of their own; the rows of the last one."""
-        if self.observer is not None:
-            for sql, parameters in statements:
-                self.observer(sql, len(parameters))
         connection = cast(PipeliningConnection, self.connection)
-        return self.guarded(connection.fetch_together(statements), situation)
+        work = self.guarded(connection.fetch_together(statements), situation)
+        if self.observer is None:
+            return work
+        watched = [self._begin(sql, len(values), situation) for sql, values in statements]
+        return answered_together(watched, work)
 
     def load(
         self, statement: LoadStatement, rows: Sequence[Sequence[Any]], situation: ErrorSituation
     ) -> Coroutine[Any, Any, int]:
         """Put rows into a table; how many are there afterwards."""
-        if self.observer is not None:
-            self.observer(statement.text, len(rows) * len(statement.columns))
         connection = cast(LoadingConnection, self.connection)
-        return self.guarded(connection.load(statement, rows), situation)
+        work = self.guarded(connection.load(statement, rows), situation)
+        if self.observer is None:
+            return work
+        watched = self._begin(statement.text, len(rows) * len(statement.columns), situation)
+        return watched.answered(work, lambda _: len(rows))
+
+    def control(
+        self, name: str, work: Coroutine[Any, Any, T], situation: ErrorSituation
+    ) -> Coroutine[Any, Any, T]:
+        """Await what begins or ends a transaction, which observers know by name."""
+        work = self.guarded(work, situation)
+        if self.observer is None:
+            return work
+        return self._begin(name, 0, situation, control=True).answered(work)
+
+    def _begin(
+        self, sql: str, parameters: int, situation: ErrorSituation, *, control: bool = False
+    ) -> WatchedStatement:
+        assert self.observer is not None
+        name = self.dialect.name
+        return self.observer.begin(sql, parameters, situation, name, control=control)
+
+    async def ping(self) -> float:
+        """Wait for an answer of the database; how many seconds it took."""
+        began = perf_counter()
+        await self.guarded(self.connection.ping(), ErrorSituation())
+        return perf_counter() - began
 
     async def guarded(self, work: Coroutine[Any, Any, T], situation: ErrorSituation) -> T:
         """Await the driver. What it leaves running when cancelled or too slow is stopped first."""

@@ -14,6 +14,7 @@ from attrs import define, field
 from dataflow_core.errors import StreamInTransaction, StreamNotReadable
 from dataflow_core.operations import Find
 from dataflow_core.run.explain import Explanation
+from dataflow_core.run.observing import WatchedStatement
 from dataflow_core.run.plans import Plan
 from dataflow_core.run.session import Rows, Session
 from dataflow_core.run.sync_bridge import sync_bridge
@@ -62,6 +63,7 @@ class _Reading:
     session: Session | None = None
     batches: AsyncGenerator[Rows, None] | None = None
     waiting: list[Rows] = field(factory=list)
+    watched: WatchedStatement | None = None
 
     async def begin(self, values: Sequence[Any]) -> None:
         """Send the statement and read the first batch, so that its errors come from here."""
@@ -77,7 +79,8 @@ class _Reading:
 
         async def use(session: Session) -> None:
             if session.observer is not None:
-                session.observer(statement.sql, len(parameters))
+                sql, situation, name = statement.sql, self.plan.situation, session.dialect.name
+                self.watched = session.observer.begin(sql, len(parameters), situation, name)
             self.session = session
             self.batches = session.connection.stream(statement.sql, parameters, self.size)
             first = await self._fetch()
@@ -101,7 +104,8 @@ class _Reading:
             return ()
         rows: Rows = ()
         try:
-            rows = await session.guarded(_next_of(self.batches), self.plan.situation)
+            work = session.guarded(_next_of(self.batches), self.plan.situation)
+            rows = await (work if self.watched is None else self.watched.part(work))
         finally:
             if not rows:
                 self.session = self.batches = None
@@ -126,6 +130,8 @@ class _Reading:
         self.session = self.batches = None
         if session is None or batches is None:
             return
+        if self.watched is not None:
+            self.watched.end()
         try:
             await session.guarded(_closed(batches), self.plan.situation)
         except Exception as error:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from dataflow_core.run.engine import Engine
 
-__all__ = ["Transaction", "TransactionScope", "current_transaction", "explaining"]
+__all__ = ["Transaction", "TransactionScope", "current_transaction", "explaining", "is_explaining"]
 
 T = TypeVar("T")
 
@@ -52,6 +52,11 @@ def current_transaction(engine: Engine) -> Transaction | Explanation | None:
     """The transaction in force on a database, in this task or one that started it."""
     found = _current.get(None)
     return None if found is None else found.get(engine)
+
+
+def is_explaining() -> bool:
+    """Whether statements are written down at present, and not sent."""
+    return any(isinstance(one, Explanation) for one in _current.get({}).values())
 
 
 @contextmanager
@@ -109,6 +114,12 @@ class Transaction:
             self._check()
             return await self._sent(self.session.load(statement, rows, situation), situation)
 
+    async def ping(self) -> float:
+        """Wait for an answer of the database; how many seconds it took."""
+        async with self._lock:
+            self._check()
+            return await self._sent(self.session.ping(), ErrorSituation())
+
     async def _in_turn(
         self,
         send: Callable[[str, Sequence[Any], ErrorSituation], Awaitable[T]],
@@ -160,9 +171,9 @@ class Transaction:
             written, session = self._written, self.session
             if written is None or self.made_tables or not session.connection.usable:
                 return False
-            await session.guarded(session.connection.rollback(), _OF_TRANSACTION)
+            await session.control("ROLLBACK", session.connection.rollback(), _OF_TRANSACTION)
             begin = session.connection.begin(isolation=self.isolation)
-            await session.guarded(begin, _OF_TRANSACTION)
+            await session.control("BEGIN", begin, _OF_TRANSACTION)
             for sql, parameters, situation in written:
                 await session.fetch(sql, parameters, situation)
             self.failed = None
@@ -318,7 +329,7 @@ class TransactionScope:
         try:
             session.need("transactions")
             begin = session.connection.begin(isolation=self.isolation, read_only=self.read_only)
-            await session.guarded(begin, _OF_TRANSACTION)
+            await session.control("BEGIN", begin, _OF_TRANSACTION)
         except BaseException as error:
             if isinstance(error, DataFlowError):
                 # Whatever became of the begin, nothing was written yet.
@@ -367,14 +378,14 @@ class TransactionScope:
         session, connection = transaction.session, transaction.session.connection
         if error is None and transaction.failed is None:
             try:
-                await session.guarded(connection.commit(), _OF_TRANSACTION)
+                await session.control("COMMIT", connection.commit(), _OF_TRANSACTION)
             except BaseException:
                 self._forget_tables(transaction, 0)
                 raise
             return
         self._forget_tables(transaction, 0)
         if connection.usable:
-            await session.guarded(connection.rollback(), _OF_TRANSACTION)
+            await session.control("ROLLBACK", connection.rollback(), _OF_TRANSACTION)
         if error is None:
             raise TransactionFailed(
                 "an error inside the transaction was caught, but the transaction could not go on;"

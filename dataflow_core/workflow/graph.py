@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from dataflow_core.naming_hints import quoted
 from dataflow_core.nodes.base import Effect, NodeOwner, NodeType
+from dataflow_core.run.observing import Observers
 from dataflow_core.workflow.paths import Path
 
 __all__ = [
@@ -109,6 +110,7 @@ class Workflow:
         connections: the connections.
         steps: the nodes in sequential order, each with what it waits for.
         owners: the instances that the nodes belong to.
+        observers: who is told of what they do.
         read_once: node and name of each constant that is used up by reading it.
     """
 
@@ -116,6 +118,7 @@ class Workflow:
     connections: tuple[Connection, ...]
     steps: tuple[Step, ...]
     owners: tuple[NodeOwner, ...] = field(init=False)
+    observers: tuple[Observers, ...] = field(init=False)
     read_once: tuple[tuple[str, str], ...] = field(init=False)
     # An iterator is read once, so the first run that reads one is remembered.
     _first_reader: dict[tuple[str, str], str] = field(factory=dict, init=False)
@@ -124,6 +127,10 @@ class Workflow:
     def _all_owners(self) -> tuple[NodeOwner, ...]:
         owners = {id(node.type.owner): node.type.owner for node in self.nodes.values()}
         return tuple(owners.values())
+
+    @observers.default
+    def _all_observers(self) -> tuple[Observers, ...]:
+        return tuple(owner.observers for owner in self.owners if owner.observers is not None)
 
     @read_once.default
     def _all_read_once(self) -> tuple[tuple[str, str], ...]:

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Self
 
+from dataflow_core.contract import WorkflowRun
 from dataflow_core.errors import InvalidType, InvalidValue, WorkflowTimeout
 from dataflow_core.naming_hints import quoted
+from dataflow_core.run.observing import observed_workflow
 from dataflow_core.run.sync_bridge import sync_bridge
 from dataflow_core.uuid7 import uuid7
 from dataflow_core.workflow.arguments import checked_on_error, checked_seconds
@@ -98,11 +100,15 @@ class AsyncLocalRuntime:
             deadline=None if seconds is None else asyncio.get_running_loop().time() + seconds,
         )
         execution = Execution(workflow, constants, settings)
+        work = _run(execution, target)
+        if workflow.observers:
+            run = WorkflowRun(run_id, workflow.order)
+            work = observed_workflow(workflow.observers, run, work)
         if seconds is None:
-            return await _run(execution, target), run_id
+            return await work, run_id
         try:
             async with asyncio.timeout(seconds) as limit:
-                return await _run(execution, target), run_id
+                return await work, run_id
         except Exception as error:
             if not limit.expired():
                 raise

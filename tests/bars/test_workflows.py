@@ -16,6 +16,7 @@ from benchmarks import report
 from benchmarks.workflows import measure_workflows
 from dataflow_core import AsyncLocalRuntime, DataFlow, WorkflowBuilder
 from dataflow_core.errors import DataFlowError
+from dataflow_core.run.observing import EachStatement
 from tests.bars.hostile import BAD_NAMES, HOSTILE, SQL_TEXTS, Hostile
 
 pytestmark = pytest.mark.bars
@@ -125,7 +126,7 @@ def test_hostile_input_is_refused(people: DataFlow, hostile: Hostile, full_bars:
     limit = 0.05 if full_bars else 0.5
     sent: list[str] = []
     engine = people.engine()
-    engine.observer = lambda sql, _: sent.append(sql)
+    engine.observe(EachStatement(lambda sql, _: sent.append(sql)))
     took = []
     try:
         for _ in range(3):

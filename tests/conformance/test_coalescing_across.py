@@ -12,6 +12,7 @@ import pytest
 from dataflow_core import DataFlow
 from dataflow_core.conformance.servers import SharedServer
 from dataflow_core.errors import ConnectionLost, DataFlowError, StatementTimeout
+from dataflow_core.run.observing import EachStatement
 
 # One writer at a time has a file to itself; a pooler is not told whose connection ends.
 WITHOUT_DATABASES = ("sqlite", "pgbouncer")
@@ -77,7 +78,7 @@ async def test_a_lost_connection_leaves_each_outcome_unknown(
     """Whoever's shared statement was cut off hears so, and no row is sent a second time."""
     db = instance(database_url)
     sent: list[str] = []
-    db.engine().observer = lambda sql, _: sent.append(sql)
+    db.engine().observe(EachStatement(lambda sql, _: sent.append(sql)))
     async with key_taken(other, 52):
         calls = await outcomes(db)
         await asyncio.sleep(0.3)

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from dataflow_core import DataFlow, field
+from dataflow_core.run.observing import EachStatement
 
 
 class Colour(enum.Enum):
@@ -70,7 +71,7 @@ def register(db: DataFlow) -> DataFlow:
 def watch(db: DataFlow, database: str = "primary") -> list[str]:
     """The statements that the instance sends from now on."""
     sent: list[str] = []
-    db.engine(database).observer = lambda sql, parameters: sent.append(sql)
+    db.engine(database).observe(EachStatement(lambda sql, parameters: sent.append(sql)))
     return sent
 
 

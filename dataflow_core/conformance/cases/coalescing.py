@@ -12,6 +12,7 @@ from uuid import UUID
 from dataflow_core import AsyncLocalRuntime, WorkflowBuilder, field
 from dataflow_core.conformance.registry import case
 from dataflow_core.errors import CheckViolation, RecordNotFound, UniqueViolation
+from dataflow_core.run.observing import EachStatement
 
 if TYPE_CHECKING:
     from dataflow_core.conformance.session import Session
@@ -339,7 +340,7 @@ async def switched_off(session: Session) -> None:
     session.model(Note, on=handle)
     await handle.run("NoteBulkCreateNode", data=[{"id": n} for n in range(1, 6)])
     sent: list[str] = []
-    handle.engine().observer = lambda sql, _: sent.append(sql)
+    handle.engine().observe(EachStatement(lambda sql, _: sent.append(sql)))
     await asyncio.gather(*(handle.run("NoteReadNode", id=n) for n in range(1, 6)))
     session.equal(len(sent), 5, "of five reads, by the instance")
 

@@ -24,6 +24,8 @@ from dataflow_core.run.coalescing import ABOUT_ALL, Batch, Call, Coalescer
 class Engine:
     """What a coalescer needs of an engine."""
 
+    observer = None
+
     def __init__(self, timeout: float | None = 30.0) -> None:
         self.settings = SimpleNamespace(pool=SimpleNamespace(timeout=timeout))
 

@@ -18,6 +18,7 @@ from dataflow_core.nodes.base import (
     Parameter,
 )
 from dataflow_core.nodes.registry import register_owner
+from dataflow_core.run.observing import Observers
 from dataflow_core.types import Integer, Json, Text, Uuid
 
 EVERYTHING = Effect(everything=True)
@@ -46,6 +47,7 @@ class FakeOwner:
         self.name = name
         self.types: dict[str, NodeType] = {}
         self.log: list[str] = []
+        self.observers: Observers | None = None
         self._transaction: ContextVar[str | None] = ContextVar("transaction", default=None)
         if live:
             register_owner(self)
