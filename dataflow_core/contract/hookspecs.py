@@ -80,12 +80,13 @@ def dataflow_settings() -> PluginSettings:
 @hookspec
 def dataflow_observer(
     databases: Mapping[str, ObservedDatabase], settings: Mapping[str, Any]
-) -> Observer | None:
+) -> Observer | Sequence[Observer] | None:
     """Offer an observer of one instance: it is told of workflows, nodes, statements, connections.
 
     Called once, when an instance is made. ``databases`` are its databases by name; ``settings``
     holds those arguments that the plugin has declared and that were given, and the settings of the
-    core that it serves. ``None``: there is nothing to observe. An ``InvalidOption`` that it raises
+    core that it serves. ``None``: there is nothing to observe; several, where
+    one may fail and not the others. An ``InvalidOption`` that it raises
     refuses the instance.
     """
     raise NotImplementedError

@@ -105,16 +105,15 @@ class Plugins:
 
     def settings(self) -> list[PluginSettings]:
         """The arguments that plugins understand."""
-        found = self._answers("dataflow_settings", _of_class(PluginSettings, "dataflow_settings"))
-        return [answer for _, answer in found]
+        return self._answers("dataflow_settings", _settings)
 
     def observers(
         self, databases: Mapping[str, ObservedDatabase], settings: Mapping[str, Any]
     ) -> list[tuple[str, Observer]]:
         """The observers of an instance, each with the plugin that offers it."""
-        check = _of_class(Observer, "dataflow_observer", optional=True)
-        found = self._answers("dataflow_observer", check, databases=databases, settings=settings)
-        return [(origin, answer) for origin, answer in found if answer is not None]
+        arguments: dict[str, Any] = {"databases": databases, "settings": settings}
+        found = self._answers("dataflow_observer", _observers, **arguments)
+        return [pair for pairs in found for pair in pairs]
 
     def dialect_of(self, scheme: str, text: str) -> DialectSpec:
         """The dialect that claims a URL scheme, or a whole text; refuses with what to install."""
@@ -229,19 +228,25 @@ def _nodes(answer: Any, origin: str) -> list[NodeSpec]:
     return specs
 
 
-def _of_class(
-    kind: type, hook: str, *, optional: bool = False
-) -> Callable[[Any, str], tuple[str, Any]]:
-    """A check that an answer is of a class, or ``None`` where that is allowed."""
+def _settings(answer: Any, origin: str) -> PluginSettings:
+    if not isinstance(answer, PluginSettings):
+        raise PluginError(
+            f"dataflow_settings of {origin} returned {type(answer).__name__},"
+            " expected PluginSettings"
+        )
+    return answer
 
-    def check(answer: Any, origin: str) -> tuple[str, Any]:
-        if not isinstance(answer, kind) and not (optional and answer is None):
+
+def _observers(answer: Any, origin: str) -> list[tuple[str, Observer]]:
+    several = answer if isinstance(answer, list | tuple) else [answer]
+    if answer is None:
+        return []
+    for one in several:
+        if not isinstance(one, Observer):
             raise PluginError(
-                f"{hook} of {origin} returned {type(answer).__name__}, expected {kind.__name__}"
+                f"dataflow_observer of {origin} returned {type(one).__name__}, expected Observer"
             )
-        return origin, answer
-
-    return check
+    return [(origin, one) for one in several]
 
 
 def _test_servers(answer: Any, origin: str) -> list[Any]:

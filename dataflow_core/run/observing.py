@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextvars import Context, ContextVar
 from functools import partial
 from time import perf_counter
@@ -46,6 +46,9 @@ nodes_running: Final[ContextVar[Sequence[NodeRun]]] = ContextVar("dataflow_nodes
 """The node runs that the current task works for; set only where there are observers."""
 
 
+_EVENTS: Final = [name for name in vars(Observer) if not name.startswith("_")]
+
+
 @define(eq=False)
 class Observers:
     """The observers of one instance, each with the plugin that it is of.
@@ -55,12 +58,24 @@ class Observers:
 
     members: Sequence[tuple[str, Observer]]
     failures: dict[str, int] = field(factory=dict, init=False)
+    _methods: Mapping[str, Sequence[tuple[str, Callable[..., None]]]] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._methods = {event: self._that_hear(event) for event in _EVENTS}
+
+    def _that_hear(self, event: str) -> Sequence[tuple[str, Callable[..., None]]]:
+        """The method for an event of each observer that has one."""
+        return [
+            (origin, getattr(observer, event))
+            for origin, observer in self.members
+            if getattr(type(observer), event) is not getattr(Observer, event)
+        ]
 
     def tell(self, event: str, *arguments: Any) -> None:
         """Call the method of each observer; what one raises changes nothing."""
-        for origin, observer in self.members:
+        for origin, method in self._methods[event]:
             try:
-                getattr(observer, event)(*arguments)
+                method(*arguments)
             except Exception:
                 self._failed(origin, event)
 
@@ -102,7 +117,9 @@ class DatabaseObservers:
     ) -> WatchedStatement:
         """Tell that a statement is sent."""
         table = None if situation.model is None else situation.model.key
-        nodes = tuple(dict.fromkeys(nodes_running.get()))
+        nodes = nodes_running.get()
+        if type(nodes) is not tuple:  # those that share it: one may have asked for several rows
+            nodes = tuple(dict.fromkeys(nodes))
         run = StatementRun(self.database, dialect, sql, parameters, table, nodes, control)
         self.observers.tell("statement_began", run)
         return WatchedStatement(self.observers, run)
