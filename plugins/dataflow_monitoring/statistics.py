@@ -63,7 +63,7 @@ class Statistics:
         statements: the statements that were answered or failed, without those that begin and end
             transactions.
         queries_per_second: ``statements`` by ``seconds``.
-        failures: how often statements failed, by class of the error.
+        failures: how often statements, and waits for a connection, failed, by class of the error.
         conflicts: deadlocks and their like by place, the most frequent first.
         slow_statements: by shape, those first that took the most time.
         connections_opened: by all pools.
