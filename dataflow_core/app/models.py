@@ -150,13 +150,15 @@ class Registry:
                 )
             taken[index.name.casefold()] = model.name
 
-    def add_function(self, name: Any, function: Callable[..., Any]) -> NodeType:
+    def add_function(
+        self, name: Any, function: Callable[..., Any], *, repeatable: bool = False
+    ) -> NodeType:
         """Register a user's function as a node."""
         if not isinstance(name, str) or not name.isidentifier():
             raise InvalidModel(f"the name of a node is an identifier, got {quoted(name)}")
         if name in self.nodes:
             raise DuplicateNode(f"there is a node called {name} already", node=name)
-        node = self.nodes[name] = function_node(name, function, self.owner)
+        node = self.nodes[name] = function_node(name, function, self.owner, repeatable=repeatable)
         return node
 
     def relations_of(self, database: str) -> Relations:
@@ -233,7 +235,9 @@ def refuse_instances(cls: type) -> None:
     cls.__init__ = __init__  # type: ignore[misc]
 
 
-def function_node(name: str, function: Callable[..., Any], owner: NodeOwner) -> NodeType:
+def function_node(
+    name: str, function: Callable[..., Any], owner: NodeOwner, *, repeatable: bool = False
+) -> NodeType:
     """A node type of a function ``(context, **parameters) -> dict``, with its parameters."""
     if not callable(function):
         raise InvalidModel(f"db.node decorates a function, got {quoted(function)}")
@@ -274,5 +278,6 @@ def function_node(name: str, function: Callable[..., Any], owner: NodeOwner) -> 
         parameters=parameters,
         effect=lambda: effect,
         open_parameters=open_parameters,
+        repeatable=repeatable,
         description=inspect.getdoc(function) or "",
     )

@@ -75,8 +75,8 @@ class NodeOwner(Protocol):
         """The names of all node types."""
         ...
 
-    def transaction(self, database: str = "primary") -> Any:
-        """``async with``: a transaction that every call inside joins."""
+    def transaction(self, database: str = "primary", *, retry: int = 0) -> Any:
+        """``async with``: a transaction that every call inside joins; ``async for``: attempts."""
         ...
 
     def current_transaction(self) -> Any | None:
@@ -120,7 +120,9 @@ class NodeType:
     ``open_parameters``: takes any name.
     ``last``: the node runs after all others of a workflow. ``common``: every instance knows a node
     of this name, so two live instances do not make it ambiguous where the workflow tells which.
-    ``stream(context, parameters)`` gives what the node reads as a stream, without running it.
+    ``repeatable``: it does nothing outside of the database, so that a transaction which the
+    database ended may be run again. ``stream(context, parameters)`` gives what the node reads as a
+    stream, without running it.
     """
 
     name: str
@@ -134,4 +136,5 @@ class NodeType:
     last: bool = False
     stream: Stream | None = None
     common: bool = False
+    repeatable: bool = True
     description: str = ""

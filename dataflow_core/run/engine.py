@@ -38,9 +38,11 @@ from dataflow_core.run.loops import Pools
 from dataflow_core.run.plans import Plan, ShapeCache
 from dataflow_core.run.pool import Pool, PoolStatistics
 from dataflow_core.run.replicas import Replica
+from dataflow_core.run.retries import Turnstile
+from dataflow_core.run.scopes import TransactionScope
 from dataflow_core.run.session import Rows, Session, StatementEvent, may_repeat, or_again
 from dataflow_core.run.table_keeper import TABLE_ERRORS, TableKeeper
-from dataflow_core.run.transactions import Transaction, TransactionScope, current_transaction
+from dataflow_core.run.transactions import Transaction, current_transaction
 from dataflow_core.schema import Model
 from dataflow_core.url import DatabaseURL
 
@@ -63,6 +65,7 @@ class Engine:
     observer: StatementEvent | None = None
     cache: ShapeCache = field(factory=ShapeCache)
     replica: Replica | None = None
+    turnstile: Turnstile = field(factory=Turnstile)
     _driver: Driver | None = None
     server_version: Version | None = None
     _pools: Pools | None = None
@@ -153,14 +156,20 @@ class Engine:
         return current_transaction(self)
 
     def transaction(
-        self, *, isolation: Isolation | None = None, read_only: bool = False, joins: bool = False
+        self,
+        *,
+        isolation: Isolation | None = None,
+        read_only: bool = False,
+        joins: bool = False,
+        retry: int = 0,
+        statement_savepoints: bool = False,
     ) -> TransactionScope:
         """``async with``: a transaction, or a savepoint within the one in force.
 
         ``joins``: where there are no savepoints, be part of the one in force, and fail it as a
         whole, instead of refusing.
         """
-        return TransactionScope(self, isolation, read_only, joins)
+        return TransactionScope(self, isolation, read_only, joins, retry, statement_savepoints)
 
     @asynccontextmanager
     async def together(self) -> AsyncIterator[Transaction | Explanation]:
@@ -170,7 +179,7 @@ class Engine:
         force, as it does where one statement does it all.
         """
         transaction = current_transaction(self)
-        if transaction is not None:
+        if transaction is not None and not getattr(transaction, "statement_savepoints", False):
             yield transaction
             return
         async with self.transaction() as alone:
@@ -179,7 +188,7 @@ class Engine:
     def snapshot(self) -> TransactionScope:
         """``async with``: reads that see one state; within a transaction, that of its isolation."""
         alone = current_transaction(self) is None
-        return TransactionScope(self, "repeatable read" if alone else None, read_only=True)
+        return TransactionScope(self, "repeatable read" if alone else None, read_only=alone)
 
     def fetch(self, plan: Plan, sql: str, parameters: Sequence[Any]) -> Coroutine[Any, Any, Rows]:
         """Run one statement of a plan and return its rows; to be awaited at once."""
