@@ -36,6 +36,7 @@ __all__ = ["ForeignColumn", "foreign_column", "needs_rows", "stored_values"]
 
 _ROWS: Final = 20
 _CELLS: Final = 500
+_NUMBERS_TOO: Final = "a text that is a number is kept as one: it comes before all other texts"
 _ABOUT_FIFTEEN: Final = "kept as a number of about 15 digits: values of more lose some"
 
 
@@ -62,7 +63,9 @@ _WORDS: Final[tuple[tuple[str, FieldType], ...]] = (
     (r"STRING\b", Text(storage="text")),
 )
 _AFFINITIES: Final[tuple[tuple[str, FieldType], ...]] = (
-    # The rules of SQLite for all other words, in its order.
+    # The rules of SQLite for all other words, in its order; first what it takes for a number though
+    # the word says that there are texts too.
+    (r"(?=.*INT).*(CHAR|CLOB|TEXT)", Text(storage="text")),
     (r".*INT", Integer(storage="integer")),
     (r".*(CHAR|CLOB|TEXT)", Text(storage="text")),
     (r".*BLOB", Binary(storage="bytes")),
@@ -111,6 +114,8 @@ def foreign_column(declared: str, rows: Sequence[Any]) -> ForeignColumn:
         return ForeignColumn(kind, notes=(_ABOUT_FIFTEEN,))
     if isinstance(kind, _BY_ROWS):
         return _BY_KIND[type(kind)](declared, rows)
+    if isinstance(kind, Text) and "INT" in declared.upper():
+        return ForeignColumn(kind, notes=(_NUMBERS_TOO,))
     return ForeignColumn(kind)
 
 

@@ -131,6 +131,7 @@ SURPRISES: tuple[tuple[str, tuple[Any, ...], str], ...] = (
     ("DATETIME", (17,), "which its values are not"),
     ("BOOLEAN", (2,), "which its values are not"),
     ("", ("x",), "no declared type"),
+    ("INTEGER_OR_TEXT", (4326,), "is kept as one"),
     ("NUMERIC(10,2)", (), "15 digits"),
 )
 
