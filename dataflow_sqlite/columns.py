@@ -32,7 +32,7 @@ from dataflow_core.types import (
 )
 from dataflow_sqlite.functions.storages import BOOLEAN_PAIRS, instant_form
 
-__all__ = ["ForeignColumn", "foreign_column", "needs_rows", "stored_values"]
+__all__ = ["ForeignColumn", "foreign_column", "needs_rows", "stored_values", "with_nulls"]
 
 _ROWS: Final = 20
 _CELLS: Final = 500
@@ -256,6 +256,20 @@ async def _values(connection: Connection, wanted: Sequence[tuple[str, str]]) -> 
         cell: [bytes.fromhex(v[0]) if isinstance(v, list) else v for v in json.loads(text)]
         for cell, text in zip(wanted, texts, strict=True)
     }
+
+
+async def with_nulls(connection: Connection, wanted: Sequence[tuple[str, str]]) -> set[str]:
+    """Which tables have a row whose key begins with NULL; given by table and that column."""
+    found: set[str] = set()
+    for start in range(0, len(wanted), _CELLS):
+        part = wanted[start : start + _CELLS]
+        cells = ", ".join(
+            f"EXISTS (SELECT 1 FROM main.{_quoted(table)} WHERE {_quoted(column)} IS NULL)"
+            for table, column in part
+        )
+        ((*answers,),) = await connection.fetch(f"SELECT {cells}", ())
+        found |= {table for (table, _), is_there in zip(part, answers, strict=True) if is_there}
+    return found
 
 
 def _quoted(name: str) -> str:

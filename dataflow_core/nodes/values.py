@@ -41,7 +41,7 @@ LATER: Final = {
 def refuse_later(node: str, parameters: Mapping[str, Any], key: Container[str] = ()) -> None:
     """Refuse a known parameter that cannot have an effect; ``None`` and False ask for none.
 
-    ``key`` has the names of the key that ``parameters`` may give: a part of it may have such a name.
+    ``key`` has the names of the key that ``parameters`` may give; one may be such a name.
     """
     if LATER.keys().isdisjoint(parameters):
         return

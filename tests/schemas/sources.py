@@ -209,7 +209,11 @@ PACKAGES: Final = (
         "proj",
         "MIT",
         {"sqlite": 44},
-        {"sqlite": Written("scope", "scope", {"auth_name": "new", "code": 1, "deprecated": False})},
+        {
+            "sqlite": Written(
+                "scope", "scope", {"auth_name": "new", "code": "1", "deprecated": False}
+            )
+        },
         "pyproj",
         "proj_database",
     ),

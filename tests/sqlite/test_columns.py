@@ -166,6 +166,8 @@ UNREADABLE: tuple[tuple[str, Any], ...] = (
     ("UUID", "x"),
     ("JSON", "{"),
     ("TEXT", b"\xff"),
+    ("TEXT", None),
+    ("BLOB", None),
 )
 
 
@@ -177,6 +179,27 @@ def test_values_that_do_not_fit(declared: str, stored: Any) -> None:
     decode = SQLITE.compiler.codec(kind).decode
     with pytest.raises(InvalidValue, match="cannot be read as"):
         decode(stored)
+
+
+@pytest.mark.parametrize(
+    ("columns", "row", "key"),
+    [
+        ("a TEXT PRIMARY KEY", "(NULL)", ()),
+        ("a TEXT PRIMARY KEY", "('x')", ("a",)),
+        ("a INTEGER PRIMARY KEY", "(NULL)", ("a",)),
+        ("a TEXT, b TEXT, PRIMARY KEY (b, a)", "('x', NULL)", ()),
+        ("a TEXT NOT NULL, PRIMARY KEY (a)", "('x')", ("a",)),
+    ],
+)
+async def test_a_key_that_begins_with_null_is_none(
+    connection: Any, columns: str, row: str, key: tuple[str, ...]
+) -> None:
+    """SQLite keeps NULL in keys; where a row has it, the key tells no row from another."""
+    await run(connection, f"CREATE TABLE theirs ({columns})")
+    await run(connection, f"INSERT INTO theirs VALUES {row}")
+    found = await read(connection, "theirs")
+    assert found.primary_key == key
+    assert any("tell them apart" in note for note in found.notes) == (key == ())
 
 
 MADE = (
