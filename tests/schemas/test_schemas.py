@@ -235,8 +235,8 @@ async def test_a_row_is_made_changed_and_removed(loaded: Loaded) -> None:
     before = await loaded.rows(model)
     given = {**written.given, written.column: "a"}
     if not given.keys() & {*keys}:
-        (key,) = keys
-        given[key] = max(row[key] for row in before) + 1
+        (only,) = keys
+        given[only] = max(row[only] for row in before) + 1
     made = await handle.create(**given)
     key = {name: made[name] for name in keys}
     await handle.update(**key, fields={written.column: "b"})
