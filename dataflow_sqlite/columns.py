@@ -65,7 +65,7 @@ _WORDS: Final[tuple[tuple[str, FieldType], ...]] = (
 _AFFINITIES: Final[tuple[tuple[str, FieldType], ...]] = (
     # The rules of SQLite for all other words, in its order; first what it takes for a number though
     # the word says that there are texts too.
-    (r"(?=.*INT).*(CHAR|CLOB|TEXT)", Text(storage="text")),
+    (r"(?=.*INT).*(CHAR|CLOB|TEXT)", Text(storage="text:numbers")),
     (r".*INT", Integer(storage="integer")),
     (r".*(CHAR|CLOB|TEXT)", Text(storage="text")),
     (r".*BLOB", Binary(storage="bytes")),
@@ -114,7 +114,7 @@ def foreign_column(declared: str, rows: Sequence[Any]) -> ForeignColumn:
         return ForeignColumn(kind, notes=(_ABOUT_FIFTEEN,))
     if isinstance(kind, _BY_ROWS):
         return _BY_KIND[type(kind)](declared, rows)
-    if isinstance(kind, Text) and "INT" in declared.upper():
+    if kind.storage == "text:numbers":
         return ForeignColumn(kind, notes=(_NUMBERS_TOO,))
     return ForeignColumn(kind)
 
