@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
@@ -148,6 +149,10 @@ class MySQLDialect(BaseDialect):
         made: Dialect = adapted(loads=loads)
         return made
 
+    def ends_transaction(self, sql: str) -> bool:
+        """Whether a statement commits what was done before it, as most about schemas do."""
+        return _COMMITTING.match(sql) is not None
+
     def open(self, url: DatabaseURL, options: ConnectOptions) -> Driver:
         """Check URL and options and return a driver; opens nothing.
 
@@ -184,6 +189,17 @@ class OldMariaDBDialect(MySQLDialect):
 
     compiler_class = OldMariaDBCompiler
 
+
+_COMMITTING: Final = re.compile(
+    r"(?:\s|--[^\n]*\n|#[^\n]*\n|/\*(?!M?!).*?\*/)*"
+    # What a comment that the server carries out begins with is not read any further.
+    r"(?:/\*M?!|(?:CREATE|DROP)\s+(?!TEMPORARY\b)"
+    r"|(?:ALTER|RENAME|TRUNCATE|LOCK|UNLOCK|GRANT|REVOKE|ANALYZE|OPTIMIZE|REPAIR|CHECK|CACHE|FLUSH"
+    r"|RESET|PURGE|INSTALL|UNINSTALL|START|STOP|CHANGE|IMPORT)\b"
+    r"|LOAD\s+INDEX\b|SET\s+(?:PASSWORD|(?:@@)?(?:SESSION|LOCAL)?[\s.]*autocommit)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Statements that commit by themselves: https://dev.mysql.com/doc/refman/8.4/en/implicit-commit.html"""
 
 _BY_SERVER: Final[Mapping[str, tuple[tuple[tuple[int, ...], type[MySQLDialect]], ...]]] = {
     "MariaDB": (((10, 10), MariaDBDialect), ((0,), OldMariaDBDialect)),

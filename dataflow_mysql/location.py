@@ -213,15 +213,13 @@ def _mode(name: str, value: Any) -> str:
 
 
 def _file(name: str, value: Any) -> str:
-    path = Path(value).expanduser() if isinstance(value, str) and value else None
+    """A path; the file is read when the first connection is opened, and may be put there later."""
     try:
-        if path is not None:
-            path.open("rb").close()
-            return str(path.absolute())
-        reason = "a path is expected"
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no such path can be"
-    raise InvalidOption(f"{name}: {value!r} cannot be read: {reason}", option=name)
+        if isinstance(value, str) and value.isprintable() and value:
+            return str(Path(value).expanduser().absolute())
+    except RuntimeError as error:
+        raise InvalidOption(f"{name} is the path of a file: {error}", option=name) from error
+    raise InvalidOption(f"{name} is the path of a file, got {value!r}", option=name)
 
 
 def _socket(name: str, value: Any) -> str:

@@ -7,7 +7,6 @@ in ``~/.postgresql``. A URL leads to the same place on every machine.
 from __future__ import annotations
 
 import getpass
-import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -302,17 +301,12 @@ def _check_authorities(name: str, value: Any) -> str:
 
 
 def _check_file(name: str, value: Any) -> str:
+    """A path; the file is read when the first connection is opened, and may be put there later."""
     text = _check_text(name, value)
     try:
-        path = Path(text).expanduser()
-        readable = path.is_file() and os.access(path, os.R_OK)
-    except (OSError, ValueError, RuntimeError) as error:
+        return str(Path(text).expanduser())
+    except RuntimeError as error:
         raise _wrong(name, "the path of a file") from error
-    if not readable:
-        raise InvalidOption(
-            f"{name}: {quoted(text)} is no file that this user may read", option=name
-        )
-    return str(path)
 
 
 def _check_word(words: tuple[str, ...]) -> Callable[[str, Any], str]:

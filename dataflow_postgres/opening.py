@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -205,9 +206,13 @@ def _tls_context(location: PostgresLocation) -> ssl.SSLContext:
     if verifies and authorities in (None, SYSTEM_AUTHORITIES):
         context.load_default_certs()
     elif authorities is not None:
+        _check_readable("sslrootcert", authorities)
         _load("sslrootcert", lambda: context.load_verify_locations(cafile=authorities))
+    if location.sslkey is not None:
+        _check_readable("sslkey", location.sslkey)
     if location.sslcert is not None:
         certificate = location.sslcert
+        _check_readable("sslcert", certificate)
         _load(
             "sslcert",
             lambda: context.load_cert_chain(
@@ -218,6 +223,16 @@ def _tls_context(location: PostgresLocation) -> ssl.SSLContext:
             ),
         )
     return context
+
+
+def _check_readable(option: str, path: str) -> None:
+    try:
+        Path(path).open("rb").close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no such path can be"
+        raise InvalidOption(
+            f"{option}: {path!r} cannot be read: {reason}", option=option
+        ) from error
 
 
 def _load(option: str, load: Callable[[], None]) -> None:

@@ -32,10 +32,11 @@ from dataflow_core.types import (
 )
 from dataflow_sqlite.functions.storages import BOOLEAN_PAIRS, instant_form
 
-__all__ = ["ForeignColumn", "foreign_column", "needs_rows", "stored_values"]
+__all__ = ["ForeignColumn", "foreign_column", "needs_rows", "stored_values", "with_nulls"]
 
 _ROWS: Final = 20
 _CELLS: Final = 500
+_NUMBERS_TOO: Final = "a text that is a number is kept as one: it comes before all other texts"
 _ABOUT_FIFTEEN: Final = "kept as a number of about 15 digits: values of more lose some"
 
 
@@ -62,7 +63,9 @@ _WORDS: Final[tuple[tuple[str, FieldType], ...]] = (
     (r"STRING\b", Text(storage="text")),
 )
 _AFFINITIES: Final[tuple[tuple[str, FieldType], ...]] = (
-    # The rules of SQLite for all other words, in its order.
+    # The rules of SQLite for all other words, in its order; first what it takes for a number though
+    # the word says that there are texts too.
+    (r"(?=.*INT).*(CHAR|CLOB|TEXT)", Text(storage="text:numbers")),
     (r".*INT", Integer(storage="integer")),
     (r".*(CHAR|CLOB|TEXT)", Text(storage="text")),
     (r".*BLOB", Binary(storage="bytes")),
@@ -111,6 +114,8 @@ def foreign_column(declared: str, rows: Sequence[Any]) -> ForeignColumn:
         return ForeignColumn(kind, notes=(_ABOUT_FIFTEEN,))
     if isinstance(kind, _BY_ROWS):
         return _BY_KIND[type(kind)](declared, rows)
+    if kind.storage == "text:numbers":
+        return ForeignColumn(kind, notes=(_NUMBERS_TOO,))
     return ForeignColumn(kind)
 
 
@@ -251,6 +256,20 @@ async def _values(connection: Connection, wanted: Sequence[tuple[str, str]]) -> 
         cell: [bytes.fromhex(v[0]) if isinstance(v, list) else v for v in json.loads(text)]
         for cell, text in zip(wanted, texts, strict=True)
     }
+
+
+async def with_nulls(connection: Connection, wanted: Sequence[tuple[str, str]]) -> set[str]:
+    """Which tables have a row whose key begins with NULL; given by table and that column."""
+    found: set[str] = set()
+    for start in range(0, len(wanted), _CELLS):
+        part = wanted[start : start + _CELLS]
+        cells = ", ".join(
+            f"EXISTS (SELECT 1 FROM main.{_quoted(table)} WHERE {_quoted(column)} IS NULL)"
+            for table, column in part
+        )
+        ((*answers,),) = await connection.fetch(f"SELECT {cells}", ())
+        found |= {table for (table, _), is_there in zip(part, answers, strict=True) if is_there}
+    return found
 
 
 def _quoted(name: str) -> str:

@@ -55,6 +55,13 @@ def _membership(compiler: BaseCompiler, node: Membership, build: Build) -> str:
     return f"{column} IN (SELECT value FROM json_each({build.bind(node.slot, encode_list)}))"
 
 
+def _pattern(compiler: BaseCompiler, node: Pattern, build: Build) -> str:
+    if isinstance(node.target, JsonPath):
+        return compiler.json_predicate(node, build)
+    subject = compiler.column_value(build.column(node.target), node.target.type)
+    return compiler.text_match(subject, node, build)
+
+
 def _modulo(compiler: BaseCompiler, node: Modulo, build: Build) -> str:
     divisor, remainder = build.bind(node.divisor), build.bind(node.remainder)
     return f"{build.column(node.target)} % {divisor} = {remainder}"
@@ -72,6 +79,7 @@ class SQLiteCompiler(SQLiteExpressions):
         **PREDICATES,
         Membership: _membership,
         Modulo: _modulo,
+        Pattern: _pattern,
     }
 
     def codec(self, kind: FieldType) -> Codec:

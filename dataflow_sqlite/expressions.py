@@ -107,11 +107,13 @@ class SQLiteExpressions(BaseCompiler):
         return f"({left} IS {'' if equal else 'NOT '}{right})"
 
     def column_value(self, sql: str, kind: FieldType) -> str:
-        """Of what others keep, true and false are made to be 1 and 0; the rest is converted."""
+        """Of what others keep, true and false become 1 and 0, numbers among texts become texts."""
         if isinstance(kind, Boolean) and kind.storage is not None:
             true = self.codec(kind).encode
             stored = 1 if true is None else true(True)
             return f"({sql} IN (1, {self.literal(stored, None)}))"
+        if kind.storage == "text:numbers":
+            return f"CAST({sql} AS TEXT)"
         return sql
 
     def _own(self, sql: str, kind: FieldType) -> str:

@@ -14,7 +14,7 @@ from dataflow_core.errors import DataFlowError
 from dataflow_core.schema import MISSING, Column, Table, TableCheck, TableIndex, TableReference
 from dataflow_core.types import Enumeration, FieldType, Integer
 from dataflow_sqlite.catalogue import COLUMNS, FOREIGN_KEYS, INDEXES, OBJECTS, SHADOWS
-from dataflow_sqlite.columns import foreign_column, needs_rows, stored_values
+from dataflow_sqlite.columns import foreign_column, needs_rows, stored_values, with_nulls
 from dataflow_sqlite.ddl import ENUM_CHECK, LENGTH_CHECK, TYPE_CHECK
 from dataflow_sqlite.statements.parse import (
     ParsedColumn,
@@ -56,6 +56,7 @@ class _Found:
     rows: dict[str, list[Any]] = field(factory=dict)
     notes: list[str] = field(factory=list)
     parsed: ParsedTable | None = None
+    key_has_nulls: bool = False
 
     @property
     def virtual(self) -> bool:
@@ -155,6 +156,16 @@ async def _look_at_rows(connection: Connection, found: dict[str, _Found]) -> Non
             found[name].notes.append(f"{column} cannot be read: {values}")
         else:
             found[name].rows[column] = values
+    # Only the number of a row and what is NOT NULL are sure; an index answers for the first column.
+    keys = [
+        (table.name, str(row[1]))
+        for table in found.values()
+        for row in table.columns
+        if table.parsed is not None and row[5] == 1 and not row[3]
+        if _automatic_key(table, tuple(str(each[1]) for each in table.columns if each[5])) is None
+    ]
+    for name in await with_nulls(connection, keys):
+        found[name].key_has_nulls = True
 
 
 # Putting it together
@@ -187,6 +198,9 @@ def _table(table: _Found) -> Table:
     key = sorted((row for row in table.columns if row[5]), key=lambda row: row[5])
     names = tuple(str(row[1]) for row in key)
     automatic = _automatic_key(table, names)
+    if table.key_has_nulls:
+        notes.append(f"rows have NULL for {names[0]}: its key does not tell them apart")
+        names = ()
     columns = tuple(_column(table, row, automatic) for row in table.columns if row[6] != 1)
     hidden = [str(row[1]) for row in table.columns if row[6] == 1]
     if table.virtual:

@@ -22,6 +22,7 @@ from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, NodeType
 from dataflow_core.nodes.generate import unknown_parameter
 from dataflow_core.nodes.registry import forget_owner, live_owners, register_owner
+from dataflow_core.run.retries import check_retry
 from dataflow_core.run.sync_bridge import sync_bridge, synchronous
 from dataflow_core.run.transactions import explaining
 from dataflow_core.settings import Settings
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from dataflow_core.run.engine import Engine
     from dataflow_core.run.explain import ExplainedStatement
     from dataflow_core.run.pool import PoolStatistics
-    from dataflow_core.run.transactions import TransactionScope
+    from dataflow_core.run.scopes import TransactionScope
     from dataflow_core.schema import Model
     from dataflow_core.url import DatabaseURL
     from dataflow_core.workflow import WorkflowBuilder
@@ -135,11 +136,14 @@ class DataFlow:
 
         return register if cls is None else register(cls)
 
-    def node(self, name: str) -> Callable[[Function], Function]:
-        """Register a function ``(context, **parameters) -> dict`` as a node of that name."""
+    def node(self, name: str, *, repeatable: bool = False) -> Callable[[Function], Function]:
+        """Register a function ``(context, **parameters) -> dict`` as a node.
+
+        ``repeatable``: it does nothing outside of the database, so transactions may repeat it.
+        """
 
         def register(function: Function) -> Function:
-            self._registry.add_function(name, function)
+            self._registry.add_function(name, function, repeatable=repeatable)
             return function
 
         return register
@@ -195,11 +199,23 @@ class DataFlow:
         *,
         isolation: Isolation | None = None,
         read_only: bool = False,
+        retry: int = 0,
+        statement_savepoints: bool = False,
     ) -> TransactionScope:
         """``async with db.transaction():`` all calls inside or none; nested, a savepoint.
 
-        ``with db.transaction():`` for code that is not asynchronous.
+        Without ``async`` for code that is not asynchronous.
+
+        Parameters:
+            isolation: ``"read committed"``, ``"repeatable read"`` or ``"serializable"``.
+            read_only: nothing can be written.
+            retry: how often it is done again where the database ends it for another one's sake.
+                ``async for attempt in db.transaction(retry=4):``, with ``async with attempt:``
+                inside, runs the block again; ``async with`` alone sends the same statements again,
+                and goes on if the answers are the same.
+            statement_savepoints: a statement that fails undoes itself only.
         """
+        check_retry(retry)
         if isolation is not None and isolation not in get_args(Isolation):
             raise InvalidOption(
                 f"isolation is one of {', '.join(get_args(Isolation))}, not {quoted(isolation)}",
@@ -207,7 +223,10 @@ class DataFlow:
                 option="isolation",
             )
         return self._databases.engine(database).transaction(
-            isolation=isolation, read_only=read_only
+            isolation=isolation,
+            read_only=read_only,
+            retry=retry,
+            statement_savepoints=statement_savepoints,
         )
 
     def current_transaction(self, database: str = "primary") -> Any:

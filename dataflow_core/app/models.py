@@ -60,7 +60,7 @@ class Registry:
     def __attrs_post_init__(self) -> None:
         self.nodes["SQLNode"] = self._watched(sql_node(self.owner, self.engine))
         for spec in self.plugin_nodes:
-            node = self.add_function(spec.name, spec.function)
+            node = self.add_function(spec.name, spec.function, repeatable=spec.repeatable)
             self.nodes[spec.name] = evolve(node, last=spec.last, common=True)
 
     def add_class(
@@ -157,13 +157,16 @@ class Registry:
                 )
             taken[index.name.casefold()] = model.name
 
-    def add_function(self, name: Any, function: Callable[..., Any]) -> NodeType:
+    def add_function(
+        self, name: Any, function: Callable[..., Any], *, repeatable: bool = False
+    ) -> NodeType:
         """Register a user's function as a node."""
         if not isinstance(name, str) or not name.isidentifier():
             raise InvalidModel(f"the name of a node is an identifier, got {quoted(name)}")
         if name in self.nodes:
             raise DuplicateNode(f"there is a node called {name} already", node=name)
-        node = self.nodes[name] = self._watched(function_node(name, function, self.owner))
+        node = function_node(name, function, self.owner, repeatable=repeatable)
+        node = self.nodes[name] = self._watched(node)
         return node
 
     def relations_of(self, database: str) -> Relations:
@@ -240,7 +243,9 @@ def refuse_instances(cls: type) -> None:
     cls.__init__ = __init__  # type: ignore[misc]
 
 
-def function_node(name: str, function: Callable[..., Any], owner: NodeOwner) -> NodeType:
+def function_node(
+    name: str, function: Callable[..., Any], owner: NodeOwner, *, repeatable: bool = False
+) -> NodeType:
     """A node type of a function ``(context, **parameters) -> dict``, with its parameters."""
     if not callable(function):
         raise InvalidModel(f"db.node decorates a function, got {quoted(function)}")
@@ -281,5 +286,6 @@ def function_node(name: str, function: Callable[..., Any], owner: NodeOwner) -> 
         parameters=parameters,
         effect=lambda: effect,
         open_parameters=open_parameters,
+        repeatable=repeatable,
         description=inspect.getdoc(function) or "",
     )

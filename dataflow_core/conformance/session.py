@@ -18,7 +18,7 @@ from dataflow_core.conformance.equality import first_difference
 from dataflow_core.conformance.oracle import Oracle
 from dataflow_core.conformance.watched import Handle
 from dataflow_core.errors import DataFlowError, TableMissing, UnsupportedFeature
-from dataflow_core.run.transactions import TransactionScope
+from dataflow_core.run.scopes import TransactionScope
 from dataflow_core.schema import Model
 
 __all__ = ["CaseFailed", "Session", "cancelled", "expect_cancelled", "reached"]

@@ -114,6 +114,10 @@ class Dialect(Protocol):
         """Check URL and options and return a driver; touches neither disk nor network."""
         ...
 
+    def ends_transaction(self, sql: str) -> bool:
+        """Whether a statement, which is none of COMMIT and its kin, ends an open transaction."""
+        ...
+
     def translate_error(self, error: Exception, situation: ErrorSituation) -> DataFlowError | None:
         """The uniform error for what the driver raised, or ``None`` if it is not the driver's."""
         ...

@@ -19,8 +19,10 @@ class NodeSpec:
         function: ``(context, **parameters) -> dict``, asynchronous or not; its parameters are those
             of the node, its docstring the description.
         last: in a workflow it runs after all other nodes.
+        repeatable: it does nothing outside of the database, so transactions may repeat it.
     """
 
     name: str
     function: Callable[..., Any]
     last: bool = False
+    repeatable: bool = False

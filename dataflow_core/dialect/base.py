@@ -77,6 +77,10 @@ class BaseDialect(abc.ABC):
     def open(self, url: DatabaseURL, options: ConnectOptions) -> Driver:
         """Check URL and options and return a driver; touches neither disk nor network."""
 
+    def ends_transaction(self, sql: str) -> bool:
+        """Whether a statement, which is none of COMMIT and its kin, ends an open transaction."""
+        return False
+
     def error_code(self, error: Exception) -> object:
         """What ``error_rules`` tell errors apart by; by default ``sqlstate``, or the class."""
         code = getattr(error, "sqlstate", None)

@@ -81,8 +81,8 @@ class NodeOwner(Protocol):
         """Who is told of what the instance does, if anybody is."""
         ...
 
-    def transaction(self, database: str = "primary") -> Any:
-        """``async with``: a transaction that every call inside joins."""
+    def transaction(self, database: str = "primary", *, retry: int = 0) -> Any:
+        """``async with``: a transaction that every call inside joins; ``async for``: attempts."""
         ...
 
     def current_transaction(self) -> Any | None:
@@ -126,7 +126,9 @@ class NodeType:
     ``open_parameters``: takes any name.
     ``last``: the node runs after all others of a workflow. ``common``: every instance knows a node
     of this name, so two live instances do not make it ambiguous where the workflow tells which.
-    ``stream(context, parameters)`` gives what the node reads as a stream, without running it.
+    ``repeatable``: it does nothing outside of the database, so that a transaction which the
+    database ended may be run again. ``stream(context, parameters)`` gives what the node reads as a
+    stream, without running it.
     """
 
     name: str
@@ -140,4 +142,5 @@ class NodeType:
     last: bool = False
     stream: Stream | None = None
     common: bool = False
+    repeatable: bool = True
     description: str = ""

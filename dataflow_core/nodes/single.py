@@ -107,7 +107,7 @@ class SingleNodes:
     async def _rows(self, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The only row that the parameters of a read let through, if there is one."""
         node = self._read
-        refuse_later(node, parameters)
+        refuse_later(node, parameters, self.model.key_names)
         bindings = self.selector.bindings()
         predicate, unique = self.selector.one(node, parameters, bindings)
         columns = self.selector.columns(node, parameters.get("select"))
@@ -139,7 +139,7 @@ class SingleNodes:
     async def update(self, context: Context, parameters: Mapping[str, Any]) -> Result:
         """Change one row: the row after it, and ``updated``."""
         node = f"{self.model.name}UpdateNode"
-        refuse_later(node, parameters)
+        refuse_later(node, parameters, self.model.key_names)
         bindings = self.selector.bindings()
         predicate, unique = self.selector.one(node, parameters, bindings)
         if "fields" not in parameters:
@@ -161,7 +161,7 @@ class SingleNodes:
     async def delete(self, context: Context, parameters: Mapping[str, Any]) -> Result:
         """Remove one row: the row as it was, and ``deleted``."""
         node = f"{self.model.name}DeleteNode"
-        refuse_later(node, parameters)
+        refuse_later(node, parameters, self.model.key_names)
         bindings = self.selector.bindings()
         predicate, unique = self.selector.one(node, parameters, bindings)
         operation = Delete(self.model, predicate, unique)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["sql_node"]
 
 _FETCH: Final = ("all", "one", "none")
+_BEFORE: Final = r"(?:\s|--[^\n]*\n|/\*(?!M?!).*?\*/)*"
+_CONTROL: Final = re.compile(
+    _BEFORE + r"(BEGIN|START\s+TRANSACTION|COMMIT|END|ROLLBACK|ABORT|SAVEPOINT|RELEASE|XA"
+    r"|PREPARE\s+TRANSACTION)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 _QUOTES: Final = {"'": "'", '"': '"', "`": "`", "[": "]"}
 
 
@@ -32,6 +39,11 @@ def sql_node(owner: NodeOwner, engine: Callable[[str], Engine]) -> NodeType:
         sql = parameters.get("sql")
         if not isinstance(sql, str) or not sql.strip():
             raise MissingParameter("SQLNode: sql is missing: one statement", parameter="sql")
+        if _CONTROL.match(sql):
+            raise InvalidValue(
+                "SQLNode: transactions are opened and left by db.transaction() and"
+                f" runtime.execute(..., transaction=True), not by {quoted(sql.strip()[:40])}"
+            )
         fetch = parameters.get("fetch") or "all"
         if fetch not in _FETCH:
             raise InvalidValue(f"SQLNode: fetch is one of {', '.join(_FETCH)}, got {quoted(fetch)}")

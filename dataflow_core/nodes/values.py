@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, Final
 
 from attrs import define, field
@@ -38,13 +38,16 @@ LATER: Final = {
 """Parameters that are known but have no meaning on a model as it is: refused, never ignored."""
 
 
-def refuse_later(node: str, parameters: Mapping[str, Any]) -> None:
-    """Refuse a known parameter that cannot have an effect; ``None`` and False ask for none."""
+def refuse_later(node: str, parameters: Mapping[str, Any], key: Container[str] = ()) -> None:
+    """Refuse a known parameter that cannot have an effect; ``None`` and False ask for none.
+
+    ``key`` has the names of the key that ``parameters`` may give; one may be such a name.
+    """
     if LATER.keys().isdisjoint(parameters):
         return
     for name, reason in LATER.items():
         value = parameters.get(name)
-        if value is not None and value is not False:
+        if value is not None and value is not False and name not in key:
             raise InvalidValue(f"{node}: {name} {reason}", parameter=name)
 
 

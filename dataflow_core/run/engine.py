@@ -36,13 +36,15 @@ from dataflow_core.run.coalescers import coalescer
 from dataflow_core.run.engine_settings import EngineSettings
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.loops import Pools
-from dataflow_core.run.observing import DatabaseObservers, Observers
+from dataflow_core.run.observing import DatabaseObservers, with_observer
 from dataflow_core.run.plans import Plan, ShapeCache
 from dataflow_core.run.pool import Pool, PoolStatistics
 from dataflow_core.run.replicas import Replica
+from dataflow_core.run.retries import Turnstile
+from dataflow_core.run.scopes import TransactionScope
 from dataflow_core.run.session import Rows, Session, may_repeat, or_again
 from dataflow_core.run.table_keeper import TABLE_ERRORS, TableKeeper
-from dataflow_core.run.transactions import Transaction, TransactionScope, current_transaction
+from dataflow_core.run.transactions import Transaction, current_transaction
 from dataflow_core.schema import Model
 from dataflow_core.url import DatabaseURL
 
@@ -65,6 +67,7 @@ class Engine:
     observer: DatabaseObservers | None = None
     cache: ShapeCache = field(factory=ShapeCache)
     replica: Replica | None = None
+    turnstile: Turnstile = field(factory=Turnstile)
     _driver: Driver | None = None
     server_version: Version | None = None
     _pools: Pools | None = None
@@ -155,14 +158,20 @@ class Engine:
         return current_transaction(self)
 
     def transaction(
-        self, *, isolation: Isolation | None = None, read_only: bool = False, joins: bool = False
+        self,
+        *,
+        isolation: Isolation | None = None,
+        read_only: bool = False,
+        joins: bool = False,
+        retry: int = 0,
+        statement_savepoints: bool = False,
     ) -> TransactionScope:
         """``async with``: a transaction, or a savepoint within the one in force.
 
         ``joins``: where there are no savepoints, be part of the one in force, and fail it as a
         whole, instead of refusing.
         """
-        return TransactionScope(self, isolation, read_only, joins)
+        return TransactionScope(self, isolation, read_only, joins, retry, statement_savepoints)
 
     @asynccontextmanager
     async def together(self) -> AsyncIterator[Transaction | Explanation]:
@@ -172,7 +181,7 @@ class Engine:
         force, as it does where one statement does it all.
         """
         transaction = current_transaction(self)
-        if transaction is not None:
+        if transaction is not None and not getattr(transaction, "statement_savepoints", False):
             yield transaction
             return
         async with self.transaction() as alone:
@@ -181,7 +190,7 @@ class Engine:
     def snapshot(self) -> TransactionScope:
         """``async with``: reads that see one state; within a transaction, that of its isolation."""
         alone = current_transaction(self) is None
-        return TransactionScope(self, "repeatable read" if alone else None, read_only=True)
+        return TransactionScope(self, "repeatable read" if alone else None, read_only=alone)
 
     def fetch(self, plan: Plan, sql: str, parameters: Sequence[Any]) -> Coroutine[Any, Any, Rows]:
         """Run one statement of a plan and return its rows; to be awaited at once."""
@@ -320,8 +329,7 @@ class Engine:
 
     def observe(self, observer: Observer) -> None:
         """Tell one more observer of the statements from now on."""
-        known = () if self.observer is None else self.observer.observers.members
-        self.observer = Observers([*known, ("observe", observer)]).of_database(self.name)
+        self.observer = with_observer(self.observer, observer, self.name)
 
     async def ping(self) -> float:
         """Wait for an answer of the database; how many seconds it took."""
@@ -354,9 +362,8 @@ class Engine:
             if self._closed:
                 raise InstanceClosed("this instance is closed", database=self.name)
             settings = self.settings
-            connect, limits = settings.connect, settings.pool
-            pools = Pools(self.name, self.driver, connect, limits, self._connect, self.observer)
-            self._pools = pools
+            told = (settings.connect, settings.pool, self._connect, self.observer)
+            self._pools = Pools(self.name, self.driver, *told)
         return self._pools
 
     async def _connect(self, lane: Lane) -> Connection:

@@ -32,10 +32,10 @@ __all__ = [
     "Observers",
     "SharedBy",
     "WatchedStatement",
-    "answered_together",
     "failure_of",
     "nodes_running",
     "observed_workflow",
+    "with_observer",
 ]
 
 logger = logging.getLogger("dataflow")
@@ -124,12 +124,59 @@ class DatabaseObservers:
         self.observers.tell("statement_began", run)
         return WatchedStatement(self.observers, run)
 
+    async def answered(
+        self,
+        work: Awaitable[T],
+        counted: Callable[[T], int] | None,
+        sql: str,
+        parameters: int,
+        situation: ErrorSituation,
+        dialect: str,
+    ) -> T:
+        """Send a statement and await its answer; ``counted`` gives its rows, ``None``: control."""
+        control = counted is None
+        watched = self.begin(sql, parameters, situation, dialect, control=control)
+        return await watched.answered(work, counted)
+
+    async def answered_together(
+        self,
+        work: Awaitable[Sequence[T]],
+        statements: Sequence[tuple[str, Sequence[Any]]],
+        situation: ErrorSituation,
+        dialect: str,
+    ) -> Sequence[T]:
+        """Send statements at once and await the rows of the last one.
+
+        The first has the time of all, and the failure: those behind it were not done then.
+        """
+        first, *behind = [
+            self.begin(sql, len(values), situation, dialect) for sql, values in statements
+        ]
+        failure: Failure | None = _NOT_DONE
+        try:
+            rows = await first.answered(work, None if behind else len)
+            failure = None
+            if behind:
+                behind[-1].rows = len(rows)
+            return rows
+        finally:
+            for statement in behind:
+                statement.end(failure)
+
     def pool_events(self, lane: str) -> Callable[..., None]:
         """What a pool calls with the name of an event."""
         return partial(self._pool_event, lane)
 
     def _pool_event(self, lane: str, event: str, *arguments: Any) -> None:
         self.observers.tell(event, self.database, lane, *arguments)
+
+
+def with_observer(
+    known: DatabaseObservers | None, observer: Observer, database: str
+) -> DatabaseObservers:
+    """The observers of a database, and one more."""
+    members = () if known is None else known.observers.members
+    return Observers([*members, ("observe", observer)]).of_database(database)
 
 
 @define(eq=False)
@@ -139,7 +186,7 @@ class WatchedStatement:
     observers: Observers
     run: StatementRun
     _seconds: float = 0.0
-    _rows: int | None = None
+    rows: int | None = None
     _ended: bool = False
 
     async def answered(self, work: Awaitable[T], counted: Callable[[T], int] | None = None) -> T:
@@ -152,7 +199,7 @@ class WatchedStatement:
             self.end(failure_of(error))
             raise
         self._seconds = perf_counter() - began
-        self._rows = None if counted is None else counted(result)
+        self.rows = None if counted is None else counted(result)
         self.end()
         return result
 
@@ -166,7 +213,7 @@ class WatchedStatement:
             self.end(failure_of(error))
             raise
         self._seconds += perf_counter() - began
-        self._rows = (self._rows or 0) + len(rows)
+        self.rows = (self.rows or 0) + len(rows)
         if not rows:
             self.end()
         return rows
@@ -175,29 +222,8 @@ class WatchedStatement:
         """Tell that it has ended, once."""
         if not self._ended:
             self._ended = True
-            end = Ended(self._seconds, self._rows, failure)
+            end = Ended(self._seconds, self.rows, failure)
             self.observers.tell("statement_ended", self.run, end)
-
-
-async def answered_together(
-    watched: Sequence[WatchedStatement],
-    work: Awaitable[Sequence[T]],
-) -> Sequence[T]:
-    """Await the answer of statements that were sent at once: the rows of the last one.
-
-    The first one has the time of all, and the failure: those behind it were not done then.
-    """
-    first, *behind = watched
-    failure: Failure | None = _NOT_DONE
-    try:
-        rows = await first.answered(work, None if behind else len)
-        failure = None
-        if behind:
-            behind[-1]._rows = len(rows)
-        return rows
-    finally:
-        for statement in behind:
-            statement.end(failure)
 
 
 _NOT_DONE: Final = Failure("NotDone")

@@ -26,7 +26,7 @@ from dataflow_core.errors import (
     DataFlowError,
     StatementTimeout,
 )
-from dataflow_core.run.observing import DatabaseObservers, WatchedStatement, answered_together
+from dataflow_core.run.observing import DatabaseObservers
 from dataflow_core.run.pool import Pool
 from dataflow_core.run.violations import made_alike
 from dataflow_core.run.watch import Watch
@@ -98,7 +98,8 @@ class Session:
         work = self.guarded(self.connection.fetch(sql, parameters), situation)
         if self.observer is None:
             return work
-        return self._begin(sql, len(parameters), situation).answered(work, len)
+        count, name = len(parameters), self.dialect.name
+        return self.observer.answered(work, len, sql, count, situation, name)
 
     def fetch_named(
         self, sql: str, parameters: Sequence[Any], situation: ErrorSituation
@@ -107,8 +108,8 @@ class Session:
         work = self.guarded(self.connection.fetch_named(sql, parameters), situation)
         if self.observer is None:
             return work
-        watched = self._begin(sql, len(parameters), situation)
-        return watched.answered(work, lambda answer: len(answer[1]))
+        count, name = len(parameters), self.dialect.name
+        return self.observer.answered(work, _rows_of_named, sql, count, situation, name)
 
     def execute(
         self, sql: str, parameters: Sequence[Any], situation: ErrorSituation
@@ -117,7 +118,8 @@ class Session:
         work = self.guarded(self.connection.execute(sql, parameters), situation)
         if self.observer is None:
             return work
-        return self._begin(sql, len(parameters), situation).answered(work, int)
+        count, name = len(parameters), self.dialect.name
+        return self.observer.answered(work, int, sql, count, situation, name)
 
     def fetch_together(
         self, statements: Sequence[tuple[str, Sequence[Any]]], situation: ErrorSituation
@@ -127,8 +129,7 @@ class Session:
         work = self.guarded(connection.fetch_together(statements), situation)
         if self.observer is None:
             return work
-        watched = [self._begin(sql, len(values), situation) for sql, values in statements]
-        return answered_together(watched, work)
+        return self.observer.answered_together(work, statements, situation, self.dialect.name)
 
     def load(
         self, statement: LoadStatement, rows: Sequence[Sequence[Any]], situation: ErrorSituation
@@ -138,8 +139,8 @@ class Session:
         work = self.guarded(connection.load(statement, rows), situation)
         if self.observer is None:
             return work
-        watched = self._begin(statement.text, len(rows) * len(statement.columns), situation)
-        return watched.answered(work, lambda _: len(rows))
+        text, count, name = statement.text, len(rows) * len(statement.columns), self.dialect.name
+        return self.observer.answered(work, lambda _: len(rows), text, count, situation, name)
 
     def control(
         self, name: str, work: Coroutine[Any, Any, T], situation: ErrorSituation
@@ -148,14 +149,7 @@ class Session:
         work = self.guarded(work, situation)
         if self.observer is None:
             return work
-        return self._begin(name, 0, situation, control=True).answered(work)
-
-    def _begin(
-        self, sql: str, parameters: int, situation: ErrorSituation, *, control: bool = False
-    ) -> WatchedStatement:
-        assert self.observer is not None
-        name = self.dialect.name
-        return self.observer.begin(sql, parameters, situation, name, control=control)
+        return self.observer.answered(work, None, name, 0, situation, self.dialect.name)
 
     async def ping(self) -> float:
         """Wait for an answer of the database; how many seconds it took."""
@@ -217,3 +211,7 @@ class Session:
         if isinstance(found, ConstraintViolation):
             return made_alike(found, situation)
         return found or error
+
+
+def _rows_of_named(answer: tuple[tuple[str, ...], Rows]) -> int:
+    return len(answer[1])

@@ -8,9 +8,10 @@ leaving that by an error brings the outer one back to where it was.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import define, field
@@ -18,56 +19,58 @@ from attrs import define, field
 from dataflow_core.compile import LoadStatement
 from dataflow_core.contract import Dialect, ErrorSituation, Isolation
 from dataflow_core.errors import (
-    ConflictingParameters,
     DataFlowError,
     TransactionFailed,
     UnsupportedFeature,
 )
 from dataflow_core.run.explain import Explanation
-from dataflow_core.run.session import Rows, Session, or_again
-from dataflow_core.run.sync_bridge import sync_bridge
+from dataflow_core.run.journal import Journal
+from dataflow_core.run.retries import Turnstile, may_begin_again
+from dataflow_core.run.session import Rows, Session
 from dataflow_core.run.table_keeper import TABLE_ERRORS, TableKeeper
 from dataflow_core.schema import Model
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from dataflow_core.run.engine import Engine
 
-__all__ = ["Transaction", "TransactionScope", "current_transaction", "explaining", "is_explaining"]
+__all__ = [
+    "OF_TRANSACTION",
+    "Transaction",
+    "current_transaction",
+    "explaining",
+    "is_explaining",
+    "transactions",
+]
 
 T = TypeVar("T")
 
-_OF_TRANSACTION = ErrorSituation(writing=True)
+OF_TRANSACTION = ErrorSituation(writing=True)
 _SAVEPOINT: Final = "transactions.savepoint"
-_MOST_KEPT: Final = 1_000_000
-"""The most values of statements that are kept to be sent again."""
-
-_Sent = tuple[str, Sequence[Any], ErrorSituation]
-
-_current: ContextVar[Mapping[Any, Transaction | Explanation]] = ContextVar("dataflow_transactions")
+transactions: ContextVar[Mapping[Any, Transaction | Explanation]]
+transactions = ContextVar("dataflow_transactions")
+"""The transactions in force, by engine."""
 
 
 def current_transaction(engine: Engine) -> Transaction | Explanation | None:
     """The transaction in force on a database, in this task or one that started it."""
-    found = _current.get(None)
+    found = transactions.get(None)
     return None if found is None else found.get(engine)
 
 
 def is_explaining() -> bool:
     """Whether statements are written down at present, and not sent."""
-    return any(isinstance(one, Explanation) for one in _current.get({}).values())
+    return any(isinstance(one, Explanation) for one in transactions.get({}).values())
 
 
 @contextmanager
 def explaining(engines: Iterable[Engine]) -> Iterator[Explanation]:
     """Within: nothing is sent to these databases, everything is written down."""
     explanation = Explanation()
-    token = _current.set({**_current.get({}), **dict.fromkeys(engines, explanation)})
+    token = transactions.set({**transactions.get({}), **dict.fromkeys(engines, explanation)})
     try:
         yield explanation
     finally:
-        _current.reset(token)
+        transactions.reset(token)
 
 
 @define(eq=False)
@@ -77,18 +80,25 @@ class Transaction:
     ``recovers`` tells whether it can go on after a statement that violated a constraint. Where it
     cannot, what it wrote is kept, so that it can be done again to find the row that was wrong.
     ``of_operation``: it was opened for one operation, such as a bulk write, and not by the user.
+    ``statement_savepoints``: what a statement does that fails is undone, and the transaction goes
+    on. ``turnstile`` and ``retries``: where the database ends it for another one's sake, it is done
+    again so often, as long as the answers are those that the caller has seen.
     """
 
     session: Session
     isolation: Isolation | None = None
     of_operation: bool = False
+    read_only: bool = False
+    statement_savepoints: bool = False
+    turnstile: Turnstile | None = None
+    retries: int = 0
     failed: BaseException | None = None
     over: bool = False
     made_tables: list[Model] = field(factory=list)
     recovers: bool = True
     _wrote: bool = False
-    _written: list[_Sent] | None = None
-    _kept: int = 0
+    _journal: Journal | None = None
+    _turn: asyncio.Lock | None = None
     _savepoints: int = 0
     _lock: asyncio.Lock = field(factory=asyncio.Lock)
 
@@ -112,6 +122,8 @@ class Transaction:
         """Put rows into a table; how many are there afterwards. Only where there are savepoints."""
         async with self._lock:
             self._check()
+            if self._journal is not None:
+                self._journal.lose()
             return await self._sent(self.session.load(statement, rows, situation), situation)
 
     async def ping(self) -> float:
@@ -122,7 +134,7 @@ class Transaction:
 
     async def _in_turn(
         self,
-        send: Callable[[str, Sequence[Any], ErrorSituation], Awaitable[T]],
+        send: Callable[[str, Sequence[Any], ErrorSituation], Coroutine[Any, Any, T]],
         sql: str,
         parameters: Sequence[Any],
         situation: ErrorSituation,
@@ -130,9 +142,13 @@ class Transaction:
         """Send a statement when its turn comes; an error leaves the transaction failed."""
         async with self._lock:
             self._check()
-            result = await self._sent(send(sql, parameters, situation), situation)
-            if situation.writing and self._written is not None:
-                self._keep(self._written, (sql, parameters, situation))
+            if self.statement_savepoints:
+                return await self._saved(send(sql, parameters, situation), situation)
+            if self._journal is None:
+                return await self._sent(send(sql, parameters, situation), situation)
+            again = partial(send, sql, parameters, situation)
+            result = await self.repeating(lambda: self._sent(again(), situation))
+            self._journal.keep(again, result, len(parameters), writing=situation.writing)
             return result
 
     async def _sent(self, work: Awaitable[T], situation: ErrorSituation) -> T:
@@ -144,7 +160,88 @@ class Transaction:
         self._wrote = self._wrote or situation.writing
         return result
 
+    async def _saved(self, work: Coroutine[Any, Any, T], situation: ErrorSituation) -> T:
+        """Send a statement within a savepoint of its own."""
+        connection, name = self.session.connection, "dataflow_statement"
+        try:
+            await self._sent(self._at_savepoint(connection.savepoint(name)), OF_TRANSACTION)
+        except BaseException:
+            work.close()
+            raise
+        try:
+            result = await self._sent(work, situation)
+        except DataFlowError:
+            # What ends the whole transaction leaves none to go back in.
+            if connection.usable and connection.in_transaction:
+                await self._at_savepoint(connection.rollback_to(name))
+                self.failed = None
+            raise
+        await self._sent(self._at_savepoint(connection.release(name)), OF_TRANSACTION)
+        return result
+
+    def _at_savepoint(self, work: Coroutine[Any, Any, None]) -> Coroutine[Any, Any, None]:
+        return self.session.guarded(work, OF_TRANSACTION)
+
+    async def repeating(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do something; where the database ends the transaction for it, all of it again.
+
+        Raises what ended it if the answers are other ones by then, or it is ended too often.
+        """
+        attempt, first = 0, None
+        while True:
+            try:
+                if first is not None:
+                    await self._do_again(attempt, first)
+                return await work()
+            except Exception as error:
+                attempt += 1
+                if not self._may_repeat(error, attempt):
+                    raise
+                first = first or error
+
+    def _may_repeat(self, error: Exception, attempt: int) -> bool:
+        """Whether an error is one after which everything can be sent again."""
+        journal = self._journal
+        if journal is None or not journal.answers:
+            return False
+        if not may_begin_again(error):
+            # The caller sees it, and may decide by it.
+            journal.lose()
+        usable = not journal.lost and not self.made_tables and self.session.connection.usable
+        return usable and attempt <= self.retries
+
+    async def _do_again(self, attempt: int, first: Exception) -> None:
+        """Begin again and send everything again; raises ``first`` if the answers differ."""
+        journal, turnstile = self._journal, self.turnstile
+        assert journal is not None
+        assert turnstile is not None
+        if self.session.connection.in_transaction:
+            await self._roll_back()
+        if self._turn is None:
+            self._turn = await turnstile.turn(attempt)
+        await self._begin()
+        if not await journal.send_again():
+            journal.lose()
+            raise first
+        self.failed = None
+
+    def end_turn(self) -> None:
+        """Let the next one through that was ended."""
+        if self._turn is not None:
+            self._turn.release()
+            self._turn = None
+
+    async def _begin(self) -> None:
+        begin = self.session.connection.begin(isolation=self.isolation, read_only=self.read_only)
+        await self.session.control("BEGIN", begin, OF_TRANSACTION)
+
+    async def _roll_back(self) -> None:
+        rollback = self.session.connection.rollback()
+        await self.session.control("ROLLBACK", rollback, OF_TRANSACTION)
+
     def __attrs_post_init__(self) -> None:
+        if self.retries:
+            self._journal = Journal(answers=True)
         if not self.has_savepoints and not self.session.connection.survives_errors:
             self._give_up()
 
@@ -156,26 +253,21 @@ class Transaction:
     def _give_up(self) -> None:
         """There is no way back: keep what is written from now on, if nothing was before."""
         self.recovers = False
-        self._written = None if self._wrote else []
-
-    def _keep(self, written: list[_Sent], sent: _Sent) -> None:
-        self._kept += len(sent[1])
-        if self._kept > _MOST_KEPT:
-            self._written = None
-        else:
-            written.append(sent)
+        if self._journal is None:
+            self._journal = None if self._wrote else Journal()
 
     async def again(self) -> bool:
         """Undo everything and do it again but for what failed; False if that cannot be."""
         async with self._lock:
-            written, session = self._written, self.session
-            if written is None or self.made_tables or not session.connection.usable:
+            journal, session = self._journal, self.session
+            if journal is None or journal.lost or self.made_tables:
                 return False
-            await session.control("ROLLBACK", session.connection.rollback(), _OF_TRANSACTION)
-            begin = session.connection.begin(isolation=self.isolation)
-            await session.control("BEGIN", begin, _OF_TRANSACTION)
-            for sql, parameters, situation in written:
-                await session.fetch(sql, parameters, situation)
+            if not session.connection.usable:
+                return False
+            await self._roll_back()
+            await self._begin()
+            if not await journal.send_again():
+                return False
             self.failed = None
             return True
 
@@ -226,14 +318,14 @@ class Transaction:
             self._check()
             self._savepoints += 1
             name = f"dataflow_{self._savepoints}"
-            await self.session.guarded(self.session.connection.savepoint(name), _OF_TRANSACTION)
+            await self._send_noted("savepoint", name)
             return name
 
     async def release(self, name: str) -> None:
         """Keep what was done since the savepoint."""
         async with self._lock:
             self._check()
-            await self.session.guarded(self.session.connection.release(name), _OF_TRANSACTION)
+            await self._send_noted("release", name)
 
     async def roll_back_to(self, name: str) -> None:
         """Undo what was done since the savepoint; the transaction is as it was then."""
@@ -241,9 +333,20 @@ class Transaction:
             connection = self.session.connection
             if not connection.usable or not connection.in_transaction:
                 return
-            await self.session.guarded(connection.rollback_to(name), _OF_TRANSACTION)
-            await self.session.guarded(connection.release(name), _OF_TRANSACTION)
+            await self._send_noted("rollback_to", name)
+            await self._send_noted("release", name)
             self.failed = None
+
+    async def _send_noted(self, method: str, name: str) -> None:
+        """Set, release or go back to a savepoint, and keep that."""
+        connection = self.session.connection
+
+        async def send() -> None:
+            await self.session.guarded(getattr(connection, method)(name), OF_TRANSACTION)
+
+        await send()
+        if self._journal is not None:
+            self._journal.keep(send, None, 0, writing=False)
 
     def _check(self) -> None:
         if self.over:
@@ -254,147 +357,3 @@ class Transaction:
                 f"an error inside the transaction{f' ({code})' if code else ''} left it to be"
                 " rolled back; use a nested transaction for what may fail"
             ) from self.failed
-
-
-@define(eq=False)
-class TransactionScope:
-    """``async with engine.transaction():`` opens a transaction, or a savepoint within one.
-
-    ``with`` does the same for code that is not asynchronous.
-    """
-
-    engine: Engine
-    isolation: Isolation | None = None
-    read_only: bool = False
-    joins: bool = False
-    _transaction: Transaction | Explanation | None = None
-    _savepoint: str | None = None
-    _joined: bool = False
-    _tables_before: int = 0
-    _token: Any = None
-
-    def __enter__(self) -> Transaction | Explanation:
-        transaction = sync_bridge().run(self.__aenter__())
-        if self._savepoint is None and not self._joined:
-            # What the other thread has set is not seen in this one.
-            self._token = _current.set({**_current.get({}), self.engine: transaction})
-        return transaction
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._token is not None:
-            _current.reset(self._token)
-            self._token = None
-        sync_bridge().run(self.__aexit__(kind, error, traceback))
-
-    async def __aenter__(self) -> Transaction | Explanation:
-        outer = current_transaction(self.engine)
-        if outer is not None:
-            if self.isolation is not None:
-                raise ConflictingParameters(
-                    "a nested transaction has the isolation of the one around it; drop isolation"
-                )
-            self._tables_before = len(outer.made_tables)
-            self._joined = self.joins and not outer.has_savepoints
-            if not self._joined:
-                await self._nest(outer)
-            self._transaction = outer
-            return outer
-        self._transaction = await self._begin()
-        self._token = _current.set({**_current.get({}), self.engine: self._transaction})
-        return self._transaction
-
-    async def _nest(self, outer: Transaction | Explanation) -> None:
-        try:
-            self._savepoint = await outer.savepoint()
-        except UnsupportedFeature:
-            # Declared, and not there after all.
-            if not self.joins:
-                raise
-            self._joined = True
-
-    async def _begin(self) -> Transaction:
-        self.engine.need("transactions")  # and once more when the version of the server is known
-        await self.engine.prepare_all()
-        # Nothing is done yet, so it is begun again where the connection had died in the pool.
-        session = await or_again(self._opened, ErrorSituation())
-        return Transaction(session, self.isolation, self.joins)
-
-    async def _opened(self) -> Session:
-        session = await self.engine.borrow(writes=not self.read_only)
-        try:
-            session.need("transactions")
-            begin = session.connection.begin(isolation=self.isolation, read_only=self.read_only)
-            await session.control("BEGIN", begin, _OF_TRANSACTION)
-        except BaseException as error:
-            if isinstance(error, DataFlowError):
-                # Whatever became of the begin, nothing was written yet.
-                error.outcome = "not done"
-            await self.engine.give_back(session)
-            raise
-        return session
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        transaction = self._transaction
-        assert transaction is not None
-        if self._joined:
-            assert isinstance(transaction, Transaction)
-            if error is not None and transaction.failed is None:
-                transaction.failed = error
-            return
-        if self._savepoint is not None or isinstance(transaction, Explanation):
-            await self._leave_savepoint(transaction, error)
-            return
-        if self._token is not None:
-            _current.reset(self._token)
-        transaction.over = True
-        try:
-            # Behind a statement that another task still has in flight.
-            async with transaction._lock:
-                await self._finish(transaction, error)
-        finally:
-            await self.engine.give_back(transaction.session)
-
-    async def _leave_savepoint(
-        self, transaction: Transaction | Explanation, error: BaseException | None
-    ) -> None:
-        assert self._savepoint is not None
-        if error is not None:
-            self._forget_tables(transaction, self._tables_before)
-            await transaction.roll_back_to(self._savepoint)
-        else:
-            await transaction.release(self._savepoint)
-
-    async def _finish(self, transaction: Transaction, error: BaseException | None) -> None:
-        session, connection = transaction.session, transaction.session.connection
-        if error is None and transaction.failed is None:
-            try:
-                await session.control("COMMIT", connection.commit(), _OF_TRANSACTION)
-            except BaseException:
-                self._forget_tables(transaction, 0)
-                raise
-            return
-        self._forget_tables(transaction, 0)
-        if connection.usable:
-            await session.control("ROLLBACK", connection.rollback(), _OF_TRANSACTION)
-        if error is None:
-            raise TransactionFailed(
-                "an error inside the transaction was caught, but the transaction could not go on;"
-                " everything in it was rolled back",
-                outcome="not done",
-            ) from transaction.failed
-
-    def _forget_tables(self, transaction: Transaction | Explanation, first: int) -> None:
-        """What was made is undone: the tables have to be looked at again."""
-        for model in transaction.made_tables[first:]:
-            self.engine.forget(model)
-        del transaction.made_tables[first:]

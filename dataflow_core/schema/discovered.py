@@ -11,6 +11,7 @@ from dataflow_core.errors import InvalidModel
 from dataflow_core.naming_hints import quoted
 from dataflow_core.schema.model import (
     MISSING,
+    Copies,
     Field,
     ForeignKey,
     Generated,
@@ -99,6 +100,8 @@ def _field(column: Column, kind: FieldType, key: tuple[str, ...], where: str) ->
     default = column.default
     if default is None and not column.nullable:
         default = MISSING
+    if isinstance(default, dict | list):
+        default = Copies(default)
     managed = _TIMESTAMPS.get(name) if isinstance(kind, Timestamp) and not primary else None
     return Field(
         name=name,

@@ -18,6 +18,7 @@ from dataflow_core.errors import (
 )
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import NodeOwner
+from dataflow_core.run.retries import RETRIES
 from dataflow_core.workflow.arguments import checked_parameters
 from dataflow_core.workflow.builder import WorkflowBuilder
 from dataflow_core.workflow.checks import (
@@ -27,7 +28,7 @@ from dataflow_core.workflow.checks import (
     check_retries,
     described,
 )
-from dataflow_core.workflow.graph import OnError, Workflow, WorkflowNode
+from dataflow_core.workflow.graph import OnError, Workflow, WorkflowNode, is_read_once
 
 __all__ = [
     "TransactionTarget",
@@ -37,6 +38,7 @@ __all__ = [
     "checked_workflow",
     "in_transaction",
     "run_constants",
+    "transaction_retries",
     "transaction_target",
 ]
 
@@ -227,6 +229,19 @@ def check_one_transaction(workflow: Workflow, on_error: OnError) -> None:
                 node_type=node.type.name,
                 parameter="retries",
             )
+
+
+def transaction_retries(workflow: Workflow, constants: Constants) -> int:
+    """How often a run in a transaction may be done again if the database ends it.
+
+    Never, where a node may do something outside of the database, or has a parameter that can be
+    read only once.
+    """
+    for node in workflow.nodes.values():
+        given = constants.get(node.id, node.parameters)
+        if not node.type.repeatable or any(map(is_read_once, given.values())):
+            return 0
+    return RETRIES
 
 
 def transaction_target(workflow: Workflow) -> TransactionTarget | None:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Self
 
+from attrs import define, field
+
 from dataflow_core.contract import WorkflowRun
 from dataflow_core.errors import InvalidType, InvalidValue, WorkflowTimeout
 from dataflow_core.naming_hints import quoted
@@ -16,6 +18,7 @@ from dataflow_core.workflow.arguments import checked_on_error, checked_seconds
 from dataflow_core.workflow.execution import Execution, RunSettings
 from dataflow_core.workflow.graph import OnError, Workflow
 from dataflow_core.workflow.preflight import (
+    Constants,
     TransactionTarget,
     check_one_transaction,
     check_readers,
@@ -23,6 +26,7 @@ from dataflow_core.workflow.preflight import (
     checked_workflow,
     in_transaction,
     run_constants,
+    transaction_retries,
     transaction_target,
 )
 
@@ -61,7 +65,9 @@ class AsyncLocalRuntime:
             workflow: what ``build()`` returned.
             parameters: ``{node_id: {name: value}}``: parameters for this run, which replace the
                 constants of the workflow.
-            transaction: run all nodes in one transaction, in order, over one connection.
+            transaction: run all nodes in one transaction, in order, over one connection. Where
+                the database ends it for another one's sake it is run again, up to 4 times, unless
+                a node may do something outside of the database.
             tenant_id: the tenant whose rows are meant, for nodes that are not given one.
             timeout: seconds after which the run is cancelled.
             on_error: ``"raise"`` or ``"continue"``; left out, what the runtime was made with.
@@ -99,8 +105,11 @@ class AsyncLocalRuntime:
             tenant_id=tenant_id,
             deadline=None if seconds is None else asyncio.get_running_loop().time() + seconds,
         )
-        execution = Execution(workflow, constants, settings)
-        work = _run(execution, target)
+        running = _Running(workflow, constants, settings)
+        # Within a transaction of the caller's there is none to do again.
+        alone = transaction and not in_transaction(workflow)
+        retries = transaction_retries(workflow, constants) if alone else 0
+        work = running.run(target, retries)
         if workflow.observers:
             run = WorkflowRun(run_id, workflow.order)
             work = observed_workflow(workflow.observers, run, work)
@@ -116,7 +125,7 @@ class AsyncLocalRuntime:
                 f"the workflow took longer than its timeout of {seconds} s and was cancelled",
                 run_id=run_id,
                 timeout=seconds,
-                finished=list(execution.results),
+                finished=list(running.results),
             ) from error
 
     async def __aenter__(self) -> Self:
@@ -163,15 +172,34 @@ class LocalRuntime:
         """Nothing is held open between calls."""
 
 
-async def _run(execution: Execution, target: TransactionTarget | None) -> Results:
-    if target is None:
-        return await execution.run()
-    if target.database is None:
-        opened = target.owner.transaction()
-    else:
-        opened = target.owner.transaction(target.database)
-    async with opened:
-        return await execution.run()
+@define(eq=False)
+class _Running:
+    """One run: its execution, or the latest of several where its transaction is done again."""
+
+    workflow: Workflow
+    constants: Constants
+    settings: RunSettings
+    results: Results = field(factory=dict)
+
+    async def run(self, target: TransactionTarget | None, retries: int) -> Results:
+        """Run all nodes, in a transaction if there is a target."""
+        if target is None:
+            return await self._once()
+        database = () if target.database is None else (target.database,)
+        if not retries:
+            async with target.owner.transaction(*database):
+                return await self._once()
+        async for attempt in target.owner.transaction(*database, retry=retries):
+            async with attempt:
+                await self._once()
+        return self.results
+
+    async def _once(self) -> Results:
+        execution = Execution(self.workflow, self.constants, self.settings)
+        try:
+            return await execution.run()
+        finally:
+            self.results = execution.results
 
 
 def _checked_concurrency(value: object) -> int:

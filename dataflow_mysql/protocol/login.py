@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 from typing import Any, Final
 
 import aiomysql
@@ -53,6 +54,8 @@ def tls_context(location: MySQLLocation) -> ssl.SSLContext | None:
     """What a connection is encrypted with; ``InvalidOption`` if a file holds no certificate."""
     if location.ssl_mode == "disabled":
         return None
+    for option in ("ssl_ca", "ssl_cert", "ssl_key"):
+        _check_readable(option, getattr(location, option))
     context = ssl.create_default_context()
     if not location.ssl_mode.startswith("verify"):
         context.check_hostname = False
@@ -77,6 +80,18 @@ def tls_context(location: MySQLLocation) -> ssl.SSLContext | None:
             f"{option}: the file holds no {what} that can be used", option=option
         ) from error
     return context
+
+
+def _check_readable(option: str, path: str | None) -> None:
+    if path is None:
+        return
+    try:
+        Path(path).open("rb").close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no such path can be"
+        raise InvalidOption(
+            f"{option}: {path!r} cannot be read: {reason}", option=option
+        ) from error
 
 
 async def log_in(location: MySQLLocation, context: ssl.SSLContext | None) -> Login:

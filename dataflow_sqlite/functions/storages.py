@@ -61,10 +61,14 @@ def _read_float(value: Any) -> float:
 
 
 def _read_text(value: Any) -> str:
+    if value is None:
+        raise TypeError(value)
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _read_bytes(value: Any) -> bytes:
+    if value is None:
+        raise TypeError(value)
     return value if isinstance(value, bytes) else str(value).encode()
 
 

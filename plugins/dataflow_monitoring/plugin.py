@@ -48,8 +48,8 @@ def dataflow_settings() -> PluginSettings:
 def dataflow_nodes() -> Sequence[NodeSpec]:
     """The two nodes."""
     return [
-        NodeSpec("HealthCheckNode", health_check),
-        NodeSpec("PerformanceMonitorNode", performance_monitor, last=True),
+        NodeSpec("HealthCheckNode", health_check, repeatable=True),
+        NodeSpec("PerformanceMonitorNode", performance_monitor, last=True, repeatable=True),
     ]
 
 

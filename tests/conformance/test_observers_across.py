@@ -127,7 +127,7 @@ async def test_a_workflow_is_told_from_the_outside_in(db: DataFlow, watcher: Wat
     assert 0 < watcher.statements[0][1].seconds <= watcher.nodes[0][1].seconds
 
 
-ROWS = {
+ROWS: dict[str, tuple[dict[str, Any], int]] = {
     "create": ({"name": "x"}, 1),
     "read": ({"id": 1}, 1),
     "update": ({"id": 1, "fields": {"age": 2}}, 1),

@@ -9,9 +9,9 @@ import pytest
 from dataflow_core import AsyncLocalRuntime, Context, DataFlow, WorkflowBuilder
 from dataflow_core.errors import (
     ConflictingParameters,
-    DatabaseError,
     InvalidType,
     InvalidWorkflow,
+    LockTimeout,
     NodeExecutionError,
     PluginError,
 )
@@ -165,9 +165,7 @@ async def test_each_try_is_a_call() -> None:
             nonlocal tries
             tries += 1
             if tries < 3:
-                error = DatabaseError("not yet", outcome="not done")
-                error.retryable = True
-                raise error
+                raise LockTimeout("not yet", outcome="not done")
             await asyncio.sleep(0.02)
             return {}
 

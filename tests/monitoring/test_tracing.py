@@ -42,9 +42,16 @@ def named(spans: InMemorySpanExporter, name: str) -> list[ReadableSpan]:
     return [span for span in spans.get_finished_spans() if span.name.startswith(name)]
 
 
+def context(span: ReadableSpan) -> trace.SpanContext:
+    """The ids of a span."""
+    found = span.get_span_context()
+    assert found is not None
+    return found
+
+
 def inside(inner: ReadableSpan, outer: ReadableSpan) -> bool:
     """Whether a span is a child of another."""
-    return inner.parent is not None and inner.parent.span_id == outer.get_span_context().span_id
+    return inner.parent is not None and inner.parent.span_id == context(outer).span_id
 
 
 def attributes(span: ReadableSpan) -> dict[str, Any]:
@@ -106,7 +113,7 @@ async def test_spans_are_nested_as_the_work_is(spans: InMemorySpanExporter) -> N
         "dataflow.run.id": run_id,
     }
     assert trace.get_current_span().get_span_context().span_id == 0
-    assert request.get_span_context().trace_id == chain[0].get_span_context().trace_id
+    assert request.get_span_context().trace_id == context(chain[0]).trace_id
 
 
 async def test_a_shared_statement_links_to_its_nodes(spans: InMemorySpanExporter) -> None:
@@ -119,7 +126,7 @@ async def test_a_shared_statement_links_to_its_nodes(spans: InMemorySpanExporter
     [shared] = [span for span in named(spans, "SELECT persons") if span.parent is None]
     linked = {link.context.span_id for link in shared.links}
     assert len(linked) == 4
-    assert linked < {node.get_span_context().span_id for node in nodes}
+    assert linked < {context(node).span_id for node in nodes}
 
 
 async def test_an_error_is_noted(database_url: str, spans: InMemorySpanExporter) -> None:

@@ -9,6 +9,7 @@ from dataflow_core.contract import ConnectOptions
 from dataflow_core.errors import InvalidOption, InvalidURL, UnknownOption
 from dataflow_core.url import parse_url
 from dataflow_mysql.location import locate
+from dataflow_mysql.protocol.login import tls_context
 from tests.mysql.support import located
 
 URL = "mysql://ada:secret@db.example/shop"
@@ -116,11 +117,13 @@ def test_unknown_options_are_refused(option: str, suggestion: str | None) -> Non
 
 
 @pytest.mark.parametrize("name", ["ssl_ca", "ssl_cert", "ssl_key"])
-def test_missing_certificates_are_refused_at_once(name: str, tmp_path: Path) -> None:
-    """A file of a certificate that cannot be read is an error before anything is opened."""
-    with pytest.raises(InvalidOption) as caught:
-        located(URL, **{name: str(tmp_path / "missing.pem")})
-    assert "missing.pem" in str(caught.value)
+def test_missing_certificates_are_refused_when_they_are_needed(name: str, tmp_path: Path) -> None:
+    """A file may be put there later; without it nothing is sent, and the error names it."""
+    path = tmp_path / "missing.pem"
+    more = {"ssl_cert": _file(tmp_path, "there.pem")} if name == "ssl_key" else {}
+    location = located(URL, **{name: str(path), **more})
+    with pytest.raises(InvalidOption, match=rf"{name}: .*missing\.pem.* cannot be read: No such"):
+        tls_context(location)
 
 
 def _file(folder: Path, name: str) -> str:

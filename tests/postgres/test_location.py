@@ -108,8 +108,8 @@ def test_the_mode_of_tls(mode: str) -> None:
     [
         ("sslmode", "requier"),
         ("sslmode", 1),
-        ("sslrootcert", "/nowhere/authority.crt"),
-        ("sslcert", "/nowhere/client.crt"),
+        ("sslrootcert", "line\nbreak"),
+        ("sslcert", 7),
         ("sslkey", ""),
         ("host", "relative/folder"),
         ("host", "/one,/two"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -149,6 +150,18 @@ async def test_modes_of_tls(
     """Each mode encrypts or not, and two of them try the other way where the server wants it."""
     connection = await connect(server.url(user=user), sslmode=mode)
     assert await value(connection, ENCRYPTED) is encrypted
+
+
+@pytest.mark.parametrize("option", ["sslrootcert", "sslcert", "sslkey"])
+async def test_missing_certificates_are_refused_when_they_are_needed(
+    connect: Connect, server: PrivateServer, tmp_path: Path, option: str
+) -> None:
+    """A file may be put there after the instance was made; without it the error names it."""
+    there = tmp_path / "there.pem"
+    there.touch()
+    more = {"sslcert": str(there)} if option == "sslkey" else {}
+    with pytest.raises(InvalidOption, match=rf"{option}: .*missing\.pem.* cannot be read: No such"):
+        await connect(server.url(), **{option: str(tmp_path / "missing.pem"), **more})
 
 
 async def test_tls_that_the_server_refuses(connect: Connect, server: PrivateServer) -> None:

@@ -230,3 +230,39 @@ def test_names_that_are_words_of_sql(database: SharedServer, database_url: str) 
         listed = db.run_sync(found["generated_nodes"]["order"]["list"], filter={"select": 1})
         assert [row["id"] for row in listed["records"]] == [7]
         assert sorted(listed["records"][0].values()) == [1, 2, 7]
+
+
+def test_keys_called_as_parameters_are(database: SharedServer, database_url: str) -> None:
+    """A part of a key may be called as what a policy asks for: it is the key there."""
+    made_by_others(
+        database.name,
+        database_url,
+        [
+            "CREATE TABLE pages (tenant_id INT, version INT NOT NULL, body VARCHAR(9),"
+            " PRIMARY KEY (tenant_id, version))",
+            "INSERT INTO pages VALUES (1, 1, 'a'), (1, 2, 'b'), (2, 2, 'c')",
+        ],
+    )
+    with DataFlow(database_url, existing_schema_mode=True) as db:
+        nodes = db.register_schema_as_models()["generated_nodes"]["pages"]
+        key = {"tenant_id": 1, "version": 2}
+        assert db.run_sync(nodes["read"], **key)["body"] == "b"
+        assert db.run_sync(nodes["update"], **key, fields={"body": "d"})["updated"]
+        assert db.run_sync(nodes["delete"], **key)["body"] == "d"
+        left = db.run_sync(nodes["list"], order_by=["tenant_id"])["records"]
+    assert [row["body"] for row in left] == ["a", "c"]
+
+
+def test_defaults_that_are_documents(database: SharedServer, database_url: str) -> None:
+    """A column whose default is a document has it in each row that gives none."""
+    column = f"args {'JSONB' if database.name == 'postgres' else 'JSON'} NOT NULL"
+    made_by_others(
+        database.name,
+        database_url,
+        [f"CREATE TABLE jobs (id INT PRIMARY KEY, {column} DEFAULT ('{{\"a\": [1]}}'))"],
+    )
+    with DataFlow(database_url, existing_schema_mode=True) as db:
+        nodes = db.register_schema_as_models()["generated_nodes"]["jobs"]
+        made = [db.run_sync(nodes["create"], id=number)["args"] for number in (1, 2)]
+        listed = db.run_sync(nodes["list"])["records"]
+    assert made == [row["args"] for row in listed] == [{"a": [1]}] * 2

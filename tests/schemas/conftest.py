@@ -1,15 +1,13 @@
-"""The schemas of others are tested where a run has them, and it says so where it has not."""
+"""The schemas of others are tested where a run asks for them, and it says so where it does not."""
 
 from __future__ import annotations
 
-from tests.schemas.sources import CHECKOUTS, checkouts
+from tests.schemas.sources import SCHEMAS, chosen
 
-collect_ignore = [] if checkouts() is not None else ["test_schemas.py"]
+collect_ignore = [] if chosen() else ["test_schemas.py"]
 
 
 def pytest_report_header() -> str:
-    """Say whether the schemas of others are part of the run."""
-    folder = checkouts()
-    if folder is None:
-        return f"schemas: not tested, {CHECKOUTS} names no folder of checkouts"
-    return f"schemas: those of {folder}"
+    """Say which schemas of others are part of the run."""
+    names = ", ".join(source.name for source in chosen())
+    return f"schemas of others: {names or f'not tested, {SCHEMAS} names none'}"

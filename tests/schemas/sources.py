@@ -1,107 +1,231 @@
-"""Public schemas that the tests take from checkouts outside this repository."""
+"""Public schemas that nobody here wrote: scripts of checkouts, and what installed packages make."""
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-__all__ = ["CHECKOUTS", "SOURCES", "Source", "checkouts"]
+from tests.schemas.plain import Plain
 
-CHECKOUTS: Final = "DATAFLOW_SCHEMAS"
-"""The environment variable that names the folder of checkouts, one ``owner+name`` each."""
+__all__ = ["CHECKOUTS", "PACKAGES", "SCHEMAS", "Source", "Written", "chosen"]
+
+SCHEMAS: Final = "DATAFLOW_SCHEMAS"
+"""The environment variable that chooses, separated as in PATH: folders of checkouts, one
+``owner+name`` each, and ``packages``."""
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+
+@frozen
+class Written:
+    """A row that a test makes, changes and removes.
+
+    Attributes:
+        table: its table.
+        column: a column of text that is changed.
+        given: its other values; a key of one number that is not given is the next one.
+    """
+
+    table: str
+    column: str
+    given: Mapping[str, Any] = field(factory=dict)
 
 
 @frozen
 class Source:
-    """A schema: where its scripts are, by database, in the order in which they run.
+    """A schema, and where it comes from.
 
     Attributes:
         name: what tests call it.
-        repository: ``owner/name`` on GitHub.
-        licence: under which its scripts are published.
-        scripts: the paths of its scripts by database.
-        rows: a script of COPY blocks of PostgreSQL, whose rows the other databases get too.
-        registered: how many tables and views become models, by database.
-        written: a table and a column of text that a test may change, by database.
+        licence: under which it is published.
+        registered: how many tables and views become models, by database on which it exists.
+        written: a row that a test may write, by database.
     """
 
     name: str
-    repository: str
     licence: str
-    scripts: Mapping[str, tuple[str, ...]]
     registered: Mapping[str, int]
-    written: Mapping[str, tuple[str, str]]
+    written: Mapping[str, Written]
+
+    async def fill(self, plain: Plain, database: str, url: str) -> None:
+        """Make the tables and rows in an empty database."""
+        raise NotImplementedError
+
+
+@frozen
+class Checkout(Source):
+    """A schema that scripts of a repository make.
+
+    Attributes:
+        repository: ``owner/name`` on GitHub.
+        scripts: the paths of its scripts by database, in the order in which they run.
+        rows: a script of COPY blocks of PostgreSQL, whose rows the other databases get too.
+        folder: the folder of checkouts.
+    """
+
+    repository: str
+    scripts: Mapping[str, tuple[str, ...]]
     rows: str | None = field(default=None, kw_only=True)
+    folder: Path = field(default=Path(), kw_only=True)
 
-    def text(self, folder: Path, path: str) -> str:
-        """The text of a script."""
-        return (folder / self.repository.replace("/", "+") / path).read_text("utf-8-sig")
+    async def fill(self, plain: Plain, database: str, url: str) -> None:
+        scripts = [self._text(path) for path in self.scripts[database]]
+        await plain.load(scripts, None if self.rows is None else self._text(self.rows))
+
+    def _text(self, path: str) -> str:
+        return (self.folder / self.repository.replace("/", "+") / path).read_text("utf-8-sig")
 
 
+@frozen
+class Package(Source):
+    """A schema that an installed package makes, by a program of this folder.
+
+    Attributes:
+        package: its name on PyPI.
+        program: the module of ``programs`` that makes tables and rows by the package's own tools.
+        collation: what the package asks of a database of MySQL, where that differs.
+    """
+
+    package: str
+    program: str
+    collation: str | None = field(default=None, kw_only=True)
+
+    async def fill(self, plain: Plain, database: str, url: str) -> None:
+        if database == "mysql" and self.collation is not None:
+            await plain.load([f"ALTER DATABASE COLLATE {self.collation};"], None)
+        # A program of its own: packages keep settings and connections for the whole process.
+        program = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", f"tests.schemas.programs.{self.program}", url,
+            cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        output, _ = await program.communicate()
+        assert program.returncode == 0, output.decode()
+
+
+_EVERYWHERE: Final = ("sqlite", "postgres", "mysql")
 _CHINOOK: Final = "ChinookDatabase/DataSources/Chinook_"
 
-SOURCES: Final = (
-    Source(
+_OWN_TIME: Final = {"last_update": dt.datetime(2026, 1, 1, tzinfo=dt.UTC)}
+
+CHECKOUTS: Final = (
+    Checkout(
         "chinook",
-        "lerocha/chinook-database",
         "MIT",
+        dict.fromkeys(_EVERYWHERE, 11),
+        {
+            "sqlite": Written("Genre", "Name"),
+            "postgres": Written("genre", "name"),
+            "mysql": Written("Genre", "Name"),
+        },
+        "lerocha/chinook-database",
         {
             "sqlite": (f"{_CHINOOK}Sqlite.sql",),
             "postgres": (f"{_CHINOOK}PostgreSql.sql",),
             "mysql": (f"{_CHINOOK}MySql.sql",),
         },
-        {"sqlite": 11, "postgres": 11, "mysql": 11},
-        {
-            "sqlite": ("Genre", "Name"),
-            "postgres": ("genre", "name"),
-            "mysql": ("Genre", "Name"),
-        },
     ),
-    Source(
+    Checkout(
         "sakila",
-        "jOOQ/sakila",
         "BSD-2-Clause",
-        {
-            name: (f"{name}-sakila-db/{name}-sakila-schema.sql",)
-            for name in ("sqlite", "postgres", "mysql")
-        },
         {"sqlite": 21, "postgres": 28, "mysql": 22},
-        dict.fromkeys(("sqlite", "postgres", "mysql"), ("category", "name")),
+        {
+            "sqlite": Written("category", "name", _OWN_TIME),
+            "postgres": Written("category", "name", _OWN_TIME),
+            "mysql": Written("category", "name"),
+        },
+        "jOOQ/sakila",
+        {name: (f"{name}-sakila-db/{name}-sakila-schema.sql",) for name in _EVERYWHERE},
         rows="postgres-sakila-db/postgres-sakila-insert-data-using-copy.sql",
     ),
-    Source(
+    Checkout(
         "northwind",
-        "jpwhite3/northwind-SQLite3",
         "MIT",
-        {"sqlite": ("src/create.sql",)},
         {"sqlite": 29},
-        {"sqlite": ("Shippers", "CompanyName")},
+        {"sqlite": Written("Shippers", "CompanyName")},
+        "jpwhite3/northwind-SQLite3",
+        {"sqlite": ("src/create.sql",)},
     ),
-    Source(
+    Checkout(
         "northwind",
-        "pthom/northwind_psql",
         "MS-PL",
-        {"postgres": ("northwind.sql",)},
         {"postgres": 14},
-        {"postgres": ("shippers", "company_name")},
+        {"postgres": Written("shippers", "company_name")},
+        "pthom/northwind_psql",
+        {"postgres": ("northwind.sql",)},
     ),
-    Source(
+    Checkout(
         "mywind",
-        "dalers/mywind",
         "BSD-2-Clause",
-        {"mysql": ("northwind.sql", "northwind-data.sql")},
         {"mysql": 20},
-        {"mysql": ("shippers", "company")},
+        {"mysql": Written("shippers", "company")},
+        "dalers/mywind",
+        {"mysql": ("northwind.sql", "northwind-data.sql")},
     ),
 )
-"""Every schema; a database that has none of its scripts is not asked."""
+
+PACKAGES: Final = (
+    Package(
+        "django",
+        "BSD-3-Clause",
+        dict.fromkeys(_EVERYWHERE, 14),
+        dict.fromkeys(_EVERYWHERE, Written("auth_group", "name")),
+        "Django",
+        "django_apps",
+        collation="utf8mb4_general_ci",
+    ),
+    Package(
+        "optuna",
+        "MIT",
+        dict.fromkeys(_EVERYWHERE, 13),
+        dict.fromkeys(_EVERYWHERE, Written("studies", "study_name")),
+        "optuna",
+        "optuna_studies",
+    ),
+    Package(
+        "trac",
+        "BSD-3-Clause",
+        dict.fromkeys(_EVERYWHERE, 21),
+        dict.fromkeys(_EVERYWHERE, Written("version", "description", {"name": "new"})),
+        "Trac",
+        "trac_environment",
+        collation="utf8mb4_bin",
+    ),
+    Package(
+        "procrastinate",
+        "MIT",
+        {"postgres": 4},
+        {"postgres": Written("procrastinate_jobs", "task_name", {"queue_name": "new"})},
+        "procrastinate",
+        "procrastinate_jobs",
+    ),
+    Package(
+        "proj",
+        "MIT",
+        {"sqlite": 44},
+        {
+            "sqlite": Written(
+                "scope", "scope", {"auth_name": "new", "code": "1", "deprecated": False}
+            )
+        },
+        "pyproj",
+        "proj_database",
+    ),
+)
 
 
-def checkouts() -> Path | None:
-    """The folder of checkouts; ``None`` where the run has none."""
-    folder = os.environ.get(CHECKOUTS)
-    return Path(folder) if folder else None
+def chosen() -> list[Source]:
+    """The schemas that the run is to test; none unless the variable says so."""
+    sources: list[Source] = []
+    for place in filter(None, os.environ.get(SCHEMAS, "").split(os.pathsep)):
+        if place == "packages":
+            sources += PACKAGES
+        else:
+            sources += [evolve(source, folder=Path(place)) for source in CHECKOUTS]
+    return sources

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import sqlite3
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dataflow_core import DataFlow
 from dataflow_core.contract import ConnectOptions
 from dataflow_core.errors import InvalidValue
 from dataflow_core.schema.tables import Column
@@ -131,6 +135,7 @@ SURPRISES: tuple[tuple[str, tuple[Any, ...], str], ...] = (
     ("DATETIME", (17,), "which its values are not"),
     ("BOOLEAN", (2,), "which its values are not"),
     ("", ("x",), "no declared type"),
+    ("INTEGER_OR_TEXT", (4326,), "is kept as one"),
     ("NUMERIC(10,2)", (), "15 digits"),
 )
 
@@ -165,6 +170,8 @@ UNREADABLE: tuple[tuple[str, Any], ...] = (
     ("UUID", "x"),
     ("JSON", "{"),
     ("TEXT", b"\xff"),
+    ("TEXT", None),
+    ("BLOB", None),
 )
 
 
@@ -176,6 +183,27 @@ def test_values_that_do_not_fit(declared: str, stored: Any) -> None:
     decode = SQLITE.compiler.codec(kind).decode
     with pytest.raises(InvalidValue, match="cannot be read as"):
         decode(stored)
+
+
+@pytest.mark.parametrize(
+    ("columns", "row", "key"),
+    [
+        ("a TEXT PRIMARY KEY", "(NULL)", ()),
+        ("a TEXT PRIMARY KEY", "('x')", ("a",)),
+        ("a INTEGER PRIMARY KEY", "(NULL)", ("a",)),
+        ("a TEXT, b TEXT, PRIMARY KEY (b, a)", "('x', NULL)", ()),
+        ("a TEXT NOT NULL, PRIMARY KEY (a)", "('x')", ("a",)),
+    ],
+)
+async def test_a_key_that_begins_with_null_is_none(
+    connection: Any, columns: str, row: str, key: tuple[str, ...]
+) -> None:
+    """SQLite keeps NULL in keys; where a row has it, the key tells no row from another."""
+    await run(connection, f"CREATE TABLE theirs ({columns})")
+    await run(connection, f"INSERT INTO theirs VALUES {row}")
+    found = await read(connection, "theirs")
+    assert found.primary_key == key
+    assert any("tell them apart" in note for note in found.notes) == (key == ())
 
 
 MADE = (
@@ -242,3 +270,26 @@ async def test_many_tables_are_read_with_few_statements(connection: Any) -> None
     assert await SQLITE.read_tables(connection, ["nowhere"]) == []
     assert len(sent) == 1
     connection.fetch = fetch
+
+
+async def test_numbers_among_texts_are_texts(tmp_path: Path) -> None:
+    """Where the declared type says both, values are texts, in patterns and expressions too."""
+    path = tmp_path / "theirs.db"
+    with closing(sqlite3.connect(path)) as theirs:
+        theirs.execute("CREATE TABLE codes (code INTEGER_OR_TEXT NOT NULL PRIMARY KEY)")
+        theirs.executemany("INSERT INTO codes VALUES (?)", [(9,), (10,), ("x1",)])
+        theirs.commit()
+    async with DataFlow(f"sqlite:///{path}", existing_schema_mode=True) as db:
+        await db.aregister_schema_as_models()
+        codes: Any = db.nodes.Code
+
+        async def found(**filter: Any) -> list[str]:
+            rows = (await codes.list(filter=filter, order_by=["code"]))["records"]
+            return [row["code"] for row in rows]
+
+        assert await found() == ["9", "10", "x1"]
+        assert (await codes.read(code="10"))["code"] == "10"
+        assert await found(code={"$in": ["9", "x1"]}) == ["9", "x1"]
+        assert await found(code={"$startswith": "1"}) == ["10"]
+        assert await found(code={"$contains": "1"}) == ["10", "x1"]
+        assert await found(**{"$expr": {"$eq": [{"$concat": ["$code", "!"]}, "9!"]}}) == ["9"]

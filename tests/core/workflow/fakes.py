@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from dataflow_core.errors import UnknownNode
+from dataflow_core.errors import Deadlock, UnknownNode
 from dataflow_core.nodes.base import (
     NOTHING_TOUCHED,
     Context,
@@ -33,6 +33,44 @@ def touching(
         writes=frozenset((database, table) for table in writes),
         databases=frozenset({database}),
     )
+
+
+class Scope:
+    """What `transaction` gives: to be entered, or attempts until one of them fails in no way."""
+
+    def __init__(self, opened: Any, database: str, retry: int) -> None:
+        self._opened, self._database, self._retry = opened, database, retry
+        self._entered: Any = None
+
+    async def __aenter__(self) -> None:
+        self._entered = self._opened(self._database)
+        await self._entered.__aenter__()
+
+    async def __aexit__(self, *raised: Any) -> bool | None:
+        left: bool | None = await self._entered.__aexit__(*raised)
+        return left
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        for number in range(self._retry + 1):
+            attempt = Attempt(self._opened(self._database), number == self._retry)
+            yield attempt
+            if not attempt.failed:
+                return
+
+
+class Attempt:
+    """One attempt; swallows a deadlock unless it is the last one."""
+
+    def __init__(self, entered: Any, last: bool) -> None:
+        self._entered, self._last, self.failed = entered, last, False
+
+    async def __aenter__(self) -> None:
+        await self._entered.__aenter__()
+
+    async def __aexit__(self, kind: Any, error: Any, traceback: Any) -> bool:
+        self.failed = error is not None
+        await self._entered.__aexit__(kind, error, traceback)
+        return not self._last and isinstance(getattr(error, "__cause__", None), Deadlock)
 
 
 async def echo(context: Context, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -62,9 +100,12 @@ class FakeOwner:
         """All names."""
         return tuple(self.types)
 
+    def transaction(self, database: str = "primary", *, retry: int = 0) -> Scope:
+        """A transaction that only notes how it began and ended, or attempts at it."""
+        return Scope(self._opened, database, retry)
+
     @asynccontextmanager
-    async def transaction(self, database: str = "primary") -> AsyncIterator[None]:
-        """A transaction that only notes how it began and ended."""
+    async def _opened(self, database: str) -> AsyncIterator[None]:
         self.log.append(f"begin {database}")
         token = self._transaction.set(database)
         try:
@@ -92,6 +133,7 @@ class FakeOwner:
         check: Callable[[Mapping[str, Any]], None] | None = None,
         last: bool = False,
         common: bool = False,
+        repeatable: bool = True,
     ) -> NodeType:
         """Register a node type; without ``parameters`` it takes any name."""
         taken = [Parameter(one) if isinstance(one, str) else one for one in parameters or ()]
@@ -110,6 +152,7 @@ class FakeOwner:
             open_parameters=parameters is None,
             last=last,
             common=common,
+            repeatable=repeatable,
         )
         return self.types[name]
 

@@ -8,6 +8,7 @@ import pytest
 
 from dataflow_core.errors import (
     ConflictingParameters,
+    Deadlock,
     NodeExecutionError,
     TransactionSpansDatabases,
     WorkflowTimeout,
@@ -154,3 +155,56 @@ async def test_a_transaction_that_is_already_open_is_joined_in_order(shop):
     assert shop.gate.most == 1
     assert {result["result"] for result in results.values()} == {"primary"}
     assert shop.log == ["begin primary", "n0", "n1", "n2", "commit"]
+
+
+def failing(shop, times, **options):
+    """A workflow whose second node meets a deadlock so many times."""
+    left = [times]
+
+    async def meet(context, parameters):
+        shop.log.append("meet")
+        if left[0]:
+            left[0] -= 1
+            raise Deadlock("ended", outcome="not done")
+        return {"result": None}
+
+    shop.add("MeetNode", meet, effect=touching(writes=["t"]), **options)
+    return built((shop, "WriteNode"), (shop, "MeetNode"))
+
+
+async def test_a_transaction_that_the_database_ended_is_run_again(shop):
+    """All nodes run again, in a new transaction, and the results are those of the last run."""
+    results, _ = await AsyncLocalRuntime().execute(failing(shop, 2), transaction=True)
+    once = ["begin primary", "n0", "meet"]
+    assert shop.log == [*once, "rollback", *once, "rollback", *once, "commit"]
+    assert list(results) == ["n0", "n1"]
+
+
+async def test_it_is_run_five_times_at_most(shop):
+    """The last failure is reported as any other."""
+    with pytest.raises(NodeExecutionError, match="ended"):
+        await AsyncLocalRuntime().execute(failing(shop, 9), transaction=True)
+    assert shop.log.count("begin primary") == 5
+
+
+async def test_what_may_do_something_outside_is_not_run_again(shop):
+    """A node that may act outside of the database runs once."""
+    with pytest.raises(NodeExecutionError):
+        await AsyncLocalRuntime().execute(failing(shop, 1, repeatable=False), transaction=True)
+    assert shop.log.count("meet") == 1
+
+
+async def test_what_is_read_once_is_not_run_again(shop):
+    """A parameter that the first run has used up would be another one in the second."""
+    workflow = failing(shop, 1)
+    with pytest.raises(NodeExecutionError):
+        await AsyncLocalRuntime().execute(workflow, {"n1": {"rows": iter([1])}}, transaction=True)
+    assert shop.log.count("meet") == 1
+
+
+async def test_within_a_transaction_of_the_caller_nothing_is_run_again(shop):
+    """What is done again is the caller's transaction, and so by the caller."""
+    async with shop.transaction("primary"):
+        with pytest.raises(NodeExecutionError):
+            await AsyncLocalRuntime().execute(failing(shop, 1), transaction=True)
+    assert shop.log.count("meet") == 1
