@@ -22,8 +22,8 @@ __all__ = ["main", "measured"]
 INSTANCES: Final[Mapping[str, Mapping[str, Any]]] = {
     "off": {"disabled_plugins": ["monitoring"]},
     "on, no spans": {"enable_tracing": False},
-    "on, spans without an SDK": {"enable_tracing": True},
-    "on, spans and metrics": {"enable_tracing": True, "enable_metrics": True},
+    "on, with OpenTelemetry but no SDK": {"enable_tracing": True},
+    "on, with Prometheus": {"enable_tracing": False, "enable_metrics": True},
 }
 _ROWS: Final = 1_000
 

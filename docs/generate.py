@@ -28,7 +28,7 @@ if __name__ == "__main__":
 from benchmarks.report import page_parts  # noqa: E402 - run as a program, too
 from dataflow_core.aggregate.parse import STAGES  # noqa: E402
 from dataflow_core.aggregate.parse_group import ACCUMULATORS  # noqa: E402
-from dataflow_core.app.dataflow import _UNAVAILABLE as UNAVAILABLE  # noqa: E402
+from dataflow_core.app.options import _UNAVAILABLE as UNAVAILABLE  # noqa: E402
 from dataflow_core.compile import BaseCompiler, Codec  # noqa: E402
 from dataflow_core.conformance.parity import parity_tables  # noqa: E402
 from dataflow_core.conformance.random_models import CHANGES  # noqa: E402
@@ -37,10 +37,18 @@ from dataflow_core.contract import (  # noqa: E402
     Connection,
     DialectSpec,
     Driver,
+    Ended,
+    Failure,
     LoadingConnection,
     MigrationGuard,
+    NodeRun,
+    ObservedDatabase,
+    Observer,
     PipeliningConnection,
+    PluginSettings,
     SchemaReader,
+    StatementRun,
+    WorkflowRun,
     hookspecs,
 )
 from dataflow_core.dialect import (  # noqa: E402
@@ -176,7 +184,7 @@ def attributes_of(cls: type, columns: Sequence[str]) -> str:
             value = "[these](filters.md#limits)"
         text = texts.get(attribute.name, "")
         if attribute.name in UNAVAILABLE:
-            text += f" Refused as yet: {UNAVAILABLE[attribute.name]}."
+            text += f" Refused without a plugin for it: {UNAVAILABLE[attribute.name]}."
         rows.append([code(attribute.name), value, text])
     return table(columns, rows)
 
@@ -379,6 +387,14 @@ GENERATED: dict[str, Callable[[], str]] = {
     "schema plan": lambda: fields_of(SchemaPlan),
     "table change": lambda: fields_of(TableChange),
     "migration finding": lambda: fields_of(MigrationFinding),
+    "observer": lambda: members(Observer),
+    "workflow run": lambda: fields_of(WorkflowRun),
+    "node run": lambda: fields_of(NodeRun),
+    "statement run": lambda: fields_of(StatementRun),
+    "ended": lambda: fields_of(Ended),
+    "failure": lambda: fields_of(Failure),
+    "observed database": lambda: fields_of(ObservedDatabase),
+    "plugin settings": lambda: fields_of(PluginSettings),
     "dialect spec": lambda: fields_of(DialectSpec),
     "error rule": lambda: fields_of(ErrorRule),
     "codec": lambda: fields_of(Codec),

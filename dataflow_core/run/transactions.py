@@ -59,7 +59,8 @@ def current_transaction(engine: Engine) -> Transaction | Explanation | None:
 
 def is_explaining() -> bool:
     """Whether statements are written down at present, and not sent."""
-    return any(isinstance(one, Explanation) for one in transactions.get({}).values())
+    found = transactions.get(None)
+    return bool(found) and any(isinstance(one, Explanation) for one in found.values())
 
 
 @contextmanager

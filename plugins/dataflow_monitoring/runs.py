@@ -85,6 +85,8 @@ class Runs:
 
     def add_statement(self, statement: StatementRun) -> None:
         """A statement was answered: it counts for each node that it was sent for."""
+        if not self._records:
+            return
         places: dict[tuple[str, str], str] = {}
         for node in statement.nodes:
             around: NodeRun | None = node

@@ -1,7 +1,7 @@
 """Spans of OpenTelemetry for workflows, nodes and statements.
 
 The attributes of statements are those of the stable conventions for database clients. Only the API
-is used: without an SDK that the application sets up, spans go nowhere and cost little.
+is used: without an SDK that the application sets up there are no spans.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class Tracing(Observer):
 
     def run_began(self, run: WorkflowRun) -> None:
         """A span that those of its nodes are in; one for a workflow of several instances."""
+        if _nobody_asks():
+            return
         if run.run_id not in _traced_runs:
             _traced_runs.add(run.run_id)
             self._begin(run, "workflow", {"dataflow.run.id": run.run_id})
@@ -64,6 +66,8 @@ class Tracing(Observer):
 
     def node_began(self, run: NodeRun) -> None:
         """A span that those of its statements are in."""
+        if _nobody_asks():
+            return
         attributes = {"dataflow.node.type": run.node}
         if run.run_id:
             attributes |= {"dataflow.node.id": run.node_id, "dataflow.run.id": run.run_id}
@@ -75,6 +79,8 @@ class Tracing(Observer):
 
     def statement_began(self, statement: StatementRun) -> None:
         """A span within that of its node; with links to all, where nodes share the statement."""
+        if _nobody_asks():
+            return
         spans = [self._open[node].span for node in statement.nodes if node in self._open]
         context, links = None, None
         if len(spans) == 1:
@@ -127,6 +133,11 @@ class Tracing(Observer):
         span.end()
         if opened.token is not None:
             contexts.detach(opened.token)
+
+
+def _nobody_asks() -> bool:
+    """Whether the application has not set up an SDK, or not yet."""
+    return isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
 
 _traced_runs: Final[set[str]] = set()

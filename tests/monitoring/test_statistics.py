@@ -122,22 +122,31 @@ async def test_lock_and_pool_timeouts_are_counted(
 
 
 async def test_slow_statements_are_listed() -> None:
-    """Those over the threshold, by shape, the slowest first; those below are not."""
+    """One that is slow is there with its text, and how often and how long it was slow."""
     async with instance(slow_statement_seconds=0.02) as db:
-        await fill(db)
         slow = (
             "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < :last)"
             " SELECT count(*) AS c FROM n"
         )
         for last in (400_000, 500_000):
             await db.run("SQLNode", sql=slow, parameters={"last": last})
-        await db.nodes.Person.list()
         found = statistics(db)
         assert statistics(db, slowest=0).slow_statements == ()
-    [one] = found.slow_statements
-    assert one.sql.startswith("WITH RECURSIVE")
-    assert one.count == 2
+    [one] = [one for one in found.slow_statements if one.sql.startswith("WITH RECURSIVE")]
+    assert (one.database, one.count) == ("primary", 2)
     assert one.seconds_max < one.seconds_total < 2 * one.seconds_max
+
+
+def test_the_threshold_counts_and_the_shape() -> None:
+    """What took less is not slow; lists of different lengths are one shape, with total and max."""
+    monitor = Monitor(0.5)
+    for marks, seconds in (("?, ?", 0.5), ("?, ?, ?", 1.0), ("?, ?", 0.49)):
+        statement = StatementRun("primary", "x", f"SELECT a IN ({marks})", table="b")
+        monitor.statement_ended(statement, Ended(seconds))
+    [(key, slow)] = monitor.slow.items()
+    assert key == ("primary", "SELECT a IN (?, ...)")
+    assert (slow.table, slow.count, slow.seconds, slow.longest) == ("b", 2, 1.5, 1.0)
+    assert monitor.statements == 3
 
 
 def test_the_list_of_slow_statements_has_an_end() -> None:
