@@ -19,11 +19,13 @@ from dataflow_core import DataFlow
 
 __all__ = ["main", "measured"]
 
+# Whatever the environment says.
+_ON: Final[Mapping[str, Any]] = {"disabled_plugins": ()}
 INSTANCES: Final[Mapping[str, Mapping[str, Any]]] = {
     "off": {"disabled_plugins": ["monitoring"]},
-    "on, no spans": {"enable_tracing": False},
-    "on, with OpenTelemetry but no SDK": {"enable_tracing": True},
-    "on, with Prometheus": {"enable_tracing": False, "enable_metrics": True},
+    "on, no spans": {**_ON, "enable_tracing": False},
+    "on, with OpenTelemetry but no SDK": {**_ON, "enable_tracing": True},
+    "on, with Prometheus": {**_ON, "enable_tracing": False, "enable_metrics": True},
 }
 _ROWS: Final = 1_000
 
