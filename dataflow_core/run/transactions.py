@@ -60,7 +60,7 @@ def current_transaction(engine: Engine) -> Transaction | Explanation | None:
 def is_explaining() -> bool:
     """Whether statements are written down at present, and not sent."""
     found = transactions.get(None)
-    return bool(found) and any(isinstance(one, Explanation) for one in found.values())
+    return found is not None and any(isinstance(one, Explanation) for one in found.values())
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow_core.errors import ConflictingParameters, DataFlowError, InvalidType, InvalidWorkflow
 from dataflow_core.naming_hints import quoted
-from dataflow_monitoring.runs import RUNS
 from dataflow_monitoring.figures import statistics
+from dataflow_monitoring.runs import RUNS
 
 if TYPE_CHECKING:
     from dataflow_core import DataFlow
