@@ -64,11 +64,11 @@ def _none(result: Result) -> int:
 
 
 def _if(name: str) -> Callable[[Result], int]:
-    return lambda result: 1 if result[name] else 0
+    return lambda result: 1 if result.get(name) else 0
 
 
-def _number(name: str) -> Callable[[Result], int]:
-    return lambda result: int(result[name])
+def _number(name: str) -> Callable[[Result], int | None]:
+    return lambda result: result.get(name)
 
 
 _ROWS: Final[Mapping[str, Callable[[Result], int | None]]] = {

@@ -119,7 +119,7 @@ class Session:
         if self.observer is None:
             return work
         count, name = len(parameters), self.dialect.name
-        return self.observer.answered(work, int, sql, count, situation, name)
+        return self.observer.answered(work, _rows_of_number, sql, count, situation, name)
 
     def fetch_together(
         self, statements: Sequence[tuple[str, Sequence[Any]]], situation: ErrorSituation
@@ -215,3 +215,7 @@ class Session:
 
 def _rows_of_named(answer: tuple[tuple[str, ...], Rows]) -> int:
     return len(answer[1])
+
+
+def _rows_of_number(answer: int) -> int:
+    return answer

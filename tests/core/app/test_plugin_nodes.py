@@ -56,6 +56,13 @@ def test_a_node_may_run_last_and_is_common() -> None:
     assert workflow.build().owners == (second,)
 
 
+@pytest.mark.parametrize("repeatable", [False, True])
+def test_a_node_says_whether_transactions_may_repeat_it(repeatable: bool) -> None:
+    """Nothing is known of what a function does, unless its plugin says it."""
+    db = instance(Plugin(NodeSpec("WhereNode", where, repeatable=repeatable)))
+    assert db.node_type("WhereNode").repeatable is repeatable
+
+
 def test_two_plugins_with_one_name_are_refused() -> None:
     """Nothing decides between them."""
     with pytest.raises(PluginError, match="two plugins declare a node called 'WhereNode'"):
