@@ -29,15 +29,20 @@ __all__ = ["Tracing"]
 
 _SYSTEMS: Final = {"postgres": "postgresql", "mssql": "microsoft.sql_server"}
 """What the conventions call a database whose dialect has another name."""
+_READING: Final = ("SELECT", "WITH", "SHOW", "EXPLAIN", "PRAGMA")
 _SCHEMA: Final = "https://opentelemetry.io/schemas/1.33.0"
 
 
 @frozen(eq=False)
 class _Open:
-    """A span that has not ended, and what makes its context be the one before."""
+    """A span that has not ended, and what makes its context be the one before.
+
+    ``rows`` is what its number of rows is called.
+    """
 
     span: Span
     token: Any = None
+    rows: str = "dataflow.rows"
 
 
 class Tracing(Observer):
@@ -93,7 +98,10 @@ class Tracing(Observer):
         span = self._tracer.start_span(name, context, SpanKind.CLIENT, links=links)
         if span.is_recording():
             span.set_attributes(self._described(statement, operation))
-        self._open[statement] = _Open(span)
+        # What a statement that writes gives is how many rows it wrote.
+        reads = operation in _READING
+        rows = "db.response.returned_rows" if reads else "dataflow.rows"
+        self._open[statement] = _Open(span, None, rows)
 
     def statement_ended(self, statement: StatementRun, end: Ended) -> None:
         """The end of the span."""
@@ -126,8 +134,7 @@ class Tracing(Observer):
         span = opened.span
         if span.is_recording():
             if end.rows is not None:
-                rows = "db.response.returned_rows" if opened.token is None else "dataflow.rows"
-                span.set_attribute(rows, end.rows)
+                span.set_attribute(opened.rows, end.rows)
             if end.failure is not None:
                 _note_failure(span, end)
         span.end()
