@@ -138,7 +138,7 @@ async def _columns_of(connection: Connection, table: _Found) -> Sequence[Sequenc
     try:
         return await connection.fetch(COLUMNS, (json.dumps([table.name]),))
     except sqlite3.Error as error:
-        table.notes.append(f"its columns cannot be read: {error}")
+        table.notes.append(f"{table.asked} cannot be read: {error}")
         return []
 
 
@@ -183,16 +183,16 @@ def _counts(definition: ParsedColumn) -> bool:
 def _table(table: _Found) -> Table:
     notes = list(table.notes)
     if table.asked != table.name:
-        notes.append(f"is called {table.name} in the database")
+        notes.append(f"{table.asked} is called {table.name} in the database")
     key = sorted((row for row in table.columns if row[5]), key=lambda row: row[5])
     names = tuple(str(row[1]) for row in key)
     automatic = _automatic_key(table, names)
     columns = tuple(_column(table, row, automatic) for row in table.columns if row[6] != 1)
     hidden = [str(row[1]) for row in table.columns if row[6] == 1]
     if table.virtual:
-        notes.append("is a virtual table: its module says what can be done with it")
+        notes.append(f"{table.asked} is a virtual table: its module says what can be done with it")
     if hidden:
-        notes.append(f"has hidden columns: {', '.join(hidden)}")
+        notes.append(f"{table.asked} has hidden columns: {', '.join(hidden)}")
     indexes, of_indexes = _indexes(table)
     keys, of_keys = _foreign_keys(table)
     return Table(
@@ -221,9 +221,9 @@ def _tail_notes(table: _Found) -> list[str]:
     words = [] if table.parsed is None else [token.word for token in tokens_of(table.parsed.tail)]
     notes = []
     if "WITHOUT" in words:
-        notes.append("is WITHOUT ROWID: its rows have no number of their own")
+        notes.append(f"{table.asked} is WITHOUT ROWID: its rows have no number of their own")
     if "STRICT" in words:
-        notes.append("is STRICT: columns refuse values of other types")
+        notes.append(f"{table.asked} is STRICT: columns refuse values of other types")
     return notes
 
 
