@@ -144,6 +144,10 @@ class DataFlow:
         """The names of all node types."""
         return tuple(self._registry.nodes)
 
+    def absent_nodes(self) -> Mapping[str, str]:
+        """The names of nodes that models could have and have not, and why."""
+        return self._registry.absent
+
     def node_type(self, name: str) -> NodeType:
         """The node type of a name; ``UnknownNode`` with the nearest otherwise."""
         return self._registry.node(name)
@@ -274,7 +278,7 @@ class DataFlow:
     def _add_model(self, model: Model, there: bool) -> Mapping[str, NodeType]:
         made = self._registry.add_model(model, there=there)
         self.nodes._add(model.name, ModelHandle(model.name, made, self._context))
-        return made
+        return made.types
 
     # Databases
 
