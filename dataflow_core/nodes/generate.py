@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -251,7 +252,12 @@ def _streaming(node: NodeType, binding: Binding) -> Stream:
     def stream(context: Context, parameters: Mapping[str, Any]) -> Any:
         if not parameters.keys() <= known.keys():
             raise unknown_parameter(f"{binding.model.name}.stream", parameters, known)
-        return binding.behaviours.stream(context, parameters)
+        rows = binding.behaviours.stream(context, parameters)
+        if binding.model not in binding.engine().tables.ready:
+            # The table is seen to at the first row, which may be after the caller changed these.
+            given = copy.deepcopy(parameters)
+            rows.again = lambda: binding.behaviours.stream(context, given)
+        return rows
 
     return stream
 
