@@ -23,10 +23,10 @@ from dataflow_core.evolve.adapt import adapted_model
 from dataflow_core.evolve.compare import Comparison, compare
 from dataflow_core.evolve.locking import locked
 from dataflow_core.evolve.plan import SchemaPlan, TableChange
-from dataflow_core.evolve.refusals import mismatch, refuse_lossy
+from dataflow_core.evolve.refusals import mismatch, refuse_lossy, refuse_rows
 from dataflow_core.evolve.registry import REGISTRY, Record
 from dataflow_core.naming_hints import quoted
-from dataflow_core.operations import AddColumn, AddIndex, AlterTable, CreateTable
+from dataflow_core.operations import AddIndex, AlterTable, CreateTable
 from dataflow_core.run.session import Session
 from dataflow_core.run.table_keeper import ModelAdapted
 from dataflow_core.schema import Model
@@ -374,24 +374,4 @@ async def _refuse(
         return
     if change.safety == "lossy" and not allow_data_loss:
         raise refuse_lossy(change, found.latest, model)
-    needed = [
-        step.field
-        for step in found.differing.steps
-        if isinstance(step, AddColumn) and step.safety == "tightening"
-    ]
-    if needed and await _has_rows(table, session):
-        names = ", ".join(quoted(item.column) for item in needed)
-        raise SchemaChangeRefused(
-            f"the rows of {quoted(model.table)} have no value for {names} of {model.name}:"
-            " give a default, or make the field optional",
-            model=model.name,
-            table=model.table,
-            plan=change.lines(),
-        )
-
-
-async def _has_rows(table: Table, session: Session) -> bool:
-    quote = session.dialect.compiler.quote
-    sql = f"SELECT COUNT(*) FROM (SELECT 1 AS one FROM {quote(table.name)} LIMIT 1) AS one"
-    rows = await session.fetch(sql, (), ErrorSituation())
-    return bool(rows[0][0])
+    await refuse_rows(change, session)
