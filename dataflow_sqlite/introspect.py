@@ -14,7 +14,7 @@ from dataflow_core.errors import DataFlowError
 from dataflow_core.schema import MISSING, Column, Table, TableCheck, TableIndex, TableReference
 from dataflow_core.types import Enumeration, FieldType, Integer
 from dataflow_sqlite.catalogue import COLUMNS, FOREIGN_KEYS, INDEXES, OBJECTS, SHADOWS
-from dataflow_sqlite.columns import foreign_column, needs_rows, stored_values
+from dataflow_sqlite.columns import StoredValues, foreign_column, needs_rows, stored_values
 from dataflow_sqlite.ddl import ENUM_CHECK, LENGTH_CHECK, TYPE_CHECK
 from dataflow_sqlite.statements.parse import (
     ParsedColumn,
@@ -53,7 +53,7 @@ class _Found:
     columns: list[Any] = field(factory=list)
     indexes: dict[str, list[Any]] = field(factory=dict)
     keys: dict[int, list[Any]] = field(factory=dict)
-    rows: dict[str, list[Any]] = field(factory=dict)
+    rows: dict[str, StoredValues] = field(factory=dict)
     notes: list[str] = field(factory=list)
     parsed: ParsedTable | None = None
 
@@ -143,14 +143,14 @@ async def _columns_of(connection: Connection, table: _Found) -> Sequence[Sequenc
 
 
 async def _look_at_rows(connection: Connection, found: dict[str, _Found]) -> None:
-    """Some values of each column whose declared type does not tell how they are written."""
+    """Values of each column whose declared type does not tell how they are written."""
     wanted = [
-        (table.name, str(row[1]))
+        (table.name, str(row[1]), row[2] or "")
         for table in found.values()
         for row in table.columns
-        if row[6] != 1 and not _own(table, row[1]) and needs_rows(row[2])
+        if row[6] != 1 and not _own(table, row[1]) and needs_rows(row[2] or "")
     ]
-    for (name, column), values in (await stored_values(connection, wanted)).items():
+    for (name, column, _), values in (await stored_values(connection, wanted)).items():
         if isinstance(values, str):
             found[name].notes.append(f"{column} cannot be read: {values}")
         else:
@@ -265,7 +265,7 @@ def _type_of(
             return own, None, ()
     if counter:
         return Integer(), None, ()
-    found = foreign_column(declared or "", table.rows.get(name, ()))
+    found = foreign_column(declared or "", table.rows.get(name, StoredValues()))
     return found.type, found.problem, found.notes
 
 

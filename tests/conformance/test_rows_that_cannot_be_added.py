@@ -65,7 +65,7 @@ def test_methods_that_could_add_a_row_say_why_they_do_not(db: DataFlow) -> None:
     shop = db.nodes.Shop
     for call in (shop.create, shop.upsert, shop.bulk_create, shop.bulk_upsert):
         with pytest.raises(UnknownNode, match="place needs a value"):
-            call(n=1)
+            _ = call(n=1)
 
 
 def test_the_reason_survives_the_definition(db: DataFlow) -> None:
