@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 
 from dataflow_core.contract import ErrorSituation
-from dataflow_core.errors import SchemaChangeRefused, SchemaMismatch
+from dataflow_core.errors import RegistryConflict, SchemaChangeRefused, SchemaMismatch
 from dataflow_core.evolve.compare import Comparison
 from dataflow_core.evolve.plan import TableChange
 from dataflow_core.evolve.registry import Record
@@ -17,7 +17,7 @@ from dataflow_core.run.session import Session
 from dataflow_core.schema import Field, Model
 from dataflow_core.schema.definition import Definition, definition_of
 
-__all__ = ["difference", "mismatch", "refuse_lossy", "refuse_rows"]
+__all__ = ["conflict", "difference", "mismatch", "refuse_lossy", "refuse_rows"]
 
 
 def mismatch(model: Model, differing: Comparison) -> SchemaMismatch:
@@ -54,6 +54,16 @@ def refuse_lossy(change: TableChange, before: Record | None, model: Model) -> Sc
         model=model.name,
         table=model.table,
         plan=lines,
+    )
+
+
+def conflict(model: Model, before: Record) -> RegistryConflict:
+    """The error for a model whose name the registry has for another table."""
+    return RegistryConflict(
+        f"{model.name} is registered for the table {quoted(before.table_name)}, by"
+        f" {before.registered_by}, and not for {quoted(model.key)}",
+        model=model.name,
+        table=before.table_name,
     )
 
 

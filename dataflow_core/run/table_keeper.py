@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from dataflow_core.errors import (
     InvalidModel,
+    RegistryConflict,
     SchemaChangeRefused,
     SchemaMismatch,
     TableMissing,
@@ -34,6 +35,7 @@ TABLE_ERRORS: Final = (
     SchemaMismatch,
     TableMissing,
     SchemaChangeRefused,
+    RegistryConflict,
     InvalidModel,
     UnsupportedFeature,
 )
