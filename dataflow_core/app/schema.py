@@ -287,6 +287,8 @@ class Schemas:
         tables = self.tables(database)
         async with self._session(database, writes=False) as (session, dialect):
             found = await tables.look(tables.in_order(), session, dialect)
+            if tables.adapt(found):
+                found = await tables.look(tables.in_order(), session, dialect)
             return tables.plan(found, database, dialect)
 
     async def migrate(self, database: str, *, allow_data_loss: bool) -> SchemaPlan:

@@ -115,7 +115,8 @@ class Tables:
             session.need(*table_needs(item, made=self.may_create), place=item.name)
         wanted = [item for item in wanted if item not in self.ready]
         found = await self.look(wanted, session, dialect)
-        self._adapt(found)
+        if self.adapt(found):
+            raise ModelAdapted("a model was fitted to a table that others made: call again")
         if not (self.may_create and writable):
             for finding in found:
                 _refuse_misfit(finding, may_create=self.may_create)
@@ -140,8 +141,8 @@ class Tables:
         self.ready.update(wanted)
         return changed
 
-    def _adapt(self, found: Sequence[Finding]) -> None:
-        """Put models that fit in the place of those whose tables others made otherwise."""
+    def adapt(self, found: Sequence[Finding]) -> bool:
+        """Put models that fit in the place of those whose tables others made otherwise, if any."""
         adapted = False
         for item in found:
             if item.table is None or any(record.owned for record in item.records):
@@ -150,8 +151,7 @@ class Tables:
             if model is not item.model:
                 self.adopt(model)
                 adapted = True
-        if adapted:
-            raise ModelAdapted("a model was fitted to a table that others made: call again")
+        return adapted
 
     async def look(
         self, models: Sequence[Model], session: Session, dialect: Dialect
