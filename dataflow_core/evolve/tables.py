@@ -23,7 +23,7 @@ from dataflow_core.evolve.adapt import adapted_model
 from dataflow_core.evolve.compare import Comparison, compare
 from dataflow_core.evolve.locking import locked
 from dataflow_core.evolve.plan import SchemaPlan, TableChange
-from dataflow_core.evolve.refusals import conflict, mismatch, refuse_lossy, refuse_rows
+from dataflow_core.evolve.refusals import mismatch, refuse_lossy, refuse_rows
 from dataflow_core.evolve.registry import REGISTRY, Record
 from dataflow_core.naming_hints import quoted
 from dataflow_core.operations import AddIndex, AlterTable, CreateTable
@@ -233,7 +233,6 @@ class Tables:
                 if not item.fits and not (first_use and self._tolerates(item))
             ]
             for item in to_do:
-                await _refuse_conflict(item, session, dialect)
                 await _refuse(item, self._change(item, dialect), session, allow_data_loss)
             if to_do and self.persists and self.remote is None:
                 await registry.install(session, dialect)
@@ -362,22 +361,6 @@ def _refuse_misfit(found: Finding, *, may_create: bool) -> None:
         )
     if found.differing.missing or found.differing.problems:
         raise mismatch(model, found.differing)
-
-
-async def _refuse_conflict(found: Finding, session: Session, dialect: Dialect) -> None:
-    """``RegistryConflict`` where the model of this name is that of another table, which is there.
-
-    The registry has one model of a name: the shapes of two would be taken for those of one.
-    """
-    before = found.latest
-    if before is None or before.table_name == found.model.key:
-        return
-    former = before.model()
-    names = [former.table] if former.schema is None else None
-    read = dialect.read_tables(session.connection, names)
-    tables = await session.guarded(read, ErrorSituation(model=found.model))
-    if any(table.key == former.key for table in tables):
-        raise conflict(found.model, before)
 
 
 async def _refuse(

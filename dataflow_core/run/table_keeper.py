@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from dataflow_core.errors import (
     InvalidModel,
-    RegistryConflict,
     SchemaChangeRefused,
     SchemaMismatch,
     TableMissing,
@@ -35,7 +34,6 @@ TABLE_ERRORS: Final = (
     SchemaMismatch,
     TableMissing,
     SchemaChangeRefused,
-    RegistryConflict,
     InvalidModel,
     UnsupportedFeature,
 )
