@@ -14,9 +14,9 @@ from dataflow_core.app.databases import Databases
 from dataflow_core.app.handles import ModelHandle, NodesNamespace
 from dataflow_core.app.models import Registry, refuse_instances
 from dataflow_core.app.schema import Schemas
+from dataflow_core.app.unavailable import refuse_unavailable
 from dataflow_core.contract.driver import Isolation
 from dataflow_core.contract.manager import Plugins
-from dataflow_core.environment import ENVIRONMENT
 from dataflow_core.errors import InstanceClosed, InvalidOption, NoRowReturned
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, NodeType
@@ -83,7 +83,7 @@ class DataFlow:
         plugins = options.pop("plugins", ())
         arguments.pop("plugins", None)
         self.settings = Settings.read(arguments, os.environ)
-        _refuse_unavailable(self.settings)
+        refuse_unavailable(self.settings)
         if self.settings.log_level is not None:
             logging.getLogger("dataflow").setLevel(self.settings.log_level)
         self.plugins = Plugins(
@@ -152,6 +152,10 @@ class DataFlow:
     def node_names(self) -> tuple[str, ...]:
         """The names of all node types."""
         return tuple(self._registry.nodes)
+
+    def absent_nodes(self) -> Mapping[str, str]:
+        """The names of nodes that models could have and have not, and why."""
+        return self._registry.absent
 
     def node_type(self, name: str) -> NodeType:
         """The node type of a name; ``UnknownNode`` with the nearest otherwise."""
@@ -298,7 +302,7 @@ class DataFlow:
     def _add_model(self, model: Model, there: bool) -> Mapping[str, NodeType]:
         made = self._registry.add_model(model, there=there)
         self.nodes._add(model.name, ModelHandle(model.name, made, self._context))
-        return made
+        return made.types
 
     # Databases
 
@@ -371,30 +375,3 @@ def _close_at_exit(process: int = os.getpid()) -> None:
 _EXIT_SECONDS = 2.0
 _logger = logging.getLogger("dataflow")
 atexit.register(_close_at_exit)
-
-
-_UNAVAILABLE: Mapping[str, str] = {
-    "migration_url": "migrations are not part of this version",
-    "cache_url": "no cache plugin is installed",
-    "enable_metrics": "no monitoring plugin is installed",
-}
-
-
-def _refuse_unavailable(settings: Settings) -> None:
-    """Refuse what was asked for and cannot have an effect; what the environment says, warn of."""
-    for name, reason in _UNAVAILABLE.items():
-        if not getattr(settings, name):
-            continue
-        if name in settings.given:
-            raise InvalidOption(f"{name}: {reason}", option=name)
-        for variable in ENVIRONMENT:
-            if variable.setting == name:
-                logger.warning("%s has no effect: %s", variable.name, reason)
-    for name in ("replica_sticky_seconds", "replica_wait"):
-        if name in settings.given and settings.read_replica is None:
-            raise InvalidOption(f"{name}: there is no read_replica", option=name)
-    if settings.replica_wait and "replica_sticky_seconds" in settings.given:
-        raise InvalidOption(
-            "replica_sticky_seconds: replica_wait=True asks the replica instead; give one of them",
-            option="replica_sticky_seconds",
-        )

@@ -75,6 +75,10 @@ class NodeOwner(Protocol):
         """The names of all node types."""
         ...
 
+    def absent_nodes(self) -> Mapping[str, str]:
+        """The names of nodes that models could have and have not, and why."""
+        ...
+
     def transaction(self, database: str = "primary", *, retry: int = 0) -> Any:
         """``async with``: a transaction that every call inside joins; ``async for``: attempts."""
         ...

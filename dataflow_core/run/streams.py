@@ -6,7 +6,7 @@ import asyncio
 import logging
 import weakref
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
@@ -17,6 +17,7 @@ from dataflow_core.run.explain import Explanation
 from dataflow_core.run.plans import Plan
 from dataflow_core.run.session import Rows, Session
 from dataflow_core.run.sync_bridge import sync_bridge
+from dataflow_core.run.table_keeper import ModelAdapted
 from dataflow_core.run.transactions import Transaction
 
 if TYPE_CHECKING:
@@ -188,6 +189,8 @@ class RowStream:
         self._reading: _Reading | None = None
         self._over: str | None = None
         self._claimed = False
+        self.again: Callable[[], RowStream] | None = None
+        """The same rows asked for anew, of the models of the moment."""
         self._lock = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -209,7 +212,7 @@ class RowStream:
                 )
             return reading
         refuse_in_transaction(self._engine, self._node)
-        plan = await self._engine.plan(self._operation)
+        plan = await self._plan()
         reading = self._reading = _Reading(self._engine, plan, self._size)
         weakref.finalize(self, _abandon, reading).atexit = False
         try:
@@ -218,6 +221,17 @@ class RowStream:
             self._fail(error)
             raise
         return reading
+
+    async def _plan(self) -> Plan:
+        """The plan; of what is asked for anew where a table turns out to be otherwise."""
+        while True:
+            try:
+                return await self._engine.plan(self._operation)
+            except ModelAdapted:
+                if self.again is None:
+                    raise
+                other = self.again()
+                self._operation, self._values = other._operation, other._values
 
     def _fail(self, error: BaseException) -> None:
         stopped = isinstance(error, asyncio.CancelledError)
