@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
-from dataflow_core.errors import SchemaChangeRefused
 from dataflow_core.operations import (
     AddCheck,
     AddColumn,
@@ -26,20 +25,20 @@ from dataflow_core.operations import (
     RenameColumn,
 )
 from dataflow_core.schema import Column, Field, TableCheck, TableIndex, TableReference
-from dataflow_core.types import (
-    Binary,
-    Text,
-)
-from dataflow_mysql.types import column_type, keeps_values, plain_type
+from dataflow_core.types import Binary, Text
+from dataflow_mysql.types import column_type, plain_type, refuse_conversion
 
 if TYPE_CHECKING:
     from dataflow_mysql.ddl import MySQLDDLCompiler
 
-__all__ = ["alter_table", "made_index"]
+__all__ = ["UNLOCK", "alter_table", "made_index"]
+
+UNLOCK: Final = "UNLOCK TABLES"
+"""Ends the lock of a table that is changed; harmless where there is none."""
 
 
 def alter_table(compiler: MySQLDDLCompiler, operation: AlterTable) -> tuple[str, ...]:
-    """The statements that change a table: one, after a look whether it is empty if it has to be.
+    """The statements that change a table: one, under a lock if the table has to be empty.
 
     A reference that is replaced by another one of its name goes before, in a statement of its own:
     the server does not do both at once.
@@ -52,10 +51,25 @@ def alter_table(compiler: MySQLDDLCompiler, operation: AlterTable) -> tuple[str,
     if change.replaced:
         drops = ", ".join(f"DROP FOREIGN KEY {compiler.quoted([key])}" for key in change.replaced)
         statements.insert(0, f"ALTER TABLE {table} {drops}")
-    if change.needs_no_rows:
-        # An error where there is a row: the server would make up values for the new column.
-        statements.insert(0, f"SELECT (SELECT 1 UNION ALL (SELECT 1 FROM {table} LIMIT 1))")
-    return tuple(statements)
+    return _without_rows(change, statements) if change.needs_no_rows else tuple(statements)
+
+
+def _without_rows(change: _Change, statements: Sequence[str]) -> tuple[str, ...]:
+    """The statements after a look that fails where there is a row; nobody adds one meanwhile.
+
+    The server would make up values for the new column. Should something fail, the lock ends with
+    ``after_change``. Under it no other table is known but those that are named too.
+    """
+    operation, quote = change.operation, change.compiler.compiler.quote
+    table = operation.before.name
+    targets = dict.fromkeys(key.reference.table for key in operation.foreign_keys)
+    locks = [f"{quote(table)} WRITE", *(f"{quote(name)} READ" for name in targets if name != table)]
+    return (
+        f"LOCK TABLES {', '.join(locks)}",
+        f"SELECT (SELECT 1 UNION ALL (SELECT 1 FROM {quote(table)} LIMIT 1))",
+        *statements,
+        UNLOCK,
+    )
 
 
 def made_index(table: str, reference: TableReference) -> str:
@@ -373,23 +387,3 @@ class _Change:
 def _served(operation: AlterTable) -> Iterable[tuple[str, ...]]:
     yield operation.before.primary_key
     yield from (index.columns for index in operation.before.indexes)
-
-
-# Conversions
-
-
-def refuse_conversion(operation: AlterTable, step: ChangeType) -> None:
-    """``SchemaChangeRefused`` for a change of a type that would not keep the values."""
-    before, after = step.before.type, step.field.type
-    if before is not None and keeps_values(before, after):
-        return
-    name = step.before.native if before is None or before.storage else before.name
-    raise SchemaChangeRefused(
-        f"{operation.model.name}.{step.field.name}: the values of a column of type {name}"
-        f" ({step.before.native}) are not made into {after.name}",
-        model=operation.model.name,
-        table=operation.before.name,
-        field=step.field.name,
-        before=step.before.native,
-        after=after.name,
-    )

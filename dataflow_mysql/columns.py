@@ -147,17 +147,17 @@ _WHOLE: Final[Mapping[str, FieldType]] = {
     "inet6": Text(storage="inet6"),
 }
 _WHOLE_NOTES: Final[Mapping[str, tuple[str, ...]]] = {
-    "year": ("it holds the years 1901 to 2155, and 0",),
+    "year": ("holds the years 1901 to 2155, and 0",),
     "inet4": ("an address is read as text, and compares as an address",),
     "inet6": ("an address is read as text, and compares as an address",),
-    "uuid": ("it is sorted by the server's own order of UUIDs",),
+    "uuid": ("is sorted by the server's own order of UUIDs",),
 }
 
 
 def _flag(rules: Rules) -> Found:
     if rules.flags:
         return Found(Boolean())
-    note = "it may hold more numbers than 0 and 1, which are refused when they are read"
+    note = "may hold more numbers than 0 and 1, which are refused when they are read"
     return Found(Boolean(storage="tinyint(1)"), notes=(note,))
 
 
@@ -168,7 +168,7 @@ def _integer(word: str, *, unsigned: bool) -> Found:
             return Found(Integer(bits))
         note = f"numbers beyond those of {word} are refused by the server"
         return Found(Integer(bits, storage=word), notes=(note,))
-    notes = ["it takes no negative numbers, not even as the result of a computation"]
+    notes = ["takes no negative numbers, not even as the result of a computation"]
     if word == "bigint":
         notes.append("numbers of more than 63 bits are refused when they are read")
     wide = 64 if word in ("int", "bigint") else 32
@@ -179,7 +179,7 @@ def _bits(size: int) -> Found:
     if size == 1:
         return Found(Boolean(storage="bit"))
     bits = 32 if size <= 31 else 64
-    return Found(Integer(bits, storage="bit"), notes=(f"it holds {size} bits without a sign",))
+    return Found(Integer(bits, storage="bit"), notes=(f"holds {size} bits without a sign",))
 
 
 def _decimal(sizes: str, *, unsigned: bool) -> Found:
@@ -189,18 +189,18 @@ def _decimal(sizes: str, *, unsigned: bool) -> Found:
         return Found(problem=f"it has {precision} digits, and a Decimal at most {_DIGITS}")
     if not unsigned:
         return Found(Decimal(precision, scale))
-    note = "it takes no negative numbers, not even as the result of a computation"
+    note = "takes no negative numbers, not even as the result of a computation"
     return Found(Decimal(precision, scale, storage="decimal unsigned"), notes=(note,))
 
 
 def _float(word: str, sizes: str, *, unsigned: bool) -> Found:
     notes = []
     if word == "float":
-        notes.append("it keeps about 7 digits: what is read may differ from what was written")
+        notes.append("keeps about 7 digits: what is read may differ from what was written")
     if sizes:
-        notes.append(f"it rounds to {sizes.partition(',')[2]} digits after the point")
+        notes.append(f"rounds to {sizes.partition(',')[2]} digits after the point")
     if unsigned:
-        notes.append("it takes no negative numbers")
+        notes.append("takes no negative numbers")
     if not notes:
         return Found(Float())
     storage = f"{word}({sizes})" if sizes else word
@@ -212,9 +212,9 @@ def _moment(word: str, sizes: str) -> Found:
         return Found(Time() if word == "time" else Timestamp())
     notes = []
     if sizes != _MICROSECONDS:
-        notes.append(f"it keeps {sizes or 0} digits of a second and rounds the rest")
+        notes.append(f"keeps {sizes or 0} digits of a second and rounds the rest")
     if word == "timestamp":
-        notes.append("it holds the years 1970 to 2038")
+        notes.append("holds the years 1970 to 2038")
     if word == "time":
         notes.append("a time that is not of one day is refused when it is read")
     storage = f"{word}({sizes})" if sizes else word
@@ -224,9 +224,9 @@ def _moment(word: str, sizes: str) -> Found:
 
 def _listed(word: str, sizes: str, collation: str | None) -> Found:
     values = tuple(found[1].replace("''", "'") for found in _LISTED.finditer(sizes))
-    compares = f"it compares by its own collation, {collation}"
+    compares = f"compares by its own collation, {collation}"
     if word == "enum":
-        order = "it is sorted in the order of its values"
+        order = "is sorted in the order of its values"
         return Found(Enumeration(values, Text(), storage="enum"), notes=(order, compares))
     listed = f"a set of {', '.join(map(repr, values))}, read as text with commas between them"
     return Found(Text(storage="set"), notes=(listed, compares))
@@ -234,8 +234,8 @@ def _listed(word: str, sizes: str, collation: str | None) -> Found:
 
 def _bytes(word: str, sizes: str) -> Found:
     if word == "varbinary":
-        return Found(Binary(), notes=(f"it takes at most {sizes} bytes",))
-    notes = [f"it takes as many bytes as a {word}"]
+        return Found(Binary(), notes=(f"takes at most {sizes} bytes",))
+    notes = [f"takes as many bytes as a {word}"]
     if word == "binary":
         notes = [f"shorter values are filled up with zero bytes to {sizes or 1}"]
     return Found(Binary(storage=word), notes=tuple(notes))
@@ -254,13 +254,13 @@ def _text(word: str, sizes: str, collation: str, rules: Rules) -> Found:
         return Found(Text(longest))
     notes = []
     if collation not in _OWN_COLLATIONS:
-        notes.append(f"it compares by its own collation, {collation}")
+        notes.append(f"compares by its own collation, {collation}")
     if not collation.startswith("utf8mb4"):
-        notes.append(f"it takes the characters of {collation.partition('_')[0]} alone")
+        notes.append(f"takes the characters of {collation.partition('_')[0]} alone")
     if word == "char":
         notes.append("spaces at the end of a value are lost")
     if word.endswith("text") and word != "longtext":
-        notes.append(f"it takes as many bytes as a {word}")
+        notes.append(f"takes as many bytes as a {word}")
     return Found(Text(longest, storage=f"{word} {collation}"), notes=tuple(notes))
 
 

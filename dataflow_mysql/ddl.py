@@ -29,7 +29,7 @@ from dataflow_core.types import (
     Time,
     Uuid,
 )
-from dataflow_mysql.alter import alter_table
+from dataflow_mysql.alter import UNLOCK, alter_table
 from dataflow_mysql.catalogue import marked
 from dataflow_mysql.columns import length_rule
 from dataflow_mysql.expressions import MySQLExpressions
@@ -158,6 +158,7 @@ class MySQLDDLCompiler(BaseDDLCompiler):
     # The name of a lock has at most 64 characters.
     lock = f"SELECT GET_LOCK({_LOCK}, 60)"
     unlock = f"SELECT RELEASE_LOCK({_LOCK})"
+    after_change = (UNLOCK,)
 
     @property
     def variant(self) -> Variant:

@@ -56,7 +56,7 @@ async def read_tables(connection: Connection, names: Sequence[str] | None) -> Se
             continue
         rows = [parts[what].get(name, []) for what in _PARTS]
         table = _Table(name, mariadb, *rows).read()
-        notes = (*table.notes, *_table_notes(kind, engine, options, comment))
+        notes = (*table.notes, *_table_notes(asked, kind, engine, options, comment))
         shown = None if _KINDS[kind] == "view" else comment or None
         result.append(evolve(table, name=asked, kind=_KINDS[kind], comment=shown, notes=notes))
     return result
@@ -78,16 +78,21 @@ def _asked(name: str, names: Sequence[str] | None, *, folded: bool) -> str | Non
     return next((asked for asked in names if asked.lower() == name.lower()), None)
 
 
-def _table_notes(kind: str, engine: str | None, options: str | None, comment: str) -> list[str]:
+def _table_notes(
+    name: str, kind: str, engine: str | None, options: str | None, comment: str
+) -> list[str]:
     notes = []
     if kind == "SYSTEM VERSIONED":
-        notes.append("the server keeps former versions of its rows")
+        notes.append(f"{name} has former versions of its rows, which the server keeps")
     if "partitioned" in (options or "").lower():
-        notes.append("it is partitioned")
+        notes.append(f"{name} is partitioned")
     if kind != "VIEW" and (engine or "").lower() != "innodb":
-        notes.append(f"its engine is {engine}, which may know no transactions and no references")
+        notes.append(
+            f"{name} has the engine {engine}, which may know no transactions or references"
+        )
     if kind == "VIEW" and comment not in ("", "VIEW"):
-        notes.append("it cannot be read: it refers to what is no longer there")
+        # In the place of a comment stands the error that the server gives whoever reads the view.
+        notes.append(f"{name} cannot be read: {comment}")
     return notes
 
 
@@ -137,7 +142,7 @@ class _Table:
         generated: Literal["counter", "computed"] | None = "counter" if counter else None
         if "generated" in extra.replace("default_generated", ""):
             generated = "computed"
-            notes.append(f"it is computed as {self._text(computed)}")
+            notes.append(f"is computed as {self._text(computed)}")
         updated = _UPDATED.search(extra)
         if updated is not None:
             notes.append(f"every update of a row sets it: {updated[0]}")
@@ -182,7 +187,7 @@ class _Table:
             sql = self._text(clause)
             column = _rule(name, sql, rules)
             if enforced != "YES":
-                self.notes.append(f"its check {name} is not enforced")
+                self.notes.append(f"the check {name} is not enforced")
             if column and name.partition(":")[0] in (TYPE_CHECK, LENGTH_CHECK, ENUM_CHECK):
                 own.append(TableCheck(name, sql))
             elif not (column and level == "Column" and rules[name].documents):
@@ -201,7 +206,7 @@ class _Table:
             columns = tuple(self._part(row, unique=unique) for row in rows)
             method = rows[0][5]
             if rows[0][7] != "YES":
-                self.notes.append(f"its index {name} is not used by the server")
+                self.notes.append(f"the index {name} is not used by the server")
             result.append(
                 TableIndex(
                     name,

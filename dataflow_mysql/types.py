@@ -16,8 +16,9 @@ from typing import Any, Final
 from attrs import frozen
 
 from dataflow_core.compile import PLAIN, Codec
-from dataflow_core.errors import InvalidValue
+from dataflow_core.errors import InvalidValue, SchemaChangeRefused
 from dataflow_core.filters import fold, upper
+from dataflow_core.operations import AlterTable, ChangeType
 from dataflow_core.types import (
     JSON_DEPTH,
     Binary,
@@ -46,6 +47,7 @@ __all__ = [
     "column_type",
     "keeps_values",
     "plain_type",
+    "refuse_conversion",
 ]
 
 LONGEST_KEY: Final = 3_072
@@ -328,3 +330,20 @@ def keeps_values(before: FieldType, after: FieldType) -> bool:
         return isinstance(before, Integer | Decimal | Uuid | Date)
     kinds = (type(before), type(after))
     return kinds in ((Integer, Decimal), (Date, Timestamp))
+
+
+def refuse_conversion(operation: AlterTable, step: ChangeType) -> None:
+    """``SchemaChangeRefused`` for a change of a type that would not keep the values."""
+    before, after = step.before.type, step.field.type
+    if before is not None and keeps_values(before, after):
+        return
+    name = step.before.native if before is None or before.storage else before.name
+    raise SchemaChangeRefused(
+        f"{operation.model.name}.{step.field.name}: the values of a column of type {name}"
+        f" ({step.before.native}) are not made into {after.name}",
+        model=operation.model.name,
+        table=operation.before.name,
+        field=step.field.name,
+        before=step.before.native,
+        after=after.name,
+    )

@@ -70,6 +70,13 @@ WITH RECURSIVE "domains" (start, base, modifier, required, literal, name) AS (
 ), "bases" AS (
   SELECT d.* FROM "domains" AS d JOIN pg_catalog.pg_type AS t ON t.oid = d.base
   WHERE t.typtype <> 'd'
+), "here" AS (
+  SELECT COALESCE(o.it ->> 'datlocprovider', 'c') AS provider,
+    COALESCE(o.it ->> 'datlocale', o.it ->> 'daticulocale', o.it ->> 'datcollate') AS locale
+  FROM (
+    SELECT pg_catalog.to_jsonb(d) AS it FROM pg_catalog.pg_database AS d
+    WHERE d.datname = pg_catalog.current_database()
+  ) AS o
 )
 SELECT a.attrelid, a.attnum, a.attname::text,
   pg_catalog.format_type(a.atttypid, a.atttypmod),
@@ -89,10 +96,12 @@ SELECT a.attrelid, a.attnum, a.attname::text,
     AND pg_catalog.pg_get_serial_sequence(
       a.attrelid::pg_catalog.regclass::text, a.attname::text
     ) IS NULL,
-  CASE WHEN k.collname = 'default' THEN
-    (SELECT o.datcollate::text FROM pg_catalog.pg_database AS o
-      WHERE o.datname = pg_catalog.current_database())
-  ELSE k.collname::text END,
+  CASE WHEN k.collprovider = 'd' THEN h.locale ELSE k.collname::text END,
+  CASE k.collprovider
+    WHEN 'd' THEN h.provider = 'b' OR (h.provider = 'c' AND h.locale ~ {code_points})
+    WHEN 'c' THEN k.collcollate ~ {code_points}
+    ELSE k.collprovider = 'b'
+  END,
   k.collisdeterministic,
   pg_catalog.col_description(a.attrelid, a.attnum)
 FROM pg_catalog.pg_attribute AS a
@@ -100,9 +109,10 @@ LEFT JOIN "bases" AS b ON b.start = a.atttypid
 JOIN pg_catalog.pg_type AS t ON t.oid = COALESCE(b.base, a.atttypid)
 LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 LEFT JOIN pg_catalog.pg_collation AS k ON k.oid = a.attcollation
+CROSS JOIN "here" AS h
 WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum
-"""
+""".replace("{code_points}", r"'^(C|POSIX|C\.(utf|UTF)-?8)$'")
 """The columns of tables."""
 
 CONSTRAINTS: Final = """

@@ -178,13 +178,20 @@ _SIZED: Final = re.compile(
 )
 
 
-def column_of(native: str, labels: Sequence[str] = (), collation: str | None = None) -> ColumnType:
+def column_of(
+    native: str,
+    labels: Sequence[str] = (),
+    collation: str | None = None,
+    *,
+    by_code_point: bool = False,
+) -> ColumnType:
     """The field type of a column.
 
     Parameters:
         native: the type in the words of ``format_type``.
         labels: the values of a type that is an enumeration.
         collation: how its texts compare, if it has texts.
+        by_code_point: whether that is by code point, whatever else the collation means.
     """
     if labels:
         listed = Enumeration(tuple(labels), Text(storage=f"enum:{native}"))
@@ -194,10 +201,11 @@ def column_of(native: str, labels: Sequence[str] = (), collation: str | None = N
     found = _sized(native)
     kind = found.type
     if isinstance(kind, Text) and collation not in ("C", "POSIX"):
-        note = f"compares by its own collation, {collation}, where it is filtered or sorted"
         if kind.storage is None:
-            kind = evolve(kind, storage="collated")
-        return evolve(found, type=kind, notes=(*found.notes, note))
+            found = evolve(found, type=evolve(kind, storage="collated"))
+        if not by_code_point:
+            note = f"compares by its own collation, {collation}, where it is filtered or sorted"
+            return evolve(found, notes=(*found.notes, note))
     return found
 
 

@@ -195,8 +195,8 @@ class _Reading:
 
 def _column(row: Row) -> Column:
     _, name, declared, native, domain, labels, required, default, identity, computed = row[:10]
-    foreign_counter, collation, deterministic, comment = row[10:14]
-    found = column_of(native, labels, collation)
+    foreign_counter, collation, by_code_point, deterministic, comment = row[10:15]
+    found = column_of(native, labels, collation, by_code_point=bool(by_code_point))
     notes = list(found.notes)
     if domain is not None:
         notes.append(f"is of the domain {domain}, which may have rules of its own")

@@ -11,7 +11,7 @@ import re
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary, WeakSet
@@ -206,44 +206,32 @@ def _tls_context(location: PostgresLocation) -> ssl.SSLContext:
     if verifies and authorities in (None, SYSTEM_AUTHORITIES):
         context.load_default_certs()
     elif authorities is not None:
-        _check_readable("sslrootcert", authorities)
-        _load("sslrootcert", lambda: context.load_verify_locations(cafile=authorities))
+        _load("sslrootcert", authorities, lambda: context.load_verify_locations(authorities))
     if location.sslkey is not None:
-        _check_readable("sslkey", location.sslkey)
+        _load("sslkey", location.sslkey)
     if location.sslcert is not None:
-        certificate = location.sslcert
-        _check_readable("sslcert", certificate)
-        _load(
-            "sslcert",
-            lambda: context.load_cert_chain(
-                certificate,
-                keyfile=location.sslkey,
-                # A function, so that the terminal is never asked.
-                password=lambda: location.sslpassword,
-            ),
+        chain = partial(
+            context.load_cert_chain,
+            location.sslcert,
+            location.sslkey,
+            # A function, so that the terminal is never asked.
+            lambda: location.sslpassword,
         )
+        _load("sslcert", location.sslcert, chain)
     return context
 
 
-def _check_readable(option: str, path: str) -> None:
+def _load(option: str, path: str, load: Callable[[], None] = lambda: None) -> None:
     try:
         Path(path).open("rb").close()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no such path can be"
-        raise InvalidOption(
-            f"{option}: {path!r} cannot be read: {reason}", option=option
-        ) from error
-
-
-def _load(option: str, load: Callable[[], None]) -> None:
-    try:
         load()
-    except (OSError, ValueError) as error:
+    except (ssl.SSLError, ValueError) as error:
         also = "; does sslkey belong to it, is sslpassword right?" if option == "sslcert" else ""
-        raise InvalidOption(
-            f"{option}: the file is not a certificate in PEM form that can be read{also}",
-            option=option,
-        ) from error
+        reason = f"the file is not a certificate in PEM form that can be read{also}"
+        raise InvalidOption(f"{option}: {reason}", option=option) from error
+    except OSError as error:
+        reason = f"{path!r} cannot be read: {error.strerror}"
+        raise InvalidOption(f"{option}: {reason}", option=option) from error
 
 
 class ClosingWithLoop:

@@ -55,8 +55,8 @@ _CHECKED: Final = (AddForeignKey, ChangeType, ChangePrimaryKey)
 _ROW_NUMBERS: Final = ("rowid", "_rowid_", "oid")
 _OWN: Final = "dataflow_"
 _ENFORCED: Final = (
-    "the table {} can only be changed while foreign keys are not enforced, which they are inside a"
-    " transaction: change it outside of one"
+    "others refer to the table {}, so it can only be changed while references are not enforced, and"
+    " inside a transaction they are: use its model, or call db.migrate(), before the transaction"
 )
 _BROKEN: Final = "rows of {}, or rows that refer to it, refer to nothing"
 

@@ -1,8 +1,8 @@
 """Columns that others made: which field type their values have, and how those are kept.
 
 A declared type is any text to SQLite, and a column may hold values of every kind. So the words are
-taken for what they mean elsewhere, and where they do not tell how a value is written, rows are
-looked at.
+taken for what they mean elsewhere, and where they do not tell how a value is written, the values
+are looked at.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any, Final
 
 from attrs import evolve, frozen
@@ -32,11 +33,22 @@ from dataflow_core.types import (
 )
 from dataflow_sqlite.functions.storages import BOOLEAN_PAIRS, instant_form
 
-__all__ = ["ForeignColumn", "foreign_column", "needs_rows", "stored_values", "with_nulls"]
+__all__ = [
+    "ForeignColumn",
+    "StoredValues",
+    "foreign_column",
+    "needs_rows",
+    "stored_values",
+    "with_nulls",
+]
 
-_ROWS: Final = 20
+_MOST_VALUES: Final = 100_000
+_MOST_WRITTEN: Final = 10_000
+"""How many values are looked at where only their kind counts, and where their form does."""
+_MOST_FORMS: Final = 20
+_LONGEST_FORM: Final = 64
 _CELLS: Final = 500
-_NUMBERS_TOO: Final = "a text that is a number is kept as one: it comes before all other texts"
+_NUMBERS_TOO: Final = "keeps a text that is a number as one, which comes before all other texts"
 _ABOUT_FIFTEEN: Final = "kept as a number of about 15 digits: values of more lose some"
 
 
@@ -105,18 +117,20 @@ def needs_rows(declared: str) -> bool:
     return kind is None or isinstance(kind, _BY_ROWS)
 
 
-def foreign_column(declared: str, rows: Sequence[Any]) -> ForeignColumn:
-    """The type of a column by its declared type and, where ``needs_rows``, values of some rows."""
+def foreign_column(declared: str, stored: StoredValues) -> ForeignColumn:
+    """The type of a column by its declared type and, where ``needs_rows``, by its values."""
     kind = _declared(declared)
-    if kind is None:
-        return _by_values(declared, rows)
     if isinstance(kind, Decimal):
         return ForeignColumn(kind, notes=(_ABOUT_FIFTEEN,))
-    if isinstance(kind, _BY_ROWS):
-        return _BY_KIND[type(kind)](declared, rows)
-    if kind.storage == "text:numbers":
-        return ForeignColumn(kind, notes=(_NUMBERS_TOO,))
-    return ForeignColumn(kind)
+    if kind is not None and not isinstance(kind, _BY_ROWS):
+        notes = (_NUMBERS_TOO,) if kind.storage == "text:numbers" else ()
+        return ForeignColumn(kind, notes=notes)
+    judge = _by_values if kind is None else _BY_KIND[type(kind)]
+    found = judge(declared, stored.values)
+    if stored.all or found.type is None:
+        return found
+    note = f"has more values than the {_most(declared):,} that were looked at to tell their form"
+    return evolve(found, notes=(*found.notes, note))
 
 
 def _by_values(declared: str, rows: Sequence[Any]) -> ForeignColumn:
@@ -219,13 +233,39 @@ _BY_KIND: Final[dict[type, Callable[[str, Sequence[Any]], ForeignColumn]]] = {
 }
 
 
-# Values of some rows
-
-Values = dict[tuple[str, str], list[Any] | str]
+# Values of rows
 
 
-async def stored_values(connection: Connection, wanted: Sequence[tuple[str, str]]) -> Values:
-    """Some values of columns, given by table and name; in the place of some, why not.
+@frozen
+class StoredValues:
+    """Values of a column, such that every form of them is there.
+
+    ``all`` is False where the column has more values than were looked at.
+    """
+
+    values: tuple[Any, ...] = ()
+    all: bool = True
+
+
+_WORD: Final = "CASE typeof(v) WHEN 'text' THEN {} END"
+_DIGITS_ALIKE: Final = reduce(
+    lambda sql, digit: f"REPLACE({sql}, '{digit}', '0')", "123456789", "v"
+)
+_FORMS: Final[dict[type, str]] = {
+    Timestamp: _WORD.format(_DIGITS_ALIKE),
+    Date: _WORD.format(_DIGITS_ALIKE),
+    Time: _WORD.format("LENGTH(v)"),
+    Uuid: _WORD.format("LENGTH(v) || (v = LOWER(v))"),
+    Boolean: "v",
+}
+"""What is the same of two values of a type only if they are written in the same form."""
+
+Cell = tuple[str, str, str]
+Values = dict[Cell, StoredValues | str]
+
+
+async def stored_values(connection: Connection, wanted: Sequence[Cell]) -> Values:
+    """Values of columns, given by table, name and declared type; in the place of some, why not.
 
     Many columns with one statement.
     """
@@ -244,18 +284,39 @@ async def stored_values(connection: Connection, wanted: Sequence[tuple[str, str]
     return found
 
 
-async def _values(connection: Connection, wanted: Sequence[tuple[str, str]]) -> Values:
-    cells = ", ".join(
-        f"(SELECT json_group_array(CASE typeof(v) WHEN 'blob' THEN json_array(hex(v)) ELSE v END)"
-        f" FROM (SELECT {_quoted(column)} AS v FROM main.{_quoted(table)}"
-        f" WHERE {_quoted(column)} IS NOT NULL LIMIT {_ROWS}))"
-        for table, column in wanted
+async def _values(connection: Connection, wanted: Sequence[Cell]) -> Values:
+    ((*texts,),) = await connection.fetch(f"SELECT {', '.join(map(_query, wanted))}", ())
+    return {cell: _stored(cell, json.loads(text)) for cell, text in zip(wanted, texts, strict=True)}
+
+
+def _query(cell: Cell) -> str:
+    """The least and the greatest value of every form, and how many values there are."""
+    table, column, declared = cell
+    name = _quoted(column)
+    form = _FORMS.get(type(_declared(declared)), "NULL")
+    least, greatest = (
+        f"json_group_array(CASE typeof(v) WHEN 'blob' THEN json_array()"
+        f" WHEN 'text' THEN SUBSTR({end}, 1, {_LONGEST_FORM}) ELSE {end} END)"
+        for end in ("least", "greatest")
     )
-    ((*texts,),) = await connection.fetch(f"SELECT {cells}", ())
-    return {
-        cell: [bytes.fromhex(v[0]) if isinstance(v, list) else v for v in json.loads(text)]
-        for cell, text in zip(wanted, texts, strict=True)
-    }
+    return (
+        f"(SELECT json_array(SUM(n), {least}, {greatest})"
+        " FROM (SELECT COUNT(*) AS n, v, MIN(v) AS least, MAX(v) AS greatest"
+        f" FROM (SELECT {name} AS v FROM main.{_quoted(table)} WHERE {name} IS NOT NULL"
+        f" LIMIT {_most(declared) + 1}) GROUP BY typeof(v), {form} LIMIT {_MOST_FORMS}))"
+    )
+
+
+def _most(declared: str) -> int:
+    """How many values are looked at."""
+    return _MOST_VALUES if _declared(declared) is None else _MOST_WRITTEN
+
+
+def _stored(cell: Cell, found: Sequence[Any]) -> StoredValues:
+    number, least, greatest = found
+    # Of bytes only matters that they are some.
+    values = tuple(b"" if isinstance(value, list) else value for value in (*least, *greatest))
+    return StoredValues(values, (number or 0) <= _most(cell[2]))
 
 
 async def with_nulls(connection: Connection, wanted: Sequence[tuple[str, str]]) -> set[str]:

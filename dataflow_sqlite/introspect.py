@@ -14,7 +14,13 @@ from dataflow_core.errors import DataFlowError
 from dataflow_core.schema import MISSING, Column, Table, TableCheck, TableIndex, TableReference
 from dataflow_core.types import Enumeration, FieldType, Integer
 from dataflow_sqlite.catalogue import COLUMNS, FOREIGN_KEYS, INDEXES, OBJECTS, SHADOWS
-from dataflow_sqlite.columns import foreign_column, needs_rows, stored_values, with_nulls
+from dataflow_sqlite.columns import (
+    StoredValues,
+    foreign_column,
+    needs_rows,
+    stored_values,
+    with_nulls,
+)
 from dataflow_sqlite.ddl import ENUM_CHECK, LENGTH_CHECK, TYPE_CHECK
 from dataflow_sqlite.statements.parse import (
     ParsedColumn,
@@ -53,7 +59,7 @@ class _Found:
     columns: list[Any] = field(factory=list)
     indexes: dict[str, list[Any]] = field(factory=dict)
     keys: dict[int, list[Any]] = field(factory=dict)
-    rows: dict[str, list[Any]] = field(factory=dict)
+    rows: dict[str, StoredValues] = field(factory=dict)
     notes: list[str] = field(factory=list)
     parsed: ParsedTable | None = None
     key_has_nulls: bool = False
@@ -139,19 +145,19 @@ async def _columns_of(connection: Connection, table: _Found) -> Sequence[Sequenc
     try:
         return await connection.fetch(COLUMNS, (json.dumps([table.name]),))
     except sqlite3.Error as error:
-        table.notes.append(f"its columns cannot be read: {error}")
+        table.notes.append(f"{table.asked} cannot be read: {error}")
         return []
 
 
 async def _look_at_rows(connection: Connection, found: dict[str, _Found]) -> None:
-    """Some values of each column whose declared type does not tell how they are written."""
+    """Values of each column whose declared type does not tell how they are written."""
     wanted = [
-        (table.name, str(row[1]))
+        (table.name, str(row[1]), row[2] or "")
         for table in found.values()
         for row in table.columns
-        if row[6] != 1 and not _own(table, row[1]) and needs_rows(row[2])
+        if row[6] != 1 and not _own(table, row[1]) and needs_rows(row[2] or "")
     ]
-    for (name, column), values in (await stored_values(connection, wanted)).items():
+    for (name, column, _), values in (await stored_values(connection, wanted)).items():
         if isinstance(values, str):
             found[name].notes.append(f"{column} cannot be read: {values}")
         else:
@@ -178,10 +184,8 @@ def _definition(table: _Found, name: str) -> ParsedColumn | None:
 
 def _own(table: _Found, name: str) -> bool:
     """Whether this project made the column: its type is kept by a check then, or it counts."""
-    definition = _definition(table, name)
-    if definition is None:
-        return False
-    return bool(definition.checks(TYPE_CHECK)) or _counts(definition)
+    found = _definition(table, name)
+    return found is not None and (bool(found.checks(TYPE_CHECK)) or _counts(found))
 
 
 def _counts(definition: ParsedColumn) -> bool:
@@ -194,7 +198,7 @@ def _counts(definition: ParsedColumn) -> bool:
 def _table(table: _Found) -> Table:
     notes = list(table.notes)
     if table.asked != table.name:
-        notes.append(f"is called {table.name} in the database")
+        notes.append(f"{table.asked} is called {table.name} in the database")
     key = sorted((row for row in table.columns if row[5]), key=lambda row: row[5])
     names = tuple(str(row[1]) for row in key)
     automatic = _automatic_key(table, names)
@@ -202,11 +206,10 @@ def _table(table: _Found) -> Table:
         notes.append(f"rows have NULL for {names[0]}: its key does not tell them apart")
         names = ()
     columns = tuple(_column(table, row, automatic) for row in table.columns if row[6] != 1)
-    hidden = [str(row[1]) for row in table.columns if row[6] == 1]
     if table.virtual:
-        notes.append("is a virtual table: its module says what can be done with it")
-    if hidden:
-        notes.append(f"has hidden columns: {', '.join(hidden)}")
+        notes.append(f"{table.asked} is a virtual table: its module says what can be done with it")
+    if hidden := [str(row[1]) for row in table.columns if row[6] == 1]:
+        notes.append(f"{table.asked} has hidden columns: {', '.join(hidden)}")
     indexes, of_indexes = _indexes(table)
     keys, of_keys = _foreign_keys(table)
     return Table(
@@ -233,12 +236,11 @@ def _automatic_key(table: _Found, key: tuple[str, ...]) -> str | None:
 
 def _tail_notes(table: _Found) -> list[str]:
     words = [] if table.parsed is None else [token.word for token in tokens_of(table.parsed.tail)]
-    notes = []
-    if "WITHOUT" in words:
-        notes.append("is WITHOUT ROWID: its rows have no number of their own")
-    if "STRICT" in words:
-        notes.append("is STRICT: columns refuse values of other types")
-    return notes
+    told = {
+        "WITHOUT": f"{table.asked} is WITHOUT ROWID: its rows have no number of their own",
+        "STRICT": f"{table.asked} is STRICT: columns refuse values of other types",
+    }
+    return [note for word, note in told.items() if word in words]
 
 
 def _column(table: _Found, row: Sequence[Any], automatic: str | None) -> Column:
@@ -279,7 +281,7 @@ def _type_of(
             return own, None, ()
     if counter:
         return Integer(), None, ()
-    found = foreign_column(declared or "", table.rows.get(name, ()))
+    found = foreign_column(declared or "", table.rows.get(name, StoredValues()))
     return found.type, found.problem, found.notes
 
 

@@ -28,7 +28,7 @@ if __name__ == "__main__":
 from benchmarks.report import page_parts  # noqa: E402 - run as a program, too
 from dataflow_core.aggregate.parse import STAGES  # noqa: E402
 from dataflow_core.aggregate.parse_group import ACCUMULATORS  # noqa: E402
-from dataflow_core.app.options import _UNAVAILABLE as UNAVAILABLE  # noqa: E402
+from dataflow_core.app.unavailable import UNAVAILABLE  # noqa: E402
 from dataflow_core.compile import BaseCompiler, Codec  # noqa: E402
 from dataflow_core.conformance.parity import parity_tables  # noqa: E402
 from dataflow_core.conformance.random_models import CHANGES  # noqa: E402

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 from dataflow_core.app.databases import Databases
 from dataflow_core.app.handles import ModelHandle, NodesNamespace
 from dataflow_core.app.models import Registry, refuse_instances
-from dataflow_core.app.options import observers_of, refuse_without_effect
+from dataflow_core.app.observers import observers_of
 from dataflow_core.app.schema import Schemas
+from dataflow_core.app.unavailable import refuse_unavailable
 from dataflow_core.contract.driver import Isolation
 from dataflow_core.contract.manager import Plugins
 from dataflow_core.errors import InstanceClosed, InvalidOption, NoRowReturned
@@ -89,7 +90,7 @@ class DataFlow:
             plugins=plugins,
         )
         declared = self.plugins.settings()
-        refuse_without_effect(self.settings, declared)
+        refuse_unavailable(self.settings, declared)
         own = [option for plugin in declared for option in plugin.options]
         self._databases = Databases(self.settings, self.plugins, self._models_of, self._adopt, own)
         self.observers = observers_of(self.settings, self.plugins, declared, self._databases.urls)
@@ -155,6 +156,10 @@ class DataFlow:
     def node_names(self) -> tuple[str, ...]:
         """The names of all node types."""
         return tuple(self._registry.nodes)
+
+    def absent_nodes(self) -> Mapping[str, str]:
+        """The names of nodes that models could have and have not, and why."""
+        return self._registry.absent
 
     def node_type(self, name: str) -> NodeType:
         """The node type of a name; ``UnknownNode`` with the nearest otherwise."""
@@ -301,7 +306,7 @@ class DataFlow:
     def _add_model(self, model: Model, there: bool) -> Mapping[str, NodeType]:
         made = self._registry.add_model(model, there=there)
         self.nodes._add(model.name, ModelHandle(model.name, made, self._context))
-        return made
+        return made.types
 
     # Databases
 

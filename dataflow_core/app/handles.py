@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow_core.errors import UnknownNode
 from dataflow_core.naming_hints import nearest, quoted
-from dataflow_core.nodes.base import Context, NodeType, Run
+from dataflow_core.nodes.base import Context, Run
+from dataflow_core.nodes.generate import ModelNodes
 
 if TYPE_CHECKING:
     from dataflow_core.run.streams import RowStream
@@ -19,24 +20,25 @@ Result = Coroutine[Any, Any, dict[str, Any]]
 
 
 class _Runs(dict[str, Run]):
-    """What the nodes of a model do, by kind; a table that is only read has no other kinds."""
+    """What the nodes of a model do, by kind; of some tables not every kind is there."""
 
-    def __init__(self, model: str, runs: Mapping[str, Run]) -> None:
+    def __init__(self, runs: Mapping[str, Run], absent: Mapping[str, str]) -> None:
         super().__init__(runs)
-        self._model = model
+        self._absent = absent
 
     def __missing__(self, kind: str) -> Run:
-        raise UnknownNode(f"{self._model} is only read: it has no node for {kind}")
+        raise UnknownNode(f"there is no node for {kind}: {self._absent[kind]}")
 
 
 class ModelHandle:
     """The nodes of one model. Every method takes the node's parameters and returns its result."""
 
-    def __init__(self, name: str, nodes: Mapping[str, NodeType], context: Context) -> None:
+    def __init__(self, name: str, nodes: ModelNodes, context: Context) -> None:
         self._name = name
         self._context = context
-        self._run = _Runs(name, {kind: node.run for kind, node in nodes.items()})
-        self._stream = nodes["list"].stream
+        runs = {kind: node.run for kind, node in nodes.types.items()}
+        self._run = _Runs(runs, nodes.absent)
+        self._stream = nodes.types["list"].stream
 
     def __repr__(self) -> str:
         return f"<nodes of {self._name}>"

@@ -24,7 +24,12 @@ from dataflow_core.limits import LIMITS, Limits
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, Effect, NodeOwner, NodeType, Parameter
 from dataflow_core.nodes.binding import Binding
-from dataflow_core.nodes.generate import RESERVED_NAMES, model_nodes, unknown_parameter
+from dataflow_core.nodes.generate import (
+    RESERVED_NAMES,
+    ModelNodes,
+    model_nodes,
+    unknown_parameter,
+)
 from dataflow_core.nodes.observed import observed
 from dataflow_core.nodes.sql import sql_node
 from dataflow_core.run.observing import Observers
@@ -44,7 +49,7 @@ _ANY_KEYWORDS: Final = inspect.Parameter.VAR_KEYWORD
 
 @define(eq=False)
 class Registry:
-    """Models by class name, node types by name."""
+    """Models by class name, node types by name; names of nodes that models lack, and why."""
 
     owner: NodeOwner
     engine: Callable[[str], Engine]
@@ -54,6 +59,7 @@ class Registry:
     observers: Observers | None = None
     models: dict[str, Model] = field(factory=dict)
     nodes: dict[str, NodeType] = field(factory=dict)
+    absent: dict[str, str] = field(factory=dict)
     bindings: dict[str, Binding] = field(factory=dict)
     _relations: dict[str, Relations] = field(factory=dict, init=False)
 
@@ -63,10 +69,8 @@ class Registry:
             node = self.add_function(spec.name, spec.function, repeatable=spec.repeatable)
             self.nodes[spec.name] = evolve(node, last=spec.last, common=True)
 
-    def add_class(
-        self, cls: type, validation: Any, namespace: Mapping[str, Any]
-    ) -> dict[str, NodeType]:
-        """Register a class as a model; the node types by kind. Raises ``ModelError``s."""
+    def add_class(self, cls: type, validation: Any, namespace: Mapping[str, Any]) -> ModelNodes:
+        """Register a class as a model; its nodes. Raises ``ModelError``s."""
         if not isinstance(cls, type):
             raise InvalidModel(f"db.model decorates a class, got {quoted(cls)}")
         model = declare_model(cls, namespace=namespace)
@@ -80,7 +84,7 @@ class Registry:
             check_model(cls, model, validation, RESERVED_NAMES)
         return self._add(model)
 
-    def add_model(self, model: Model, *, there: bool = False) -> dict[str, NodeType]:
+    def add_model(self, model: Model, *, there: bool = False) -> ModelNodes:
         """Register a model that no class declares; ``there``: its table has been made already."""
         known = self.models.get(model.name)
         if known is not None and known is not model:
@@ -94,7 +98,7 @@ class Registry:
                 self._refuse_duplicate_indexes(model)
         return self._add(model)
 
-    def _add(self, model: Model) -> dict[str, NodeType]:
+    def _add(self, model: Model) -> ModelNodes:
         database = model.database
         made = model_nodes(
             model,
@@ -106,6 +110,7 @@ class Registry:
             self.relations_of(database),
         )
         types = {kind: self._watched(node, kind) for kind, node in made.types.items()}
+        made = evolve(made, types=types)
         for node in types.values():
             if node.name in self.nodes and model.name not in self.models:
                 raise DuplicateModel(
@@ -114,8 +119,9 @@ class Registry:
                 )
         self.models[model.name] = model
         self.bindings[model.name] = made.binding
-        self.nodes.update({node.name: node for node in types.values()})
-        return types
+        self.nodes.update({node.name: node for node in made.types.values()})
+        self.absent.update(made.absent_names)
+        return made
 
     def _watched(self, node: NodeType, kind: str | None = None) -> NodeType:
         return node if self.observers is None else observed(node, self.observers, kind)
@@ -193,6 +199,8 @@ class Registry:
         """The node type of a name; ``UnknownNode`` with the nearest otherwise."""
         found = self.nodes.get(name) if isinstance(name, str) else None
         if found is None:
+            if isinstance(name, str) and name in self.absent:
+                raise UnknownNode(f"there is no node {quoted(name)}: {self.absent[name]}")
             raise UnknownNode(
                 f"there is no node {quoted(name)}",
                 suggestion=nearest(name, self.nodes) if isinstance(name, str) else None,

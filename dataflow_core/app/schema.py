@@ -16,12 +16,11 @@ from dataflow_core.errors import (
     DataFlowError,
     InvalidModel,
     InvalidType,
-    RegistryConflict,
     SchemaChangeRefused,
     TableMissing,
 )
 from dataflow_core.evolve import registry
-from dataflow_core.evolve.refusals import difference
+from dataflow_core.evolve.refusals import conflict
 from dataflow_core.evolve.registry import REGISTRY, Record, latest, make_record
 from dataflow_core.evolve.tables import Tables
 from dataflow_core.naming_hints import nearest, quoted
@@ -211,8 +210,7 @@ class Schemas:
                 if (model.name, own) in sums:
                     continue
                 if before is not None and before.table_name != model.key:
-                    conflict = _conflict(model, before)
-                    errors[model.key] = conflict.message
+                    errors[model.key] = conflict(model, before).message
                     continue
                 record = make_record(model, before, owned=before is not None and before.owned)
                 await registry.write_record(session, dialect, record)
@@ -319,13 +317,3 @@ class Schemas:
             yield session, engine.dialect
         finally:
             await engine.give_back(session)
-
-
-def _conflict(model: Model, before: Record) -> RegistryConflict:
-    lines = difference(before.definition, definition_of(model))
-    return RegistryConflict(
-        f"{model.name} is registered for the table {quoted(before.table_name)},"
-        f" by {before.registered_by}: {'; '.join(lines)}",
-        model=model.name,
-        table=before.table_name,
-    )

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Sequence
 
-from dataflow_core.errors import SchemaChangeRefused, SchemaMismatch, TableMissing
+from dataflow_core.contract import ErrorSituation
+from dataflow_core.errors import (
+    RegistryConflict,
+    SchemaChangeRefused,
+    SchemaMismatch,
+    TableMissing,
+)
 from dataflow_core.evolve.compare import Comparison
 from dataflow_core.evolve.registry import Record
 from dataflow_core.naming_hints import quoted
-from dataflow_core.operations import TableChange
-from dataflow_core.schema import Model
+from dataflow_core.operations import (
+    AddColumn,
+    AlterTable,
+    ChangeNullable,
+    RenameColumn,
+    TableChange,
+)
+from dataflow_core.run.session import Session
+from dataflow_core.schema import Field, Model
 from dataflow_core.schema.definition import Definition, definition_of
 
-__all__ = ["difference", "mismatch", "missing", "refuse_lossy"]
+__all__ = ["conflict", "difference", "mismatch", "missing", "refuse_lossy", "refuse_rows"]
 
 
 def mismatch(model: Model, differing: Comparison) -> SchemaMismatch:
@@ -60,6 +74,55 @@ def refuse_lossy(change: TableChange, before: Record | None, model: Model) -> Sc
         model=model.name,
         table=model.table,
         plan=lines,
+    )
+
+
+def conflict(model: Model, before: Record) -> RegistryConflict:
+    """The error for a model whose name the registry has for another table."""
+    return RegistryConflict(
+        f"{model.name} is registered for the table {quoted(before.table_name)}, by"
+        f" {before.registered_by}, and not for {quoted(model.key)}",
+        model=model.name,
+        table=before.table_name,
+    )
+
+
+async def refuse_rows(change: TableChange, session: Session) -> None:
+    """``SchemaChangeRefused`` where rows have no value for a column that needs one in each."""
+    assert isinstance(change.operation, AlterTable)
+    steps = [step for step in change.operation.steps if step.safety == "tightening"]
+    added = [step.field for step in steps if isinstance(step, AddColumn)]
+    if added and await _has_row(change.operation, "", session):
+        raise _rows_lack(change, added, "give a default")
+    former = {
+        step.field.column: step.before
+        for step in change.operation.steps
+        if isinstance(step, RenameColumn)
+    }
+    quote = session.dialect.compiler.quote
+    for step in steps:
+        if isinstance(step, ChangeNullable):
+            column = former.get(step.field.column, step.field.column)
+            if await _has_row(change.operation, f" WHERE {quote(column)} IS NULL", session):
+                raise _rows_lack(change, [step.field], "fill it in")
+
+
+async def _has_row(operation: AlterTable, where: str, session: Session) -> bool:
+    table = session.dialect.compiler.quote(operation.before.name)
+    sql = f"SELECT COUNT(*) FROM (SELECT 1 AS one FROM {table}{where} LIMIT 1) AS one"
+    rows = await session.fetch(sql, (), ErrorSituation())
+    return bool(rows[0][0])
+
+
+def _rows_lack(change: TableChange, fields: Sequence[Field], way: str) -> SchemaChangeRefused:
+    model = change.operation.model
+    names = ", ".join(quoted(item.column) for item in fields)
+    return SchemaChangeRefused(
+        f"rows of {quoted(model.table)} have no value for {names} of {model.name}:"
+        f" {way}, or make the field optional",
+        model=model.name,
+        table=model.table,
+        plan=change.lines(),
     )
 
 

@@ -24,11 +24,10 @@ from dataflow_core.evolve.compare import Comparison, compare
 from dataflow_core.evolve.finding import Finding
 from dataflow_core.evolve.guards import Guards
 from dataflow_core.evolve.locking import locked
-from dataflow_core.evolve.refusals import mismatch, missing, refuse_lossy
+from dataflow_core.evolve.refusals import mismatch, missing, refuse_lossy, refuse_rows
 from dataflow_core.evolve.registry import REGISTRY, Record
 from dataflow_core.naming_hints import quoted
 from dataflow_core.operations import (
-    AddColumn,
     AddIndex,
     AlterTable,
     CreateTable,
@@ -100,7 +99,8 @@ class Tables:
             session.need(*table_needs(item, made=self.may_create), place=item.name)
         wanted = [item for item in wanted if item not in self.ready]
         found = await self.look(wanted, session, dialect)
-        self._adapt(found)
+        if self.adapt(found):
+            raise ModelAdapted("a model was fitted to a table that others made: call again")
         if not (self.may_create and writable):
             for finding in found:
                 if finding.table is None:
@@ -128,8 +128,8 @@ class Tables:
         self.ready.update(wanted)
         return changed
 
-    def _adapt(self, found: Sequence[Finding]) -> None:
-        """Put models that fit in the place of those whose tables others made otherwise."""
+    def adapt(self, found: Sequence[Finding]) -> bool:
+        """Put models that fit in the place of those whose tables others made otherwise, if any."""
         adapted = False
         for item in found:
             if item.table is None or any(record.owned for record in item.records):
@@ -138,8 +138,7 @@ class Tables:
             if model is not item.model:
                 self.adopt(model)
                 adapted = True
-        if adapted:
-            raise ModelAdapted("a model was fitted to a table that others made: call again")
+        return adapted
 
     async def look(
         self, models: Sequence[Model], session: Session, dialect: Dialect
@@ -185,6 +184,8 @@ class Tables:
     async def plan(self, session: Session, dialect: Dialect) -> SchemaPlan:
         """What would be done to make every table what its model says, an older shape included."""
         found = await self.look(self.in_order(), session, dialect)
+        if self.adapt(found):
+            found = await self.look(self.in_order(), session, dialect)
         return await self._planned([item for item in found if not item.fits], session, dialect)
 
     async def _planned(
@@ -367,24 +368,4 @@ async def _refuse(
         return
     if change.safety == "lossy" and not allow_data_loss:
         raise refuse_lossy(change, found.latest, model)
-    needed = [
-        step.field
-        for step in found.differing.steps
-        if isinstance(step, AddColumn) and step.safety == "tightening"
-    ]
-    if needed and await _has_rows(table, session):
-        names = ", ".join(quoted(item.column) for item in needed)
-        raise SchemaChangeRefused(
-            f"the rows of {quoted(model.table)} have no value for {names} of {model.name}:"
-            " give a default, or make the field optional",
-            model=model.name,
-            table=model.table,
-            plan=change.lines(),
-        )
-
-
-async def _has_rows(table: Table, session: Session) -> bool:
-    quote = session.dialect.compiler.quote
-    sql = f"SELECT COUNT(*) FROM (SELECT 1 AS one FROM {quote(table.name)} LIMIT 1) AS one"
-    rows = await session.fetch(sql, (), ErrorSituation())
-    return bool(rows[0][0])
+    await refuse_rows(change, session)

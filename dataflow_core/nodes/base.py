@@ -81,6 +81,10 @@ class NodeOwner(Protocol):
         """Who is told of what the instance does, if anybody is."""
         ...
 
+    def absent_nodes(self) -> Mapping[str, str]:
+        """The names of nodes that models could have and have not, and why."""
+        ...
+
     def transaction(self, database: str = "primary", *, retry: int = 0) -> Any:
         """``async with``: a transaction that every call inside joins; ``async for``: attempts."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,13 +31,17 @@ __all__ = ["FILE_KINDS", "KINDS", "RESERVED_NAMES", "ModelNodes", "model_nodes",
 
 @frozen
 class _Kind:
-    """A kind of node: its place in ``generated_nodes``, what it takes and gives beside fields."""
+    """A kind of node: its place in ``generated_nodes``, what it takes and gives beside fields.
+
+    ``writes``: it changes what is stored; ``adds``: rows that were not there among it.
+    """
 
     key: str
     suffix: str
     parameters: tuple[str, ...]
     outputs: tuple[str, ...]
     writes: bool = False
+    adds: bool = False
     fields_in: bool = False
     fields_out: bool = False
     keys_in: bool = False
@@ -49,7 +54,7 @@ _ONE = ("filter", "tenant_id")
 KINDS: Final[tuple[_Kind, ...]] = (
     _Kind(
         "create", "Create", ("values", "coalesce", "tenant_id"), ("result", "created"),
-        writes=True, fields_in=True, fields_out=True, description="insert one row",
+        writes=True, adds=True, fields_in=True, fields_out=True, description="insert one row",
     ),
     _Kind(
         "read", "Read",
@@ -77,7 +82,8 @@ KINDS: Final[tuple[_Kind, ...]] = (
     _Kind(
         "bulk_create", "BulkCreate", BULK_CREATE_PARAMETERS,
         ("result", "processed", "inserted", "updated", "skipped", "ids", "failed", "success"),
-        writes=True, fields_in=True, required=("data",), description="insert many rows",
+        writes=True, adds=True, fields_in=True, required=("data",),
+        description="insert many rows",
     ),
     _Kind(
         "bulk_update", "BulkUpdate",
@@ -95,13 +101,13 @@ KINDS: Final[tuple[_Kind, ...]] = (
             "atomic", "tenant_id",
         ),
         ("result", "processed", "inserted", "updated", "ids", "failed", "success"),
-        writes=True, required=("data",), description="insert or change many rows",
+        writes=True, adds=True, required=("data",), description="insert or change many rows",
     ),
     _Kind("count", "Count", ("filter", "include_deleted", "tenant_id"), ("result", "count"),
           description="the number of rows"),
     _Kind(
         "upsert", "Upsert", ("values", "match_fields", "update_fields", "fields", "tenant_id"),
-        ("result", "created"), writes=True, fields_in=True, fields_out=True,
+        ("result", "created"), writes=True, adds=True, fields_in=True, fields_out=True,
         description="insert or change one row",
     ),
 )  # fmt: skip
@@ -119,7 +125,7 @@ FILE_KINDS: Final[tuple[_Kind, ...]] = (
             "result", "path", "format", "processed", "inserted", "updated", "skipped", "failed",
             "success",
         ),
-        writes=True, required=("path",), description="store the rows of a file",
+        writes=True, adds=True, required=("path",), description="store the rows of a file",
     ),
 )  # fmt: skip
 """Files in and out. They neither take nor give fields, so they reserve no names."""
@@ -150,10 +156,26 @@ def node_name(model: str, suffix: str) -> str:
 
 @frozen
 class ModelNodes:
-    """The node types of a model by kind (``create``, ``read``, ...), and what they are bound to."""
+    """The nodes of a model.
+
+    Attributes:
+        types: the node types by kind (``create``, ``read``, ...).
+        binding: what they are bound to.
+        absent: the kinds that the model has no node of, and why.
+    """
 
     types: dict[str, NodeType]
     binding: Binding
+    absent: dict[str, str]
+
+    @property
+    def absent_names(self) -> dict[str, str]:
+        """The names of the nodes that the model does not have, and why."""
+        return {
+            node_name(self.binding.model.name, kind.suffix): self.absent[kind.key]
+            for kind in (*KINDS, *FILE_KINDS)
+            if kind.key in self.absent
+        }
 
 
 def model_nodes(
@@ -175,13 +197,18 @@ def model_nodes(
 
     binding = Binding(model, behaviours, engine)
     selector = Selector(model, limits, relations)
-    made = {
-        kind.key: _node_type(model, owner, kind, selector, binding.runner(kind.key), relations)
-        for kind in (*KINDS, *FILE_KINDS)
-        if not (model.read_only and kind.writes)
-    }
+    made: dict[str, NodeType] = {}
+    absent: dict[str, str] = {}
+    for kind in (*KINDS, *FILE_KINDS):
+        run = binding.runner(kind.key)
+        if model.read_only and kind.writes:
+            absent[kind.key] = f"the rows of {model.name} are only read: {model.read_only}"
+        elif model.no_new_rows and kind.adds:
+            absent[kind.key] = f"no rows are added to {model.name}: {model.no_new_rows}"
+        else:
+            made[kind.key] = _node_type(model, owner, kind, selector, run, relations)
     made["list"] = evolve(made["list"], stream=_streaming(made["list"], binding))
-    return ModelNodes(made, binding)
+    return ModelNodes(made, binding, absent)
 
 
 def _behaviours(
@@ -225,7 +252,12 @@ def _streaming(node: NodeType, binding: Binding) -> Stream:
     def stream(context: Context, parameters: Mapping[str, Any]) -> Any:
         if not parameters.keys() <= known.keys():
             raise unknown_parameter(f"{binding.model.name}.stream", parameters, known)
-        return binding.behaviours.stream(context, parameters)
+        rows = binding.behaviours.stream(context, parameters)
+        if binding.model not in binding.engine().tables.ready:
+            # The table is seen to at the first row, which may be after the caller changed these.
+            given = copy.deepcopy(parameters)
+            rows.again = lambda: binding.behaviours.stream(context, given)
+        return rows
 
     return stream
 

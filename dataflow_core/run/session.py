@@ -26,7 +26,7 @@ from dataflow_core.errors import (
     DataFlowError,
     StatementTimeout,
 )
-from dataflow_core.run.observing import DatabaseObservers
+from dataflow_core.run.observing import DatabaseObservers, WatchedStatement
 from dataflow_core.run.pool import Pool
 from dataflow_core.run.violations import made_alike
 from dataflow_core.run.watch import Watch
@@ -150,6 +150,30 @@ class Session:
         if self.observer is None:
             return work
         return self.observer.answered(work, None, name, 0, situation, self.dialect.name)
+
+    def watched(
+        self, sql: str, parameters: int, situation: ErrorSituation
+    ) -> WatchedStatement | None:
+        """Tell the observers, if there are any, that a stream begins."""
+        if self.observer is None:
+            return None
+        return self.observer.begin(sql, parameters, situation, self.dialect.name)
+
+    def part_of(
+        self,
+        watched: WatchedStatement | None,
+        work: Coroutine[Any, Any, Rows],
+        situation: ErrorSituation,
+    ) -> Coroutine[Any, Any, Rows]:
+        """Await the next rows of a stream."""
+        work = self.guarded(work, situation)
+        return work if watched is None else watched.part(work)
+
+    @staticmethod
+    def end_of(watched: WatchedStatement | None) -> None:
+        """Tell the observers, if there are any, that a stream was left."""
+        if watched is not None:
+            watched.end()
 
     async def ping(self) -> float:
         """Wait for an answer of the database; how many seconds it took."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import weakref
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
@@ -18,6 +18,7 @@ from dataflow_core.run.observing import WatchedStatement
 from dataflow_core.run.plans import Plan
 from dataflow_core.run.session import Rows, Session
 from dataflow_core.run.sync_bridge import sync_bridge
+from dataflow_core.run.table_keeper import ModelAdapted
 from dataflow_core.run.transactions import Transaction
 
 if TYPE_CHECKING:
@@ -78,9 +79,8 @@ class _Reading:
             return
 
         async def use(session: Session) -> None:
-            if session.observer is not None:
-                sql, situation, name = statement.sql, self.plan.situation, session.dialect.name
-                self.watched = session.observer.begin(sql, len(parameters), situation, name)
+            count, situation = len(parameters), self.plan.situation
+            self.watched = session.watched(statement.sql, count, situation)
             self.session = session
             self.batches = session.connection.stream(statement.sql, parameters, self.size)
             first = await self._fetch()
@@ -104,8 +104,7 @@ class _Reading:
             return ()
         rows: Rows = ()
         try:
-            work = session.guarded(_next_of(self.batches), self.plan.situation)
-            rows = await (work if self.watched is None else self.watched.part(work))
+            rows = await session.part_of(self.watched, _next_of(self.batches), self.plan.situation)
         finally:
             if not rows:
                 self.session = self.batches = None
@@ -130,8 +129,7 @@ class _Reading:
         self.session = self.batches = None
         if session is None or batches is None:
             return
-        if self.watched is not None:
-            self.watched.end()
+        session.end_of(self.watched)
         try:
             await session.guarded(_closed(batches), self.plan.situation)
         except Exception as error:
@@ -194,6 +192,8 @@ class RowStream:
         self._reading: _Reading | None = None
         self._over: str | None = None
         self._claimed = False
+        self.again: Callable[[], RowStream] | None = None
+        """The same rows asked for anew, of the models of the moment."""
         self._lock = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -215,7 +215,7 @@ class RowStream:
                 )
             return reading
         refuse_in_transaction(self._engine, self._node)
-        plan = await self._engine.plan(self._operation)
+        plan = await self._plan()
         reading = self._reading = _Reading(self._engine, plan, self._size)
         weakref.finalize(self, _abandon, reading).atexit = False
         try:
@@ -224,6 +224,17 @@ class RowStream:
             self._fail(error)
             raise
         return reading
+
+    async def _plan(self) -> Plan:
+        """The plan; of what is asked for anew where a table turns out to be otherwise."""
+        while True:
+            try:
+                return await self._engine.plan(self._operation)
+            except ModelAdapted:
+                if self.again is None:
+                    raise
+                other = self.again()
+                self._operation, self._values = other._operation, other._values
 
     def _fail(self, error: BaseException) -> None:
         stopped = isinstance(error, asyncio.CancelledError)

@@ -84,6 +84,8 @@ def definition_of(model: Model) -> Definition:
         document["options"] = plain(model.options)
     if model.read_only:
         document["read_only"] = model.read_only
+    if model.no_new_rows:
+        document["no_new_rows"] = model.no_new_rows
     return document
 
 
@@ -102,6 +104,7 @@ def model_of(document: Mapping[str, Any], *, database: str = "primary") -> Model
             database=database,
             options=restored(document.get("options", {})),
             read_only=document.get("read_only", ""),
+            no_new_rows=document.get("no_new_rows", ""),
             schema=document.get("schema"),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:

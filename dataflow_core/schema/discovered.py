@@ -43,21 +43,23 @@ def model_from_table(table: Table, *, database: str = "primary", name: str = "")
     check_name(table.name, where)
     notes = list(table.notes)
     fields: list[Field] = []
-    hindrance = "it is a view" if table.kind == "view" else ""
+    needed = ""
     key = _key(table)
     for column in table.columns:
         notes += [f"{column.name}: {note}" for note in column.notes]
         if column.type is None:
-            notes.append(f"{column.name} is left out: {column.native}: {column.problem}")
+            told = ": ".join(filter(None, (column.native, column.problem)))
+            notes.append(f"{column.name} is left out: {told}")
             if column.name in key:
                 raise InvalidModel(f"{where}: {column.name} is part of the key: {column.problem}")
             if not column.nullable and column.default_sql is None and column.generated is None:
-                hindrance = hindrance or f"{column.name} needs a value of the type {column.native}"
+                needed = needed or f"{column.name} needs a value, and {column.problem}"
             continue
         fields.append(_field(column, column.type, key, where))
     if not fields:
         raise InvalidModel(": ".join((f"{where} has no column that can be read", *notes)))
     _refuse_same_names(fields, where)
+    hindrance = "it is a view" if table.kind == "view" else ""
     if not key:
         hindrance = hindrance or "it has no key by which a row can be told from others"
     known = {field.name for field in fields}
@@ -69,6 +71,7 @@ def model_from_table(table: Table, *, database: str = "primary", name: str = "")
         foreign_keys=_foreign_keys(table, known),
         database=database,
         read_only=hindrance,
+        no_new_rows=needed,
         schema=table.schema,
     )
     return Discovered(model, tuple(notes))

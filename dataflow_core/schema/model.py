@@ -162,6 +162,7 @@ class Model:
     ``database`` is the name of the database within the instance; ``options`` holds what plugins
     claimed of ``__dataflow__``. ``coalesce``: calls that are made together may share statements.
     ``read_only`` says why rows are only read, as those of a view are; empty where they are not.
+    ``no_new_rows`` says why none can be added, where those that are there can be changed.
     ``schema`` is that of the table, where it is not the default one.
     """
 
@@ -175,6 +176,7 @@ class Model:
     options: Mapping[str, Any] = attribute(factory=dict)
     coalesce: bool = True
     read_only: str = ""
+    no_new_rows: str = ""
     schema: str | None = None
 
     @property

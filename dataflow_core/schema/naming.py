@@ -12,6 +12,7 @@ from dataflow_core.naming_hints import quoted
 __all__ = [
     "NAME_BYTES",
     "PLURALS",
+    "SINGULARS",
     "check_name",
     "class_name",
     "plural",
@@ -36,6 +37,9 @@ PLURALS: Final[tuple[tuple[str, str, str], ...]] = (
 )
 """The first ending that fits decides; the last one fits every word."""
 
+SINGULARS: Final = ("us", "is")
+"""Endings of words that are singulars with an s: status, analysis."""
+
 NAME_BYTES: Final = 63
 """The longest name that every database keeps whole; one of them would cut it silently."""
 
@@ -56,7 +60,13 @@ def plural(word: str) -> str:
 
 
 def singular(word: str) -> str:
-    """The word whose plural by the table is ``word``; ``word`` itself if there is none."""
+    """The word whose plural by the table is ``word``; ``word`` itself if there is none.
+
+    What ends in ``us`` or ``is`` is taken for a singular: a plural left as it is reads better than
+    a word that has lost its end.
+    """
+    if word.endswith(SINGULARS):
+        return word
     for ending, replacement, _ in PLURALS:
         candidate = word[: len(word) - len(replacement)] + ending
         if (

@@ -33,7 +33,8 @@ class Column:
         generated: ``counter`` for a key that the database counts (identity, serial,
             AUTO_INCREMENT); ``computed`` for a column that is never written.
         comment: what the database keeps as its comment.
-        notes: what differs from a column of this project and may surprise, a sentence each.
+        notes: what differs from a column of this project and may surprise: a sentence each, whose
+            subject is the column and left out.
     """
 
     name: str
@@ -109,7 +110,8 @@ class Table:
         checks: without those by which this project keeps a type (they are part of ``type``).
         type_checks: those, where the database keeps them apart from the column.
         triggers: their names.
-        notes: what was found and has no place here, a sentence each. Nothing is left out silently.
+        notes: what was found and has no place here, a sentence each, which names what it is about.
+            Nothing is left out silently.
         source: the statements that made it, its indexes and its triggers, as the database keeps
             them; empty where it keeps none.
     """

@@ -87,7 +87,10 @@ def _knowing(name: str) -> list[NodeOwner]:
 
 def _unknown(node_id: str, name: str, given: NodeOwner | None) -> UnknownNode:
     owners = live_owners() if given is None else (given, *live_owners())
-    if owners:
+    absent = next((one.absent_nodes()[name] for one in owners if name in one.absent_nodes()), None)
+    if absent is not None:
+        reason = absent
+    elif owners:
         reason = "no DataFlow instance that is open has such a node"
     else:
         reason = (
@@ -97,7 +100,7 @@ def _unknown(node_id: str, name: str, given: NodeOwner | None) -> UnknownNode:
     choices = (choice for one in owners for choice in one.node_names())
     return UnknownNode(
         f"node {quoted(node_id)}: unknown node type {quoted(name)}: {reason}",
-        suggestion=nearest(name, choices),
+        suggestion=nearest(name, choices) if absent is None else None,
         node_id=node_id,
         node_type=name,
     )

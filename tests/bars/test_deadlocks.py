@@ -15,6 +15,7 @@ SLICE = 2
 MOST_ATTEMPTS = 5
 SHARE = 0.999
 WITHOUT_DATABASES = ("pgbouncer",)
+pytestmark = pytest.mark.bars
 
 
 class Account:

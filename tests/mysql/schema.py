@@ -37,8 +37,12 @@ class Database:
         """Change a table; how many statements that took."""
         operation = AlterTable(model, before, tuple(steps), keys)
         statements = self.dialect.ddl.alter(operation)
-        for statement in statements:
-            self.run(statement)
+        try:
+            for statement in statements:
+                self.run(statement)
+        finally:
+            for statement in self.dialect.ddl.after_change:
+                self.run(statement)
         return len(statements)
 
     def read(self, *names: str) -> list[Table]:

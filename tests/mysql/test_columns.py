@@ -132,8 +132,8 @@ def test_what_surprises_is_noted(schema: Database) -> None:
         " e INT AS (c + 1) VIRTUAL, f INT INVISIBLE)"
     )
     columns = schema.read("others")[0].by_name
-    assert columns["a"].notes == ("it compares by its own collation, utf8mb4_general_ci",)
-    assert columns["b"].notes == ("it keeps 3 digits of a second and rounds the rest",)
+    assert columns["a"].notes == ("compares by its own collation, utf8mb4_general_ci",)
+    assert columns["b"].notes == ("keeps 3 digits of a second and rounds the rest",)
     assert "more numbers than 0 and 1" in columns["c"].notes[0]
     assert any("every update" in note for note in columns["d"].notes)
     assert columns["d"].default is MISSING

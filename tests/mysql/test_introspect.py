@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from dataflow_core.conformance.everything import Everything
 from dataflow_core.errors import InvalidModel
 from dataflow_core.schema.declare import declare_model
 from dataflow_core.types import Json
+from dataflow_mysql.protocol.failures import ServerError
 from tests.mysql.schema import Database
 from tests.mysql.tables import TARGET, found, models, wanted
 
@@ -97,9 +99,28 @@ def test_views_triggers_and_engines(schema: Database) -> None:
     assert base.comment == "of a test"
     assert base.by_name["b"].generated == "computed"
     assert "MyISAM" in other.notes[0]
-    assert parts.notes == ("it is partitioned",)
+    assert parts.notes == ("parts is partitioned",)
     assert list(seen.by_name) == ["a"]
     assert schema.read("seen", "Base") == [seen]
+
+
+def test_a_view_that_fails_is_noted_with_the_reason(schema: Database) -> None:
+    """Where the catalogue knows no columns of a view, the note is what the server says of it."""
+    schema.run("CREATE TABLE base (a INT, b INT)")
+    schema.run("CREATE VIEW gone AS SELECT missing.a FROM base AS missing")
+    mode = schema.run("SELECT @@sql_mode")[0][0]
+    schema.run("SET sql_mode = ''")
+    schema.run("CREATE VIEW grouped AS SELECT a, SUM(b) AS total, b FROM base GROUP BY b")
+    schema.run(f"SET sql_mode = '{mode}'")
+    schema.run("ALTER TABLE base RENAME COLUMN a TO c")
+    for name in ("gone", "grouped"):
+        with pytest.raises(ServerError) as caught:
+            schema.run(f"SELECT * FROM {name}")
+        (view,) = schema.read(name)
+        assert view.columns or view.notes == (f"{name} cannot be read: {caught.value.text}",)
+    schema.run("ALTER TABLE base RENAME COLUMN c TO a")
+    (view,) = schema.read("grouped")
+    assert view.columns or "GROUP BY" in view.notes[0]
 
 
 def test_indexes_and_references_of_others(schema: Database) -> None:

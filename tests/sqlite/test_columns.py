@@ -31,7 +31,7 @@ from dataflow_core.types import (
     Timestamp,
     Uuid,
 )
-from dataflow_sqlite.columns import foreign_column
+from dataflow_sqlite.columns import StoredValues, foreign_column
 from tests.sqlite.schemas import SQLITE, read, run
 from tests.sqlite.support import read_url
 
@@ -135,7 +135,7 @@ SURPRISES: tuple[tuple[str, tuple[Any, ...], str], ...] = (
     ("DATETIME", (17,), "which its values are not"),
     ("BOOLEAN", (2,), "which its values are not"),
     ("", ("x",), "no declared type"),
-    ("INTEGER_OR_TEXT", (4326,), "is kept as one"),
+    ("INTEGER_OR_TEXT", (4326,), "keeps a text that is a number"),
     ("NUMERIC(10,2)", (), "15 digits"),
 )
 
@@ -158,6 +158,53 @@ async def test_what_cannot_be_told(connection: Any, stored: tuple[Any, ...]) -> 
     assert column.problem is not None
 
 
+AFTER_MANY: tuple[tuple[str, str, Any, str], ...] = (
+    # declared type, most values, the last one, what is said
+    ("", "n", "x", "of several kinds"),
+    ("DATETIME", "'2024-01-02 12:30:' || (10 + n % 50)", "2024-01-02", "in several ways"),
+    ("UUID", "printf('%032x', n)", str(TOKEN), "in several ways"),
+    ("TIME", "'12:30:' || (10 + n % 50)", "12:30", "in several ways"),
+    ("BOOLEAN", "n % 2", 2, "which its values are not"),
+)
+
+
+@pytest.mark.parametrize(("declared", "most", "last", "told"), AFTER_MANY)
+async def test_one_value_of_many_is_not_overlooked(
+    connection: Any, declared: str, most: str, last: Any, told: str
+) -> None:
+    """A type is told by all values of a column, wherever the one stands that differs."""
+    await numbers(connection, declared, most, 5_000)
+    await connection.execute("INSERT INTO theirs VALUES (?)", (last,))
+    (table,) = await SQLITE.read_tables(connection, ["theirs"])
+    column = table.by_name["c"]
+    assert told in " ".join((*column.notes, column.problem or ""))
+
+
+@pytest.mark.parametrize(
+    ("declared", "number", "noted"),
+    [("", 100_000, False), ("", 100_001, True), ("DATE", 10_000, False), ("DATE", 10_001, True)],
+)
+async def test_a_part_of_the_values_is_noted(
+    connection: Any, declared: str, number: int, noted: bool
+) -> None:
+    """Of a large column a part is looked at, and a note says so."""
+    await numbers(connection, declared, "'2024-01-02'", number)
+    (table,) = await SQLITE.read_tables(connection, ["theirs"])
+    notes = " ".join(table.by_name["c"].notes)
+    assert ("that were looked at" in notes) == noted
+
+
+async def numbers(connection: Any, declared: str, sql: str, number: int) -> None:
+    """A column of a value for every n."""
+    await run(
+        connection,
+        f"CREATE TABLE theirs (c {declared})",
+        "INSERT INTO theirs WITH RECURSIVE every (n) AS"
+        f" (SELECT 1 UNION ALL SELECT n + 1 FROM every WHERE n < {number})"
+        f" SELECT {sql} FROM every",
+    )
+
+
 UNREADABLE: tuple[tuple[str, Any], ...] = (
     ("INTEGER", "seven"),
     ("INTEGER", 1.5),
@@ -178,7 +225,7 @@ UNREADABLE: tuple[tuple[str, Any], ...] = (
 @pytest.mark.parametrize(("declared", "stored"), UNREADABLE)
 def test_values_that_do_not_fit(declared: str, stored: Any) -> None:
     """A stored value that its type does not have is an error that shows it."""
-    kind = foreign_column(declared, ()).type
+    kind = foreign_column(declared, StoredValues()).type
     assert kind is not None
     decode = SQLITE.compiler.codec(kind).decode
     with pytest.raises(InvalidValue, match="cannot be read as"):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from dataflow_core.errors import InvalidModel
 from dataflow_core.schema.naming import (
     PLURALS,
+    SINGULARS,
     check_name,
     class_name,
     plural,
@@ -15,7 +16,7 @@ from dataflow_core.schema.naming import (
     table_name,
 )
 
-WORDS = st.text("abehosuxyz", min_size=1, max_size=12)
+WORDS = st.text("abehiosuxyz", min_size=1, max_size=12)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,13 @@ def test_the_examples_of_the_table_hold() -> None:
         ("2fa_codes", "Table2faCode"),
         ("таблица", "Table"),
         ("fish", "Fish"),
+        ("orders_status", "OrdersStatus"),
+        ("statuses", "Status"),
+        ("address", "Address"),
+        ("addresses", "Address"),
+        ("analysis", "Analysis"),
+        ("buses", "Bus"),
+        ("class", "Class"),
     ],
 )
 def test_the_class_of_a_table(table: str, name: str) -> None:
@@ -68,8 +76,12 @@ def test_the_class_of_a_table(table: str, name: str) -> None:
 
 @given(WORDS)
 def test_singular_undoes_plural(word: str) -> None:
-    """The singular of a plural has that plural; so a discovered class leads back to its table."""
-    assert plural(word) == plural(singular(plural(word)))
+    """The singular of a plural has that plural; so a discovered class leads back to its table.
+
+    What looks like a singular stays what it is.
+    """
+    many = plural(word)
+    assert plural(singular(many)) == many or (many.endswith(SINGULARS) and singular(many) == many)
 
 
 @given(st.text(max_size=80))

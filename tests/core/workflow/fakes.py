@@ -96,6 +96,10 @@ class FakeOwner:
             raise UnknownNode(f"unknown node type {name!r}")
         return self.types[name]
 
+    def absent_nodes(self) -> dict[str, str]:
+        """Nothing is missing with a reason."""
+        return {}
+
     def node_names(self) -> tuple[str, ...]:
         """All names."""
         return tuple(self.types)
