@@ -193,7 +193,7 @@ def column_of(native: str, labels: Sequence[str] = (), collation: str | None = N
         )
     found = _sized(native)
     kind = found.type
-    if isinstance(kind, Text) and collation not in ("C", "POSIX"):
+    if isinstance(kind, Text) and collation not in (None, "C", "POSIX"):
         note = f"compares by its own collation, {collation}, where it is filtered or sorted"
         if kind.storage is None:
             kind = evolve(kind, storage="collated")

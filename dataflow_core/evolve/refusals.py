@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Iterable
 
 from dataflow_core.errors import SchemaChangeRefused, SchemaMismatch, TableMissing
 from dataflow_core.evolve.compare import Comparison
+from dataflow_core.evolve.conversions import converts
 from dataflow_core.evolve.registry import Record
 from dataflow_core.naming_hints import quoted
-from dataflow_core.operations import TableChange
+from dataflow_core.operations import ChangeType, Step, TableChange
+from dataflow_core.operations.described import sized
 from dataflow_core.schema import Model
 from dataflow_core.schema.definition import Definition, definition_of
+from dataflow_core.schema.tables import Table
 
-__all__ = ["difference", "mismatch", "missing", "refuse_lossy"]
+__all__ = ["difference", "mismatch", "missing", "refuse_conversions", "refuse_lossy"]
 
 
 def mismatch(model: Model, differing: Comparison) -> SchemaMismatch:
@@ -61,6 +65,25 @@ def refuse_lossy(change: TableChange, before: Record | None, model: Model) -> Sc
         table=model.table,
         plan=lines,
     )
+
+
+def refuse_conversions(model: Model, table: Table, steps: Iterable[Step]) -> None:
+    """``SchemaChangeRefused`` for a type whose stored values do not become those of the field."""
+    for step in steps:
+        stored = step.before.type if isinstance(step, ChangeType) else None
+        if not isinstance(step, ChangeType) or (stored and converts(stored, step.field.type)):
+            continue
+        told = step.before.native if stored is None else sized(stored)
+        wanted = sized(step.field.type)
+        raise SchemaChangeRefused(
+            f"{model.name}.{step.field.name}: values of the type {told} do not become values of the"
+            f" type {wanted}; add a field of the new type, fill it, and then remove the old one",
+            model=model.name,
+            table=table.name,
+            field=step.field.name,
+            before=told,
+            after=wanted,
+        )
 
 
 def difference(before: Definition, after: Definition) -> list[str]:

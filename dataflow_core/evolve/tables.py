@@ -24,7 +24,7 @@ from dataflow_core.evolve.compare import Comparison, compare
 from dataflow_core.evolve.finding import Finding
 from dataflow_core.evolve.guards import Guards
 from dataflow_core.evolve.locking import locked
-from dataflow_core.evolve.refusals import mismatch, missing, refuse_lossy
+from dataflow_core.evolve.refusals import mismatch, missing, refuse_conversions, refuse_lossy
 from dataflow_core.evolve.registry import REGISTRY, Record
 from dataflow_core.naming_hints import quoted
 from dataflow_core.operations import (
@@ -205,6 +205,7 @@ class Tables:
             made = CreateTable(found.model, keys)
             return TableChange(made, dialect.ddl.compile(made))
         steps = found.differing.steps
+        refuse_conversions(found.model, found.table, steps)
         operation = AlterTable(found.model, found.table, steps, keys)
         statements = dialect.ddl.alter(operation) if steps else ()
         return TableChange(operation, statements, found.differing.problems)

@@ -48,13 +48,16 @@ def model_from_table(table: Table, *, database: str = "primary", name: str = "")
     for column in table.columns:
         notes += [f"{column.name}: {note}" for note in column.notes]
         if column.type is None:
-            notes.append(f"{column.name} is left out: {column.native}: {column.problem}")
+            reasons = filter(None, (column.native, column.problem))
+            notes.append(f"{column.name} is left out: {': '.join(reasons)}")
             if column.name in key:
                 raise InvalidModel(f"{where}: {column.name} is part of the key: {column.problem}")
             if not column.nullable and column.default_sql is None and column.generated is None:
                 hindrance = hindrance or f"{column.name} needs a value of the type {column.native}"
             continue
         fields.append(_field(column, column.type, key, where))
+        if fields[-1].name != column.name:
+            notes.append(f"{column.name} is the field {fields[-1].name}")
     if not fields:
         raise InvalidModel(": ".join((f"{where} has no column that can be read", *notes)))
     _refuse_same_names(fields, where)
