@@ -6,18 +6,21 @@ import difflib
 import json
 from collections.abc import Iterable
 
+from dataflow_core.contract import ErrorSituation
 from dataflow_core.errors import SchemaChangeRefused, SchemaMismatch, TableMissing
 from dataflow_core.evolve.compare import Comparison
 from dataflow_core.evolve.conversions import converts
+from dataflow_core.evolve.finding import Finding
 from dataflow_core.evolve.registry import Record
 from dataflow_core.naming_hints import quoted
-from dataflow_core.operations import ChangeType, Step, TableChange
+from dataflow_core.operations import AddColumn, ChangeType, Step, TableChange
 from dataflow_core.operations.described import sized
+from dataflow_core.run.session import Session
 from dataflow_core.schema import Model
 from dataflow_core.schema.definition import Definition, definition_of
 from dataflow_core.schema.tables import Table
 
-__all__ = ["difference", "mismatch", "missing", "refuse_conversions", "refuse_lossy"]
+__all__ = ["difference", "mismatch", "missing", "refuse_change", "refuse_conversions"]
 
 
 def mismatch(model: Model, differing: Comparison) -> SchemaMismatch:
@@ -50,7 +53,7 @@ def missing(model: Model, *, may_create: bool) -> TableMissing:
     )
 
 
-def refuse_lossy(change: TableChange, before: Record | None, model: Model) -> SchemaChangeRefused:
+def _lossy(change: TableChange, before: Record | None, model: Model) -> SchemaChangeRefused:
     """The error for a change that can lose data."""
     lines = change.lines()
     told = (
@@ -108,3 +111,37 @@ def _text(definition: Definition) -> list[str]:
 def _line(value: object) -> str:
     # Some databases keep the keys of a document in an order of their own.
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+async def refuse_change(
+    found: Finding, change: TableChange, session: Session, allow_data_loss: bool
+) -> None:
+    """Refuse a change that cannot be made, or can lose data and was not asked for."""
+    model, table = found.model, found.table
+    if found.differing.problems:
+        raise mismatch(model, found.differing)
+    if table is None:
+        return
+    if change.safety == "lossy" and not allow_data_loss:
+        raise _lossy(change, found.latest, model)
+    needed = [
+        step.field
+        for step in found.differing.steps
+        if isinstance(step, AddColumn) and step.safety == "tightening"
+    ]
+    if needed and await _has_rows(table, session):
+        names = ", ".join(quoted(item.column) for item in needed)
+        raise SchemaChangeRefused(
+            f"the rows of {quoted(model.table)} have no value for {names} of {model.name}:"
+            " give a default, or make the field optional",
+            model=model.name,
+            table=model.table,
+            plan=change.lines(),
+        )
+
+
+async def _has_rows(table: Table, session: Session) -> bool:
+    quote = session.dialect.compiler.quote
+    sql = f"SELECT COUNT(*) FROM (SELECT 1 AS one FROM {quote(table.name)} LIMIT 1) AS one"
+    rows = await session.fetch(sql, (), ErrorSituation())
+    return bool(rows[0][0])
