@@ -305,7 +305,6 @@ def _reference_columns(error: Any, model: Model | None) -> tuple[str, ...]:
     keys += [(field.column,) for field in model.fields if field.references is not None]
     named = [columns for columns in keys if f"({', '.join(columns)})=(" in detail]
     if not named:
-        # A reference may be made in the order of the key that it leads to.
         told = sorted(detail.partition("(")[2].partition(")=(")[0].split(", "))
         named = [columns for columns in keys if sorted(", ".join(columns).split(", ")) == told]
     return named[0] if named else ()
