@@ -200,7 +200,7 @@ def column_of(
         )
     found = _sized(native)
     kind = found.type
-    if isinstance(kind, Text) and collation not in ("C", "POSIX"):
+    if isinstance(kind, Text) and collation not in (None, "C", "POSIX"):
         if kind.storage is None:
             found = evolve(found, type=evolve(kind, storage="collated"))
         if not by_code_point:

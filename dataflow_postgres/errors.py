@@ -304,6 +304,9 @@ def _reference_columns(error: Any, model: Model | None) -> tuple[str, ...]:
     keys = [key.columns for key in model.foreign_keys]
     keys += [(field.column,) for field in model.fields if field.references is not None]
     named = [columns for columns in keys if f"({', '.join(columns)})=(" in detail]
+    if not named:
+        told = sorted(detail.partition("(")[2].partition(")=(")[0].split(", "))
+        named = [columns for columns in keys if sorted(", ".join(columns).split(", ")) == told]
     return named[0] if named else ()
 
 

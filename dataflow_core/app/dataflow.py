@@ -207,7 +207,7 @@ class DataFlow:
         retry: int = 0,
         statement_savepoints: bool = False,
     ) -> TransactionScope:
-        """``async with db.transaction():`` all calls inside or none; nested, a savepoint.
+        """``async with db.transaction():`` all calls on this database, or none.
 
         Without ``async`` for code that is not asynchronous.
 

@@ -19,6 +19,7 @@ from dataflow_core.errors import (
     ModelNotInstantiable,
     UnknownNode,
 )
+from dataflow_core.evolve.registry import REGISTRY
 from dataflow_core.filters import Bindings, JsonPath, Scope, parse_filter, walk
 from dataflow_core.limits import LIMITS, Limits
 from dataflow_core.naming_hints import nearest, quoted
@@ -132,6 +133,11 @@ class Registry:
         self.bindings[model.name].bind(model)
 
     def _refuse_duplicates(self, model: Model) -> None:
+        if model.key.casefold() == REGISTRY.table:
+            raise DuplicateModel(
+                f"the table {model.table!r} of {model.name} is that of the registry of models",
+                model=model.name,
+            )
         for other in self.models.values():
             same_table = (other.database, other.key.casefold()) == (
                 model.database,

@@ -16,8 +16,10 @@ from dataflow_core.errors import (
     DataFlowError,
     InvalidModel,
     InvalidType,
+    RegistryConflict,
     SchemaChangeRefused,
     TableMissing,
+    UniqueViolation,
 )
 from dataflow_core.evolve import registry
 from dataflow_core.evolve.refusals import conflict
@@ -32,6 +34,7 @@ from dataflow_core.schema.discovered import (
     described_table,
     model_from_table,
 )
+from dataflow_core.schema.naming import class_name
 from dataflow_core.schema.relations import foreign_keys
 from dataflow_core.schema.tables import OWN_TABLES, Table
 
@@ -115,7 +118,11 @@ class Schemas:
             session.need("schema.introspection")
             read = dialect.read_tables(session.connection, None)
             tables = await session.guarded(read, ErrorSituation())
-        return [table for table in tables if not table.name.startswith(OWN_TABLES)]
+        # In the same order from every database: names decide which of two like classes is made.
+        return sorted(
+            (table for table in tables if not table.name.startswith(OWN_TABLES)),
+            key=lambda table: (table.schema is not None, table.schema or "", table.name),
+        )
 
     async def register(self, tables: Sequence[str] | None, database: str) -> dict[str, Any]:
         """Register tables as models: all, or those of these names."""
@@ -157,7 +164,7 @@ class Schemas:
         taken = {model.name for model in self.models(database)}
         discovered = model_from_table(table, database=database)
         if discovered.model.name in taken and table.schema is not None:
-            name = f"{table.schema.capitalize()}{discovered.model.name}"
+            name = f"{class_name(table.schema, singly=False)}{discovered.model.name}"
             discovered = model_from_table(table, database=database, name=name)
         return discovered
 
@@ -199,22 +206,32 @@ class Schemas:
         async with self._registry(database) as opened:
             if opened is None:
                 return errors
-            session, dialect = opened
             names = [model.name for model in models]
-            known = await registry.read_records(session, dialect, names)
-            last = latest(known)
-            sums = {(record.name, record.checksum) for record in known}
+            records = await registry.read_records(*opened, names)
             for model in models:
-                before = last.get(model.name)
-                own = checksum(definition_of(model))
-                if (model.name, own) in sums:
-                    continue
-                if before is not None and before.table_name != model.key:
-                    errors[model.key] = conflict(model, before).message
-                    continue
-                record = make_record(model, before, owned=before is not None and before.owned)
-                await registry.write_record(session, dialect, record)
+                known = [record for record in records if record.name == model.name]
+                try:
+                    await self._keep(model, known, *opened)
+                except RegistryConflict as refused:
+                    errors[model.key] = refused.message
         return errors
+
+    async def _keep(
+        self, model: Model, known: Sequence[Record], session: Session, dialect: Dialect
+    ) -> None:
+        """Write a model into the registry, unless it is there in this shape."""
+        own = checksum(definition_of(model))
+        while not any(record.checksum == own for record in known):
+            before = latest(known).get(model.name)
+            if before is not None and before.table_name != model.key:
+                raise conflict(model, before)
+            record = make_record(model, before, owned=before is not None and before.owned)
+            try:
+                await registry.write_record(session, dialect, record)
+                return
+            except UniqueViolation:
+                # Somebody else wrote this version at the same time, of this shape or of another.
+                known = await registry.read_records(session, dialect, [model.name])
 
     async def records(self, database: str) -> list[Record]:
         """The latest shape of every model of the registry; none where there is none."""

@@ -14,9 +14,10 @@ from dataflow_core.types import (
     Json,
     Text,
     Timestamp,
+    Uuid,
 )
 
-__all__ = ["alike", "change_safety", "same_type"]
+__all__ = ["alike", "change_safety", "converts", "same_type"]
 
 _DIGITS = {32: 10, 64: 19}
 """The digits of the greatest int of so many bits."""
@@ -38,6 +39,21 @@ def alike(stored: FieldType, wanted: FieldType) -> bool:
 def change_safety(stored: FieldType, wanted: FieldType) -> Safety:
     """``additive`` where every stored value stays what it is; else ``lossy``."""
     return "additive" if _keeps_all(stored, wanted) else "lossy"
+
+
+def converts(stored: FieldType, wanted: FieldType) -> bool:
+    """Whether every database makes the values of a column into those of another type.
+
+    A value that does not fit makes it fail; none is changed without a word.
+    """
+    before, after = _plain(stored), _plain(wanted)
+    if isinstance(before, Decimal) and isinstance(after, Decimal):
+        # Digits behind the point would be rounded.
+        return before.scale <= after.scale
+    if isinstance(after, Text):
+        return isinstance(before, Text | Integer | Decimal | Date | Uuid)
+    kinds = (type(before), type(after))
+    return kinds[0] is kinds[1] or kinds in ((Integer, Decimal), (Date, Timestamp))
 
 
 def _keeps_all(stored: FieldType, wanted: FieldType) -> bool:

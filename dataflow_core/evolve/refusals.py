@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dataflow_core.contract import ErrorSituation
 from dataflow_core.errors import (
@@ -14,20 +14,26 @@ from dataflow_core.errors import (
     TableMissing,
 )
 from dataflow_core.evolve.compare import Comparison
+from dataflow_core.evolve.conversions import converts
+from dataflow_core.evolve.finding import Finding
 from dataflow_core.evolve.registry import Record
 from dataflow_core.naming_hints import quoted
 from dataflow_core.operations import (
     AddColumn,
     AlterTable,
     ChangeNullable,
+    ChangeType,
     RenameColumn,
+    Step,
     TableChange,
 )
+from dataflow_core.operations.described import sized
 from dataflow_core.run.session import Session
 from dataflow_core.schema import Field, Model
 from dataflow_core.schema.definition import Definition, definition_of
+from dataflow_core.schema.tables import Table
 
-__all__ = ["conflict", "difference", "mismatch", "missing", "refuse_lossy", "refuse_rows"]
+__all__ = ["conflict", "difference", "mismatch", "missing", "refuse_change", "refuse_conversions"]
 
 
 def mismatch(model: Model, differing: Comparison) -> SchemaMismatch:
@@ -60,7 +66,7 @@ def missing(model: Model, *, may_create: bool) -> TableMissing:
     )
 
 
-def refuse_lossy(change: TableChange, before: Record | None, model: Model) -> SchemaChangeRefused:
+def _lossy(change: TableChange, before: Record | None, model: Model) -> SchemaChangeRefused:
     """The error for a change that can lose data."""
     lines = change.lines()
     told = (
@@ -87,7 +93,7 @@ def conflict(model: Model, before: Record) -> RegistryConflict:
     )
 
 
-async def refuse_rows(change: TableChange, session: Session) -> None:
+async def _refuse_rows(change: TableChange, session: Session) -> None:
     """``SchemaChangeRefused`` where rows have no value for a column that needs one in each."""
     assert isinstance(change.operation, AlterTable)
     steps = [step for step in change.operation.steps if step.safety == "tightening"]
@@ -126,6 +132,25 @@ def _rows_lack(change: TableChange, fields: Sequence[Field], way: str) -> Schema
     )
 
 
+def refuse_conversions(model: Model, table: Table, steps: Iterable[Step]) -> None:
+    """``SchemaChangeRefused`` for a type whose stored values do not become those of the field."""
+    for step in steps:
+        stored = step.before.type if isinstance(step, ChangeType) else None
+        if not isinstance(step, ChangeType) or (stored and converts(stored, step.field.type)):
+            continue
+        told = step.before.native if stored is None else sized(stored)
+        wanted = sized(step.field.type)
+        raise SchemaChangeRefused(
+            f"{model.name}.{step.field.name}: values of the type {told} do not become values of the"
+            f" type {wanted}; add a field of the new type, fill it, and then remove the old one",
+            model=model.name,
+            table=table.name,
+            field=step.field.name,
+            before=told,
+            after=wanted,
+        )
+
+
 def difference(before: Definition, after: Definition) -> list[str]:
     """Two definitions of a model, side by side: lines that went and lines that came."""
     lines = difflib.unified_diff(
@@ -148,3 +173,17 @@ def _text(definition: Definition) -> list[str]:
 def _line(value: object) -> str:
     # Some databases keep the keys of a document in an order of their own.
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+async def refuse_change(
+    found: Finding, change: TableChange, session: Session, allow_data_loss: bool
+) -> None:
+    """Refuse a change that cannot be made, or can lose data and was not asked for."""
+    model, table = found.model, found.table
+    if found.differing.problems:
+        raise mismatch(model, found.differing)
+    if table is None:
+        return
+    if change.safety == "lossy" and not allow_data_loss:
+        raise _lossy(change, found.latest, model)
+    await _refuse_rows(change, session)

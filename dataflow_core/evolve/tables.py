@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from dataflow_core.evolve.compare import Comparison, compare
 from dataflow_core.evolve.finding import Finding
 from dataflow_core.evolve.guards import Guards
 from dataflow_core.evolve.locking import locked
-from dataflow_core.evolve.refusals import mismatch, missing, refuse_lossy, refuse_rows
+from dataflow_core.evolve.refusals import mismatch, missing, refuse_change, refuse_conversions
 from dataflow_core.evolve.registry import REGISTRY, Record
 from dataflow_core.naming_hints import quoted
 from dataflow_core.operations import (
@@ -183,7 +183,10 @@ class Tables:
 
     async def plan(self, session: Session, dialect: Dialect) -> SchemaPlan:
         """What would be done to make every table what its model says, an older shape included."""
-        found = await self.look(self.in_order(), session, dialect)
+        models = self.in_order()
+        for model in models:
+            session.need(*table_needs(model, made=self.may_create), place=model.name)
+        found = await self.look(models, session, dialect)
         if self.adapt(found):
             found = await self.look(self.in_order(), session, dialect)
         return await self._planned([item for item in found if not item.fits], session, dialect)
@@ -196,16 +199,28 @@ class Tables:
         *,
         on_first_use: bool = False,
     ) -> SchemaPlan:
-        changes = tuple(self._change(item, dialect) for item in found)
+        changes = self._changes(list(found), dialect)
         plan = SchemaPlan(self.database, changes, on_first_use=on_first_use)
         return await self.guards.reviewed(plan, session)
 
-    def _change(self, found: Finding, dialect: Dialect) -> TableChange:
+    def _changes(self, found: Sequence[Finding], dialect: Dialect) -> tuple[TableChange, ...]:
+        """The change of each model. Tables that refer to each other are made before the keys."""
+        later = {item.model.table for item in found if item.table is None}
+        changes = []
+        for item in found:
+            later.discard(item.model.table)
+            changes.append(self._change(item, dialect, later))
+        return tuple(changes)
+
+    def _change(self, found: Finding, dialect: Dialect, later: Set[str]) -> TableChange:
         keys = foreign_keys(found.model, self.models())
         if found.table is None:
-            made = CreateTable(found.model, keys)
+            made = CreateTable(
+                found.model, tuple(key for key in keys if key.reference.table not in later)
+            )
             return TableChange(made, dialect.ddl.compile(made))
         steps = found.differing.steps
+        refuse_conversions(found.model, found.table, steps)
         operation = AlterTable(found.model, found.table, steps, keys)
         statements = dialect.ddl.alter(operation) if steps else ()
         return TableChange(operation, statements, found.differing.problems)
@@ -236,15 +251,30 @@ class Tables:
             ]
             plan = await self._planned(to_do, session, dialect, on_first_use=first_use)
             for item, change in zip(to_do, plan.changes, strict=True):
-                await _refuse(item, change, session, allow_data_loss)
+                await refuse_change(item, change, session, allow_data_loss)
             self.guards.enforce(plan)
             if to_do and self.persists and self.remote is None:
                 await registry.install(session, dialect)
             for item, change in zip(to_do, plan.changes, strict=True):
                 await self._carry_out(item, change, session, dialect)
+            await self._close_circles(to_do, plan, session, dialect)
         if plan:
             await self.guards.tell(plan, started)
         return plan
+
+    async def _close_circles(
+        self, made: Sequence[Finding], plan: SchemaPlan, session: Session, dialect: Dialect
+    ) -> None:
+        """Add the references to tables that were made after the one that refers to them."""
+        waiting = [
+            item.model
+            for item, change in zip(made, plan.changes, strict=True)
+            if isinstance(change.operation, CreateTable)
+            and change.operation.foreign_keys != foreign_keys(item.model, self.models())
+        ]
+        for item in await self.look(waiting, session, dialect):
+            change = self._change(item, dialect, frozenset())
+            await self._carry_out(item, change, session, dialect)
 
     async def _carry_out(
         self, found: Finding, change: TableChange, session: Session, dialect: Dialect
@@ -355,17 +385,3 @@ def _by_name(records: Iterable[Record]) -> dict[str, tuple[Record, ...]]:
     for record in records:
         found[record.name] = (*found.get(record.name, ()), record)
     return found
-
-
-async def _refuse(
-    found: Finding, change: TableChange, session: Session, allow_data_loss: bool
-) -> None:
-    """Refuse a change that cannot be made, or can lose data and was not asked for."""
-    model, table = found.model, found.table
-    if found.differing.problems:
-        raise mismatch(model, found.differing)
-    if table is None:
-        return
-    if change.safety == "lossy" and not allow_data_loss:
-        raise refuse_lossy(change, found.latest, model)
-    await refuse_rows(change, session)

@@ -27,7 +27,7 @@ from dataflow_core.operations.ddl import (
 )
 from dataflow_core.types import FieldType
 
-__all__ = ["WORDS", "described"]
+__all__ = ["WORDS", "described", "sized"]
 
 
 def _add_index(step: AddIndex) -> str:
@@ -36,13 +36,13 @@ def _add_index(step: AddIndex) -> str:
 
 
 def _change_type(step: ChangeType) -> str:
-    before = step.before.native if step.before.type is None else _kind(step.before.type)
+    before = step.before.native if step.before.type is None else sized(step.before.type)
     return (
-        f"change the type of {quoted(step.field.column)} from {before} to {_kind(step.field.type)}"
+        f"change the type of {quoted(step.field.column)} from {before} to {sized(step.field.type)}"
     )
 
 
-def _kind(kind: FieldType) -> str:
+def sized(kind: FieldType) -> str:
     """A type with its sizes."""
     given = (
         f"{attribute.name}={getattr(kind, attribute.name)!r}"

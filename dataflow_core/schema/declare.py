@@ -120,6 +120,7 @@ def declare_model(
     foreign_keys = declared_foreign_keys(cls, fields, options)
     fields = _bounded(fields, indexes, foreign_keys)
     _refuse_same_names(cls, fields)
+    _refuse_same_origins(cls, fields)
     table = _table(cls, options)
     return Model(
         name=check_name(cls.__name__, "a model"),
@@ -365,6 +366,16 @@ def _refuse_same_names(cls: type, fields: list[Field]) -> None:
                 f"{cls.__name__}: the fields {other!r} and {field.name!r} differ only by case,"
                 " which not every database can tell apart"
             )
+
+
+def _refuse_same_origins(cls: type, fields: list[Field]) -> None:
+    former = [field.renamed_from for field in fields if field.renamed_from is not None]
+    twice = [name for name in dict.fromkeys(former) if former.count(name) > 1]
+    if twice:
+        raise InvalidModel(
+            f"{cls.__name__}: a column becomes one field, and several are renamed_from"
+            f" {quoted(twice[0])}"
+        )
 
 
 def _checks(cls: type, options: Mapping[str, Any]) -> tuple[Check, ...]:

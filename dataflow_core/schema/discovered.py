@@ -56,6 +56,8 @@ def model_from_table(table: Table, *, database: str = "primary", name: str = "")
                 needed = needed or f"{column.name} needs a value, and {column.problem}"
             continue
         fields.append(_field(column, column.type, key, where))
+        if fields[-1].name != column.name:
+            notes.append(f"{column.name} is the field {fields[-1].name}")
     if not fields:
         raise InvalidModel(": ".join((f"{where} has no column that can be read", *notes)))
     _refuse_same_names(fields, where)

@@ -83,12 +83,13 @@ def table_name(class_: str) -> str:
     return plural(snake_case(class_))
 
 
-def class_name(table: str) -> str:
-    """The class of a discovered table: singular, each part capitalised."""
+def class_name(table: str, *, singly: bool = True) -> str:
+    """The class of a discovered table: singular, if ``singly``, each part capitalised."""
     parts = [part for part in re.split(r"[^0-9A-Za-z]+", table) if part]
     if not parts:
         return "Table"
-    parts[-1] = singular(parts[-1].lower()) if parts[-1].islower() else parts[-1]
+    if singly and parts[-1].islower():
+        parts[-1] = singular(parts[-1])
     name = "".join(part[:1].upper() + part[1:] for part in parts)
     return name if name[0].isalpha() else f"Table{name}"
 

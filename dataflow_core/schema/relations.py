@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from attrs import evolve
+
 from dataflow_core.errors import InvalidModel
 from dataflow_core.naming_hints import quoted
 from dataflow_core.schema.model import ForeignKey, Model, Reference
@@ -17,12 +19,37 @@ def foreign_keys(model: Model, models: Iterable[Model]) -> tuple[ForeignKey, ...
     Raises ``InvalidModel`` for a reference that leads nowhere.
     """
     models = list(models)
-    resolved = list(model.foreign_keys)
+    resolved = [_in_order_of_key(key, models) for key in model.foreign_keys]
     for item in model.fields:
         if item.references is not None and item.enforced:
             table, columns = _resolve(model, item.name, item.references, models)
             resolved.append(ForeignKey((item.name,), Reference(table, columns, item.on_delete)))
     return tuple(resolved)
+
+
+def _in_order_of_key(key: ForeignKey, models: Sequence[Model]) -> ForeignKey:
+    """The same reference with its columns in the order of the key it leads to.
+
+    It says the same in any order, and some databases take none but that.
+    """
+    target = next((other for other in models if other.key == key.reference.table), None)
+    if target is None or len(key.columns) == 1:
+        return key
+    column_of = {item.name: item.column for item in target.fields}
+    own = dict(zip(key.reference.columns, key.columns, strict=True))
+    keys = [tuple(item.column for item in target.primary_key)]
+    keys += [
+        tuple(column_of.get(name, name) for name in index.columns)
+        for index in target.all_indexes
+        if index.unique
+    ]
+    if key.reference.columns in keys:
+        return key
+    order = next((columns for columns in keys if set(columns) == own.keys()), None)
+    if order is None:
+        return key
+    columns = tuple(own[name] for name in order)
+    return evolve(key, columns=columns, reference=evolve(key.reference, columns=order))
 
 
 def referenced(model: Model, models: Iterable[Model]) -> list[Model]:

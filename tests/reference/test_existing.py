@@ -5,6 +5,7 @@ The tables are those of a bike rental, made by the plain drivers.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from decimal import Decimal
 from typing import Any
@@ -266,3 +267,37 @@ def test_defaults_that_are_documents(database: SharedServer, database_url: str) 
         made = [db.run_sync(nodes["create"], id=number)["args"] for number in (1, 2)]
         listed = db.run_sync(nodes["list"])["records"]
     assert made == [row["args"] for row in listed] == [{"a": [1]}] * 2
+
+
+def test_tables_come_in_the_order_of_their_names(database: SharedServer, database_url: str) -> None:
+    """Tables are told by name, not as they were made; so the same ones of like names are taken."""
+    made_by_others(
+        database.name,
+        database_url,
+        [f"CREATE TABLE {table} (id INT PRIMARY KEY)" for table in ("zones", "areas", "area")],
+    )
+    with DataFlow(database_url, existing_schema_mode=True) as db:
+        assert list(db.discover_schema()) == ["area", "areas", "zones"]
+        found = db.register_schema_as_models()
+    assert found["registered_models"] == ["Area", "Zone"]
+    assert list(found["errors"]) == ["areas"]
+
+
+def test_many_register_the_same_at_once(url: str) -> None:
+    """Whoever comes second to the registry finds the model there; nobody fails."""
+    with DataFlow(url) as db:
+        db.install_registry()
+
+    async def register(db: DataFlow) -> int:
+        return int((await db.aregister_schema_as_models())["success_count"])
+
+    async def all_of_them() -> list[int]:
+        instances = [DataFlow(url, existing_schema_mode=True) for _ in range(6)]
+        counts = await asyncio.gather(*(register(db) for db in instances))
+        for db in instances:
+            await db.aclose()
+        return counts
+
+    assert asyncio.run(all_of_them()) == [3] * 6
+    with DataFlow(url, existing_schema_mode=True) as db:
+        assert db.reconstruct_models_from_registry()["success_count"] == 3

@@ -356,3 +356,14 @@ def test_a_check_is_about_what_every_database_checks(db):
             parent_id: int | None = field(
                 None, references="Child.id", on_delete="set_null", check={"$gt": 0}
             )
+
+
+def test_the_table_of_the_registry_is_no_models(db: DataFlow) -> None:
+    """A model that would change the table of the registry is refused when it is declared."""
+
+    class Kept:
+        name: str
+        __tablename__ = "dataflow_models"
+
+    with pytest.raises(DuplicateModel, match="registry"):
+        db.model(Kept)

@@ -204,6 +204,11 @@ def test_sizes_and_notes_reach_the_field() -> None:
             {"a": field(references="User.id", on_delete="set_null")},
             "'set_null' but the field is not nullable",
         ),
+        (
+            {"a": int, "b": int},
+            {"a": field(renamed_from="x"), "b": field(renamed_from="x")},
+            "several are renamed_from 'x'",
+        ),
     ],
 )
 def test_a_wrong_declaration_is_refused(

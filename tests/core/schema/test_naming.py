@@ -74,6 +74,12 @@ def test_the_class_of_a_table(table: str, name: str) -> None:
     assert name == class_name(table)
 
 
+def test_the_name_of_a_schema_is_no_plural() -> None:
+    """The name of a schema, put before that of a class, keeps its number and its capitals."""
+    assert class_name("sales", singly=False) == "Sales"
+    assert class_name("our EU_sales", singly=False) == "OurEUSales"
+
+
 @given(WORDS)
 def test_singular_undoes_plural(word: str) -> None:
     """The singular of a plural has that plural; so a discovered class leads back to its table.
