@@ -169,6 +169,7 @@ class Databases:
             settings.replica_sticky_seconds,
             settings.replica_wait,
             settings.coalesce,
+            self,
         )
 
     def tables(self, name: str) -> Tables:

@@ -14,6 +14,7 @@ from attrs import define, field
 
 from dataflow_core.nodes.base import Context
 from dataflow_core.run.table_keeper import ModelAdapted
+from dataflow_core.run.transactions import check_alone
 from dataflow_core.schema import Model
 
 if TYPE_CHECKING:
@@ -57,12 +58,17 @@ class Binding:
         self.behaviours = self.make(model)
         self._run = {kind: self._first(kind) for kind in self.behaviours.by_kind}
 
-    def runner(self, kind: str) -> Behaviour:
-        """What the node of a kind does: that of the model of the moment."""
+    def runner(self, kind: str, *, writes: bool) -> Behaviour:
+        """What the node of a kind does: that of the model of the moment.
+
+        One that ``writes`` does not beside a transaction on another database.
+        """
 
         def run(
             context: Context, parameters: Mapping[str, Any]
         ) -> Coroutine[Any, Any, dict[str, Any]]:
+            if writes:
+                check_alone(self.engine())
             return self._run[kind](context, parameters)
 
         return run

@@ -200,7 +200,7 @@ def model_nodes(
     made: dict[str, NodeType] = {}
     absent: dict[str, str] = {}
     for kind in (*KINDS, *FILE_KINDS):
-        run = binding.runner(kind.key)
+        run = binding.runner(kind.key, writes=kind.writes)
         if model.read_only and kind.writes:
             absent[kind.key] = f"the rows of {model.name} are only read: {model.read_only}"
         elif model.no_new_rows and kind.adds:

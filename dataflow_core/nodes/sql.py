@@ -10,6 +10,7 @@ from dataflow_core.errors import InvalidValue, MissingParameter, UnknownParamete
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, Effect, NodeOwner, NodeType, Output, Parameter
 from dataflow_core.run.statements import run_sql
+from dataflow_core.run.transactions import check_alone
 from dataflow_core.types import type_of
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def sql_node(owner: NodeOwner, engine: Callable[[str], Engine]) -> NodeType:
         if not isinstance(values, Mapping):
             raise InvalidValue(f"SQLNode: parameters is a dict, got {quoted(values)}")
         target = engine(parameters.get("database") or "primary")
+        # Nobody knows what it does there.
+        check_alone(target)
         text, names = _placed(sql, values, target.dialect.compiler.placeholder)
         bound = [_encoded(name, values[name], target) for name in names]
         rows, written = await run_sql(target, text, bound, rows=fetch != "none")

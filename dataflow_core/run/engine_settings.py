@@ -16,6 +16,7 @@ class EngineSettings:
 
     After a write, reads go to the primary for ``sticky_seconds`` or, with ``replica_wait``, until
     the replica has caught up. ``coalesce``: calls that are made together share statements.
+    ``instance`` stands for the instance that the engine belongs to.
     """
 
     connect: ConnectOptions
@@ -23,3 +24,4 @@ class EngineSettings:
     sticky_seconds: float = 5.0
     replica_wait: bool = False
     coalesce: bool = True
+    instance: object = None

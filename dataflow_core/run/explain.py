@@ -32,6 +32,7 @@ class Explanation:
     statements: list[ExplainedStatement] = field(factory=list)
     made_tables: list[Model] = field(factory=list)
     recovers: bool = True
+    over: bool = False
     has_savepoints: bool = True
 
     async def fetch(self, sql: str, parameters: Sequence[Any], situation: ErrorSituation) -> Rows:

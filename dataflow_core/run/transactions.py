@@ -21,8 +21,10 @@ from dataflow_core.contract import Dialect, ErrorSituation, Isolation
 from dataflow_core.errors import (
     DataFlowError,
     TransactionFailed,
+    TransactionSpansDatabases,
     UnsupportedFeature,
 )
+from dataflow_core.naming_hints import quoted
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.journal import Journal
 from dataflow_core.run.retries import Turnstile, may_begin_again
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "OF_TRANSACTION",
     "Transaction",
+    "check_alone",
     "current_transaction",
     "explaining",
     "is_explaining",
@@ -61,6 +64,25 @@ def is_explaining() -> bool:
     """Whether statements are written down at present, and not sent."""
     found = transactions.get(None)
     return found is not None and any(isinstance(one, Explanation) for one in found.values())
+
+
+def check_alone(engine: Engine) -> None:
+    """Refuse a write beside a transaction on another database of the same instance.
+
+    It would not be part of that transaction, and stay if that is undone. Raises
+    ``TransactionSpansDatabases``; nothing was sent.
+    """
+    found = transactions.get(None)
+    if not found or engine in found:
+        return
+    for other, transaction in found.items():
+        if other.settings.instance is engine.settings.instance and not transaction.over:
+            raise TransactionSpansDatabases(
+                f"the transaction in force is on the database {quoted(other.name)}, and cannot hold"
+                f" a write to {quoted(engine.name)}: open one there as well, with"
+                f" db.transaction({quoted(engine.name)}), or write before or after it",
+                databases=[other.name, engine.name],
+            )
 
 
 @contextmanager

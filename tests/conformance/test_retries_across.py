@@ -17,6 +17,7 @@ from dataflow_core.errors import (
     InvalidValue,
     NodeExecutionError,
     TransactionFailed,
+    TransactionSpansDatabases,
     UniqueViolation,
 )
 
@@ -292,3 +293,28 @@ async def test_no_statement_commits_what_is_around_it(db: DataFlow) -> None:
             1 / 0  # noqa: B018
     assert await balances(db) == [0, 0]
     assert "beside" not in await db.adiscover_schema()
+
+
+async def test_a_write_beside_the_transaction_is_refused(database_url: str, tmp_path: Any) -> None:
+    """What another database would keep if the transaction is undone is never sent; reading is
+    free, and with a transaction of its own the other database takes part."""
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    async with DataFlow(database_url, analytics_db=other) as db:
+        here = {"__module__": __name__}
+        db.model(type("Account", (Account,), here), validation="off")
+        there = {**here, "__dataflow__": {"database": "analytics", "timestamps": False}}
+        db.model(type("Visit", (Account,), there), validation="off")
+        await db.run("VisitCreateNode", id=1)
+        async with db.transaction():
+            await db.run("AccountCreateNode", id=1)
+            with pytest.raises(TransactionSpansDatabases, match="'analytics'"):
+                await db.run("VisitCreateNode", id=2)
+            with pytest.raises(TransactionSpansDatabases):
+                await db.run("VisitBulkCreateNode", data=[{"id": 2}])
+            with pytest.raises(TransactionSpansDatabases):
+                await db.run("SQLNode", sql="SELECT 1", database="analytics")
+            assert (await db.run("VisitListNode"))["count"] == 1
+            async with db.transaction("analytics"):
+                await db.run("VisitCreateNode", id=3)
+        await db.run("VisitCreateNode", id=4)
+        assert [row["id"] for row in (await db.run("VisitListNode"))["records"]] == [1, 3, 4]
