@@ -222,7 +222,7 @@ class Schemas:
         """Write a model into the registry, unless it is there in this shape."""
         own = checksum(definition_of(model))
         while not any(record.checksum == own for record in known):
-            before = latest(known).get(model.name)
+            before = next(iter(latest(known)), None)
             if before is not None and before.table_name != model.key:
                 raise conflict(model, before)
             record = make_record(model, before, owned=before is not None and before.owned)
@@ -234,19 +234,24 @@ class Schemas:
                 known = await registry.read_records(session, dialect, [model.name])
 
     async def records(self, database: str) -> list[Record]:
-        """The latest shape of every model of the registry; none where there is none."""
+        """The latest shape of every model and table of the registry; none where there is none."""
         async with self._registry(database) as opened:
             if opened is None:
                 return []
-            return list(latest(await registry.read_records(*opened)).values())
+            return latest(await registry.read_records(*opened))
 
     async def reconstruct(self, database: str) -> dict[str, Any]:
         """Register the models of the registry."""
-        return self._reconstructed(
-            [(record.name, record.definition) for record in await self.records(database)],
-            database,
-            there=True,
-        )
+        found: dict[str, Record] = {}
+        conflicts: dict[str, str] = {}
+        for record in await self.records(database):
+            taken = found.setdefault(record.name, record)
+            if taken is not record:
+                conflicts[record.table_name] = conflict(record.model(database), taken).message
+        definitions = [(name, record.definition) for name, record in found.items()]
+        result = self._reconstructed(definitions, database, there=True)
+        errors = {**result["errors"], **conflicts}
+        return {**result, "errors": errors, "error_count": len(errors)}
 
     def _reconstructed(
         self, definitions: Iterable[tuple[str, Mapping[str, Any]]], database: str, *, there: bool

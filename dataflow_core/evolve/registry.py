@@ -98,13 +98,12 @@ def _who() -> str:
     return f"{user}@{socket.gethostname()}"[:255]
 
 
-def latest(records: Iterable[Record]) -> dict[str, Record]:
-    """The latest record of every name."""
-    found: dict[str, Record] = {}
-    for record in records:
-        if record.name not in found or record.version > found[record.name].version:
-            found[record.name] = record
-    return found
+def latest(records: Iterable[Record]) -> list[Record]:
+    """The latest record of every name and table; of several tables of a name the latest first."""
+    found: dict[tuple[str, str], Record] = {}
+    for record in sorted(records, key=lambda record: (record.name, -record.version)):
+        found.setdefault((record.name, record.table_name), record)
+    return list(found.values())
 
 
 async def install(session: Session, dialect: Dialect) -> None:
