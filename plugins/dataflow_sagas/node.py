@@ -1,0 +1,147 @@
+"""``TransactionManagerNode``: what is asked, checked; recorded; carried to its end."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dataflow_core import Context
+from dataflow_core.errors import (
+    ConflictingParameters,
+    DataFlowError,
+    InvalidType,
+    InvalidValue,
+    RecordNotFound,
+    UniqueViolation,
+    UnsupportedFeature,
+)
+from dataflow_core.naming_hints import nearest, quoted
+from dataflow_sagas.calls import MOST_ATTEMPTS, pause
+from dataflow_sagas.carrier import Carrier
+from dataflow_sagas.definition import NODE, Definition, check_definition, read_steps
+from dataflow_sagas.documents import to_text
+from dataflow_sagas.journal import Journal, Overtaken
+from dataflow_sagas.state import Saga
+
+__all__ = ["manage"]
+
+_TYPES: Final = ("saga", "two_phase")
+_NAMESPACE: Final = uuid.UUID("6f1d2c0e-6f0b-5a55-9a53-0d7f4e5c7a10")
+_LONGEST: Final = 366 * 86_400
+
+
+async def manage(
+    running: Context,
+    /,
+    *,
+    steps: Any,
+    transaction_type: str = "saga",
+    timeout: float | None = None,
+    context: Mapping[str, Any] | None = None,
+    lease: float = 30,
+) -> dict[str, Any]:
+    """Do several steps, or undo those that were done.
+
+    Parameters:
+        steps: dicts of ``node``, ``parameters``, ``compensation``, ``compensation_parameters``.
+        transaction_type: ``saga``.
+        timeout: seconds for all steps; when they are over, what was done is undone.
+        context: values that the steps take as parameters by name.
+        lease: seconds after which another process may go on where this one has died.
+
+    Raises:
+        ParameterError, UnknownNode: it cannot be done as it was asked; nothing was written.
+        DatabaseError: the database was away for long; the saga is carried on by ``resume``.
+    """
+    if transaction_type not in _TYPES:
+        raise InvalidValue(
+            f"{NODE}: transaction_type is one of {', '.join(_TYPES)}, not"
+            f" {quoted(transaction_type)}",
+            suggestion=nearest(str(transaction_type), _TYPES),
+        )
+    if transaction_type == "two_phase":
+        raise UnsupportedFeature(
+            f"{NODE}: two_phase is not offered by any installed dialect: use a saga, which undoes"
+            " what was done by compensations",
+            feature="transactions.two_phase",
+        )
+    definition = Definition(read_steps(steps), _checked_context(context), running.tenant_id)
+    check_definition(running.db, definition)
+    seconds = None if timeout is None else _checked_seconds("timeout", timeout)
+    lease = _checked_seconds("lease", lease)
+    text = to_text(definition.to_dict(), f"{NODE}: steps and context")
+    if running.transaction is not None:
+        raise ConflictingParameters(
+            f"{NODE} inside a transaction: a saga records each step as soon as it is done, so it"
+            " cannot be part of what may be rolled back; run it on its own"
+        )
+    saga_id = _saga_id(running.idempotency_key, text)
+    journal = Journal(running.db)
+    try:
+        await _begin(journal, saga_id, definition, seconds, lease)
+        saga = await _carried(journal, saga_id)
+    except DataFlowError as error:
+        # Whatever was not done, the saga is recorded, and is carried on later.
+        error.outcome = "unknown"
+        error.context["saga_id"] = saga_id
+        raise
+    return saga.to_dict()
+
+
+def _checked_context(context: object) -> Mapping[str, Any]:
+    if context is None:
+        return {}
+    if not isinstance(context, Mapping):
+        raise InvalidType(f"{NODE}: context is a dict, got {quoted(context)}")
+    return context
+
+
+def _checked_seconds(name: str, seconds: object) -> float:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise InvalidType(f"{NODE}: {name} is a number of seconds, got {quoted(seconds)}")
+    if not 0 < seconds < _LONGEST:
+        raise InvalidValue(f"{NODE}: {name} is more than 0 seconds, and at most a year")
+    return float(seconds)
+
+
+def _saga_id(key: str, text: str) -> str:
+    """The saga of a call: the same one where a run, or an outer saga, makes the same call again."""
+    if not key:
+        return str(uuid.uuid4())
+    return str(uuid.uuid5(_NAMESPACE, f"{key}\n{text}"))
+
+
+async def _begin(
+    journal: Journal, saga_id: str, definition: Definition, seconds: float | None, lease: float
+) -> None:
+    """Record the saga, if it is not recorded yet."""
+    for attempt in range(1, MOST_ATTEMPTS + 1):
+        try:
+            await journal.begin(saga_id, definition, seconds, lease)
+            return
+        except UniqueViolation:
+            return
+        except DataFlowError as error:
+            if not error.retryable or attempt == MOST_ATTEMPTS:
+                raise
+        await pause(attempt)
+
+
+async def _carried(journal: Journal, saga_id: str) -> Saga:
+    """Carry the saga, or wait for whoever does; as it has ended."""
+    waited = 0
+    while True:
+        saga = await journal.claim(saga_id)
+        if saga is not None:
+            try:
+                return await Carrier(journal.db, journal, saga).carry()
+            except Overtaken:
+                pass
+        saga = await journal.load(saga_id)
+        if saga is None:
+            raise RecordNotFound(f"{NODE}: the saga {saga_id} was deleted while it was carried")
+        if saga.finished:
+            return saga
+        waited += 1
+        await pause(waited)
