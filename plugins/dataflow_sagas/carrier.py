@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import define
 
@@ -61,6 +61,7 @@ _LONGEST_AWAY: Final = 60.0
 _MOST_BEGUN: Final = 10
 """A user's function that was begun so often, and never ended, is not called once more."""
 
+T = TypeVar("T")
 Changes = Mapping[str, Any]
 
 
@@ -277,7 +278,7 @@ class Carrier:
 
         return await self._repeated(work)
 
-    async def _holding_the_lease(self, work: Coroutine[Any, Any, Any]) -> Any:
+    async def _holding_the_lease(self, work: Coroutine[Any, Any, T]) -> T:
         """Await something that may take long; ``Overtaken`` if the saga is lost meanwhile."""
         running = asyncio.ensure_future(work)
         try:
@@ -337,7 +338,7 @@ class Carrier:
             raise Overtaken
         self.saga, self._read = now, time.monotonic()
 
-    async def _repeated(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    async def _repeated(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Do something that cannot be done twice, again where that may help."""
         began = time.monotonic()
         number = away = 0

@@ -185,9 +185,10 @@ class Journal:
         found = await self.db.run(
             "SQLNode", sql="SELECT CURRENT_TIMESTAMP AS now", fetch="one", database=DATABASE
         )
-        now = found["result"]["now"]
+        now: Any = found["result"]["now"]
         if isinstance(now, str):
             now = dt.datetime.fromisoformat(now)
+        assert isinstance(now, dt.datetime)
         return now if now.tzinfo is not None else now.replace(tzinfo=dt.UTC)
 
     # What other databases remember of the steps that were done in them
