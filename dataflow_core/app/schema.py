@@ -104,12 +104,16 @@ class Schemas:
     async def discover(self, database: str, *, inspect: bool) -> dict[str, dict[str, Any]]:
         """The tables of a database, or of its models, as plain documents by name."""
         if not inspect:
-            models = list(self.models(database))
+            models = self._users_models(database)
             return {
                 model.key: described_model(model, foreign_keys(model, models)) for model in models
             }
         found = await self._read(database)
         return {table.key: described_table(table) for table in found}
+
+    def _users_models(self, database: str) -> list[Model]:
+        """The models of a database, without those of the project's own tables."""
+        return [item for item in self.models(database) if not item.table.startswith(OWN_TABLES)]
 
     async def _read(self, database: str) -> list[Table]:
         async with self._session(database, writes=False) as (session, dialect):
@@ -228,7 +232,11 @@ class Schemas:
     async def reconstruct(self, database: str) -> dict[str, Any]:
         """Register the models of the registry."""
         return self._reconstructed(
-            [(record.name, record.definition) for record in await self.records(database)],
+            [
+                (record.name, record.definition)
+                for record in await self.records(database)
+                if not record.table_name.startswith(OWN_TABLES)
+            ],
             database,
             there=True,
         )
@@ -262,7 +270,7 @@ class Schemas:
 
     def export(self, path: str | os.PathLike[str], database: str) -> int:
         """Write the models of an instance into a file that people can review; how many."""
-        models = sorted(self.models(database), key=lambda model: model.name)
+        models = sorted(self._users_models(database), key=lambda model: model.name)
         document = {
             "dataflow_models": _FILE_VERSION,
             "models": [definition_of(model) for model in models],

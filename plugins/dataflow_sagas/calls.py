@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import frozen
 
@@ -17,13 +18,27 @@ from dataflow_sagas.state import Saga, Step
 if TYPE_CHECKING:
     from dataflow_core import DataFlow
 
-__all__ = ["MOST_ATTEMPTS", "Attempt", "Call", "call_of", "is_away", "may_be_repeated", "pause"]
+__all__ = [
+    "MOST_ATTEMPTS",
+    "Attempt",
+    "Call",
+    "call_of",
+    "is_away",
+    "may_be_repeated",
+    "pause",
+    "repeated",
+]
 
 MOST_ATTEMPTS: Final = 5
 """How often a step, or a compensation, is tried."""
 
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 2.0
+
+_LONGEST_AWAY: Final = 60.0
+"""Seconds for which the database may be away before a saga is left to whoever resumes it."""
+
+T = TypeVar("T")
 
 
 @frozen
@@ -102,3 +117,26 @@ async def pause(attempt: int) -> None:
     """Wait before another attempt: longer each time, and at random."""
     longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt)
     await asyncio.sleep(random.uniform(longest / 2, longest))  # noqa: S311 - no secret
+
+
+async def repeated(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Do something that cannot be done twice, again where that may help.
+
+    Raises:
+        DataFlowError: trying again does not help, or the database was away for a minute.
+    """
+    began = time.monotonic()
+    number = away = 0
+    while True:
+        try:
+            return await work()
+        except DataFlowError as error:
+            if is_away(error):
+                away += 1
+                if time.monotonic() - began > _LONGEST_AWAY:
+                    raise
+            else:
+                number += 1
+                if not error.retryable or number == MOST_ATTEMPTS:
+                    raise
+        await pause(number + away)

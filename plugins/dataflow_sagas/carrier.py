@@ -31,6 +31,7 @@ from dataflow_sagas.calls import (
     is_away,
     may_be_repeated,
     pause,
+    repeated,
 )
 from dataflow_sagas.journal import DATABASE, Journal, Overtaken
 from dataflow_sagas.state import (
@@ -54,9 +55,6 @@ if TYPE_CHECKING:
 __all__ = ["Carrier"]
 
 logger = logging.getLogger("dataflow.sagas")
-
-_LONGEST_AWAY: Final = 60.0
-"""Seconds for which the database may be away before a saga is left to whoever resumes it."""
 
 _MOST_BEGUN: Final = 10
 """A user's function that was begun so often, and never ended, is not called once more."""
@@ -252,7 +250,7 @@ class Carrier:
                 return Attempt(result=known)
 
         try:
-            return await self._holding_the_lease(self._repeated(work))
+            return await self._holding_the_lease(repeated(work))
         except DataFlowError as error:
             if is_away(error):
                 raise
@@ -276,7 +274,7 @@ class Carrier:
                     known = await self.journal.effect(database, call.key)
             return known or None
 
-        return await self._repeated(work)
+        return await repeated(work)
 
     async def _holding_the_lease(self, work: Coroutine[Any, Any, T]) -> T:
         """Await something that may take long; ``Overtaken`` if the saga is lost meanwhile."""
@@ -329,32 +327,14 @@ class Carrier:
                 if now.progress == before.progress:
                     raise
 
-        await self._repeated(once)
+        await repeated(once)
         await self._reload()
 
     async def _reload(self) -> None:
-        now = await self._repeated(lambda: self.journal.load(self.saga.id))
+        now = await repeated(lambda: self.journal.load(self.saga.id))
         if now is None or now.claim != self.saga.claim:
             raise Overtaken
         self.saga, self._read = now, time.monotonic()
-
-    async def _repeated(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Do something that cannot be done twice, again where that may help."""
-        began = time.monotonic()
-        number = away = 0
-        while True:
-            try:
-                return await work()
-            except DataFlowError as error:
-                if is_away(error):
-                    away += 1
-                    if time.monotonic() - began > _LONGEST_AWAY:
-                        raise
-                else:
-                    number += 1
-                    if not error.retryable or number == MOST_ATTEMPTS:
-                        raise
-            await pause(number + away)
 
 
 def _ending(outcome: str, result: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from dataflow_sagas.definition import Definition
 from dataflow_sagas.documents import from_text, to_text
@@ -32,7 +32,7 @@ from dataflow_sagas.tables import SAGA, STEP, add_effects, add_journal
 if TYPE_CHECKING:
     from dataflow_core import DataFlow
 
-__all__ = ["DATABASE", "MOST_CLAIMS", "Journal", "Overtaken"]
+__all__ = ["DATABASE", "MOST_CLAIMS", "Journal", "NewSaga", "Overtaken"]
 
 DATABASE: Final = "primary"
 """The database of an instance that has the journal."""
@@ -43,6 +43,14 @@ MOST_CLAIMS: Final = 50
 
 class Overtaken(Exception):
     """The saga is not as it was read: somebody else carries it now, or an own change arrived."""
+
+
+@frozen
+class NewSaga:
+    """The id of a saga that is to be recorded, and whose call it is: one of its own for each."""
+
+    id: str
+    started_by: str
 
 
 @define(eq=False)
@@ -58,10 +66,10 @@ class Journal:
     # Sagas
 
     async def begin(
-        self, saga_id: str, definition: Definition, timeout: float | None, lease: float
+        self, saga: NewSaga, definition: Definition, timeout: float | None, lease: float
     ) -> None:
-        """Record a saga that nobody carries yet; ``UniqueViolation`` if there is one already."""
-        text = to_text(definition.to_dict(), "the saga")
+        """Record a saga, carried by whoever calls; ``UniqueViolation`` if there is one already."""
+        saga_id, text = saga.id, to_text(definition.to_dict(), "the saga")
         steps = [
             {
                 "id": _step_id(saga_id, position),
@@ -78,10 +86,11 @@ class Journal:
                 "id": saga_id,
                 "status": RUNNING,
                 "definition": text,
-                "claim": 0,
+                "started_by": saga.started_by,
+                "claim": 1,
                 "progress": 0,
                 "lease": lease,
-                "lease_until": now,
+                "lease_until": _end(now, lease),
                 "deadline": None if timeout is None else now + dt.timedelta(seconds=timeout),
             }
             await self.db.run(f"{SAGA}CreateNode", values=values)
@@ -117,7 +126,7 @@ class Journal:
                     "lease_until": {"$lte": now},
                     **({} if again else {"claim": {"$lt": MOST_CLAIMS}}),
                 },
-                fields={"$inc": {"claim": 1}, "lease_until": now + _UNTIL_READ},
+                fields={"$inc": {"claim": 1}, "lease_until": _end(now, _UNTIL_READ)},
             )
         if not mine["matched"]:
             return None
@@ -127,7 +136,7 @@ class Journal:
     async def renew(self, saga: Saga) -> bool:
         """Hold a saga for another lease; False if another process has taken it over."""
         async with self.db.transaction(DATABASE):
-            until = await self._now() + dt.timedelta(seconds=saga.lease)
+            until = _end(await self._now(), saga.lease)
             mine = await self.db.run(
                 f"{SAGA}BulkUpdateNode",
                 filter={"id": saga.id, "claim": saga.claim},
@@ -137,7 +146,7 @@ class Journal:
 
     async def advance(self, saga: Saga, changes: Mapping[str, Any]) -> None:
         """Note, in the transaction that is open, that the saga gets on; ``Overtaken`` if it did."""
-        until = await self._now() + dt.timedelta(seconds=saga.lease)
+        until = _end(await self._now(), saga.lease)
         mine = await self.db.run(
             f"{SAGA}BulkUpdateNode",
             filter={"id": saga.id, "claim": saga.claim, "progress": saga.progress},
@@ -224,10 +233,15 @@ class Journal:
         return self._effects[database]
 
 
-_UNTIL_READ: Final = dt.timedelta(seconds=5)
-"""How long a saga is held that was claimed, until its own lease is known."""
+_UNTIL_READ: Final = 5.0
+"""Seconds for which a saga is held that was claimed, until its own lease is known."""
 
 _TEXTS: Final = ("called_with", "output", "failure")
+
+
+def _end(now: dt.datetime, lease: float) -> dt.datetime:
+    """When a lease is over: a second later, as the clock tells whole seconds that have begun."""
+    return now + dt.timedelta(seconds=lease + 1)
 
 
 def _written(changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -247,6 +261,7 @@ def _saga(row: Mapping[str, Any], steps: list[dict[str, Any]], now: dt.datetime)
         row["id"],
         Definition.of(from_text(row["definition"])),
         row["status"],
+        row["started_by"],
         row["claim"],
         row["progress"],
         row["lease"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from dataflow_core import Context
@@ -17,11 +18,11 @@ from dataflow_core.errors import (
     UnsupportedFeature,
 )
 from dataflow_core.naming_hints import nearest, quoted
-from dataflow_sagas.calls import MOST_ATTEMPTS, pause
+from dataflow_sagas.calls import pause, repeated
 from dataflow_sagas.carrier import Carrier
 from dataflow_sagas.definition import NODE, Definition, check_definition, read_steps
 from dataflow_sagas.documents import to_text
-from dataflow_sagas.journal import Journal, Overtaken
+from dataflow_sagas.journal import Journal, NewSaga, Overtaken
 from dataflow_sagas.state import Saga
 
 __all__ = ["manage"]
@@ -62,9 +63,10 @@ async def manage(
         )
     if transaction_type == "two_phase":
         raise UnsupportedFeature(
-            f"{NODE}: two_phase is not offered by any installed dialect: use a saga, which undoes"
-            " what was done by compensations",
+            f"{NODE}: two_phase is not offered for this database: use a saga, which undoes what was"
+            " done by compensations",
             feature="transactions.two_phase",
+            dialect=running.db.url.scheme,
         )
     definition = Definition(read_steps(steps), _checked_context(context), running.tenant_id)
     check_definition(running.db, definition)
@@ -76,15 +78,17 @@ async def manage(
             f"{NODE} inside a transaction: a saga records each step as soon as it is done, so it"
             " cannot be part of what may be rolled back; run it on its own"
         )
-    saga_id = _saga_id(running.idempotency_key, text)
+    new = NewSaga(_saga_id(running.idempotency_key, text), str(uuid.uuid4()))
     journal = Journal(running.db)
     try:
-        await _begin(journal, saga_id, definition, seconds, lease)
-        saga = await _carried(journal, saga_id)
+        # Recorded already: the answer was lost, or the same call was made before.
+        with suppress(UniqueViolation):
+            await repeated(lambda: journal.begin(new, definition, seconds, lease))
+        saga = await _carried(journal, new)
     except DataFlowError as error:
         # Whatever was not done, the saga is recorded, and is carried on later.
         error.outcome = "unknown"
-        error.context["saga_id"] = saga_id
+        error.context["saga_id"] = new.id
         raise
     return saga.to_dict()
 
@@ -112,36 +116,20 @@ def _saga_id(key: str, text: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{key}\n{text}"))
 
 
-async def _begin(
-    journal: Journal, saga_id: str, definition: Definition, seconds: float | None, lease: float
-) -> None:
-    """Record the saga, if it is not recorded yet."""
-    for attempt in range(1, MOST_ATTEMPTS + 1):
-        try:
-            await journal.begin(saga_id, definition, seconds, lease)
-            return
-        except UniqueViolation:
-            return
-        except DataFlowError as error:
-            if not error.retryable or attempt == MOST_ATTEMPTS:
-                raise
-        await pause(attempt)
-
-
-async def _carried(journal: Journal, saga_id: str) -> Saga:
+async def _carried(journal: Journal, new: NewSaga) -> Saga:
     """Carry the saga, or wait for whoever does; as it has ended."""
+    saga = await repeated(lambda: journal.load(new.id))
+    mine = saga is not None and saga.started_by == new.started_by
     waited = 0
-    while True:
-        saga = await journal.claim(saga_id)
-        if saga is not None:
-            try:
-                return await Carrier(journal.db, journal, saga).carry()
-            except Overtaken:
-                pass
-        saga = await journal.load(saga_id)
-        if saga is None:
-            raise RecordNotFound(f"{NODE}: the saga {saga_id} was deleted while it was carried")
-        if saga.finished:
-            return saga
+    while saga is not None and not saga.finished:
+        held = saga if mine else await repeated(lambda: journal.claim(new.id))
+        if held is not None:
+            with suppress(Overtaken):
+                return await Carrier(journal.db, journal, held).carry()
+        mine = False
         waited += 1
         await pause(waited)
+        saga = await repeated(lambda: journal.load(new.id))
+    if saga is None:
+        raise RecordNotFound(f"{NODE}: the saga {new.id} was deleted while it was carried")
+    return saga

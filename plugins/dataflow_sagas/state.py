@@ -80,6 +80,7 @@ class Saga:
     id: str
     definition: Definition
     status: str
+    started_by: str
     claim: int
     progress: int
     lease: float

@@ -25,6 +25,7 @@ class DataflowSaga:
     id: str = field(primary_key=True, max_length=64)
     status: str = field(max_length=32, index=True)
     definition: str
+    started_by: str = field(max_length=64)
     claim: int
     progress: int
     lease: float

@@ -44,7 +44,7 @@ def watch(event: Countdown) -> None:
         event()
         return answer
 
-    Session.guarded = guarded  # type: ignore[method-assign,assignment]
+    Session.guarded = guarded  # type: ignore[method-assign]
 
 
 async def work(job: dict[str, Any]) -> Any:
