@@ -20,17 +20,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MOST_ATTEMPTS",
+    "MOST_UNDO_ATTEMPTS",
     "Attempt",
     "Call",
     "call_of",
     "is_away",
     "may_be_repeated",
+    "may_help",
     "pause",
     "repeated",
 ]
 
 MOST_ATTEMPTS: Final = 5
-"""How often a step, or a compensation, is tried."""
+"""How often a step is tried."""
+
+MOST_UNDO_ATTEMPTS: Final = 12
+"""How often a user's compensation is tried: more often, as nothing else is left to do."""
 
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 2.0
@@ -106,11 +111,14 @@ def is_away(error: BaseException) -> bool:
     return isinstance(error, ConnectionFailed | ConnectionLost)
 
 
+def may_help(error: BaseException) -> bool:
+    """Whether trying again may help."""
+    return isinstance(error, DataFlowError) and error.retryable
+
+
 def may_be_repeated(error: BaseException) -> bool:
     """Whether trying again may help and cannot do twice what was already done."""
-    return (
-        isinstance(error, DataFlowError) and error.retryable and error.outcome in (None, "not done")
-    )
+    return may_help(error) and getattr(error, "outcome", None) in (None, "not done")
 
 
 async def pause(attempt: int) -> None:

@@ -25,11 +25,13 @@ from dataflow_core.errors import (
 )
 from dataflow_sagas.calls import (
     MOST_ATTEMPTS,
+    MOST_UNDO_ATTEMPTS,
     Attempt,
     Call,
     call_of,
     is_away,
     may_be_repeated,
+    may_help,
     pause,
     repeated,
 )
@@ -193,7 +195,7 @@ class Carrier:
             beginning.pop("called_with")
         await self._advance({}, self._recorder(step, beginning))
         if call.database is None:
-            attempt = await self._make_own(call)
+            attempt = await self._make_own(call, undo=begun != RUNNING)
         else:
             attempt = await self._make_elsewhere(call, call.database, undo=begun != RUNNING)
         if attempt.error is None:
@@ -216,14 +218,17 @@ class Carrier:
         await self._advance({}, work)
         return Attempt(result={})
 
-    async def _make_own(self, call: Call) -> Attempt:
-        for number in range(1, MOST_ATTEMPTS + 1):
+    async def _make_own(self, call: Call, *, undo: bool) -> Attempt:
+        most = MOST_UNDO_ATTEMPTS if undo else MOST_ATTEMPTS
+        for number in range(1, most + 1):
             try:
                 return Attempt(result=await self._holding_the_lease(call.run()))
             except Overtaken:
                 raise
             except Exception as error:
-                if number == MOST_ATTEMPTS or not may_be_repeated(error):
+                # Nobody undoes a compensation: where it may have been done it is made once more.
+                again = may_be_repeated(error) or (undo and may_help(error))
+                if number == most or not again:
                     return Attempt(error=error, unknown=_outcome(error) == "unknown")
             await pause(number)
         raise AssertionError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import suppress
 from typing import Any
 
 from dataflow_core import Context, DataFlow, field
@@ -27,10 +28,7 @@ class Account:
 
 
 class Shipment:
-    """What the user's own function did, by its idempotency key; ``calls``: how often it was asked.
-
-    ``returns``: how often the compensation did something.
-    """
+    """What the user's own function did, by its idempotency key, and how often it was undone."""
 
     __dataflow__ = {"timestamps": False}
 
@@ -73,14 +71,20 @@ def opened(url: str, warehouse: str, event: Any = lambda: None) -> DataFlow:
         return {"shipment": context.idempotency_key}
 
     @db.node("ReturnNode")
-    async def send_back(context: Context, shipment: str) -> dict:
+    async def send_back(context: Context) -> dict:
+        # By the key alone: whether it was shipped may not be known.
+        shipment = context.idempotency_key.removesuffix(":compensation")
         event()
-        await context.run(
+        found = await context.run(
             "ShipmentBulkUpdateNode",
             filter={"key": shipment, "returns": 0},
             fields={"$inc": {"returns": 1}},
         )
         event()
+        if not found["matched"]:
+            with suppress(UniqueViolation):
+                values = {"key": shipment, "returns": 1}
+                await context.run("ShipmentCreateNode", values=values)
         return {}
 
     return db
