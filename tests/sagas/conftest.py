@@ -12,6 +12,7 @@ import pytest
 
 from dataflow_core import DataFlow
 from dataflow_core.conformance.servers import SharedServer
+from tests.sagas.notes import Entry, Note
 from tests.sagas.world import opened, prepare
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,3 +63,14 @@ async def shop(urls: dict[str, str]) -> AsyncIterator[DataFlow]:
     await prepare(db)
     yield db
     await db.aclose()
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[DataFlow]:
+    """An instance with two models."""
+    handle = DataFlow(database_url, validation="off")
+    for model in (Entry, Note):
+        handle.model(type(model.__name__, (model,), {"__module__": __name__}))
+    await handle.run("EntryCountNode")
+    yield handle
+    await handle.aclose()

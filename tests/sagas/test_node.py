@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 import dataflow_sagas
-from dataflow_core import AsyncLocalRuntime, Context, DataFlow, WorkflowBuilder, field
+from dataflow_core import AsyncLocalRuntime, Context, DataFlow, WorkflowBuilder
 from dataflow_core.errors import (
     ConflictingParameters,
     ConnectionFailed,
@@ -17,52 +15,13 @@ from dataflow_core.errors import (
     InvalidType,
     InvalidValue,
     MissingParameter,
-    RecordNotFound,
     UnknownNode,
     UnknownParameter,
     UnsupportedFeature,
 )
-from dataflow_sagas.journal import MOST_CLAIMS
-from tests.sagas.world import expire
+from tests.sagas.notes import ADD, names, saga
 
 WITHOUT_DATABASES = ("pgbouncer",)
-ADD = {"node": "EntryCreateNode", "compensation": "EntryDeleteNode"}
-
-
-class Entry:
-    __dataflow__ = {"timestamps": False}
-
-    name: str
-    status: str = "new"
-
-
-class Note:
-    __dataflow__ = {"timestamps": False}
-
-    id: int = field(primary_key=True)
-    entry_id: int
-    status: str = "open"
-
-
-@pytest.fixture
-async def db(database_url: str) -> AsyncIterator[DataFlow]:
-    """An instance with two models."""
-    handle = DataFlow(database_url, validation="off")
-    for model in (Entry, Note):
-        handle.model(type(model.__name__, (model,), {"__module__": __name__}))
-    await handle.run("EntryCountNode")
-    yield handle
-    await handle.aclose()
-
-
-async def saga(db: DataFlow, *steps: dict[str, Any], **given: Any) -> dict[str, Any]:
-    """Run a saga."""
-    return await db.run("TransactionManagerNode", steps=list(steps), **given)
-
-
-async def names(db: DataFlow) -> list[str]:
-    """The names of the entries."""
-    return [row["name"] for row in (await db.run("EntryListNode"))["records"]]
 
 
 def outcomes(result: dict[str, Any]) -> list[str]:
@@ -321,78 +280,6 @@ async def test_in_a_workflow(db: DataFlow) -> None:
     workflow.add_connection("saga", "status", "told", "name")
     await AsyncLocalRuntime().execute(workflow.build())
     assert await names(db) == ["a", "completed"]
-
-
-async def test_a_saga_that_is_carried_is_left_alone(db: DataFlow, database_url: str) -> None:
-    """While a function runs longer than the lease, nobody else takes the saga over."""
-
-    @db.node("SlowNode")
-    async def slow(context: Context) -> dict:
-        await asyncio.sleep(3)
-        return {}
-
-    running = asyncio.create_task(saga(db, {"node": "SlowNode"}, lease=1))
-    resumed = []
-    while not running.done():
-        resumed += await dataflow_sagas.resume(db)
-        await asyncio.sleep(0.3)
-    assert resumed == []
-    assert running.result()["status"] == "completed"
-
-
-async def test_whoever_was_overtaken_stops(db: DataFlow) -> None:
-    """A process that was held up beyond its lease changes nothing, and is told the end."""
-    entered = asyncio.Event()
-    go_on = asyncio.Event()
-    calls: list[int] = []
-
-    @db.node("HeldUpNode")
-    async def held_up(context: Context) -> dict:
-        calls.append(1)
-        if len(calls) == 1:
-            entered.set()
-            await go_on.wait()
-        return {"call": len(calls)}
-
-    running = asyncio.create_task(saga(db, {"node": "HeldUpNode"}, ADD, context={"name": "a"}))
-    await entered.wait()
-    await expire(db)
-    [ended] = await dataflow_sagas.resume(db)
-    assert ended["status"] == "completed"
-    go_on.set()
-    result = await running
-    assert {name: result[name] for name in ended} == ended
-    assert await names(db) == ["a"]
-
-
-async def test_left_to_another_process(db: DataFlow, caplog: pytest.LogCaptureFixture) -> None:
-    """A saga whose nodes are not known here, or that was taken over too often, stays as it is."""
-    entered = asyncio.Event()
-
-    @db.node("SlowNode")
-    async def slow(context: Context) -> dict:
-        entered.set()
-        await asyncio.sleep(60)
-        return {}
-
-    running = asyncio.create_task(saga(db, {"node": "SlowNode"}))
-    await entered.wait()
-    running.cancel()
-    await asyncio.wait({running})
-    await expire(db)
-    [left] = await dataflow_sagas.list_sagas(db, stuck=True)
-    other = DataFlow(db.url.render(hide_password=False), validation="off")
-    with caplog.at_level(logging.WARNING, "dataflow.sagas"):
-        assert await dataflow_sagas.resume(other) == []
-    assert "SlowNode" in caplog.text
-    await other.aclose()
-    await db.run(
-        "DataflowSagaBulkUpdateNode", filter={}, allow_all=True, fields={"claim": MOST_CLAIMS}
-    )
-    assert await dataflow_sagas.resume(db) == []
-    with pytest.raises(RecordNotFound):
-        await dataflow_sagas.resume(db, "no such saga")
-    assert left["status"] == "running"
 
 
 async def test_two_phase_is_refused(db: DataFlow) -> None:
