@@ -19,6 +19,7 @@ from dataflow_core.contract.driver import (
     LoadingConnection,
     PipeliningConnection,
     Server,
+    TwoPhaseConnection,
 )
 from dataflow_core.contract.hookspecs import hookimpl
 from dataflow_core.contract.migrations import MigrationGuard, SchemaReader
@@ -46,5 +47,6 @@ __all__ = [
     "SchemaReader",
     "Server",
     "TestServer",
+    "TwoPhaseConnection",
     "hookimpl",
 ]

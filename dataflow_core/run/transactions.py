@@ -8,7 +8,7 @@ leaving that by an error brings the outer one back to where it was.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from attrs import define, field
 
 from dataflow_core.compile import LoadStatement
-from dataflow_core.contract import Dialect, ErrorSituation, Isolation
+from dataflow_core.contract import Connection, Dialect, ErrorSituation, Isolation
 from dataflow_core.errors import (
     ConflictingParameters,
     DataFlowError,
@@ -317,8 +317,7 @@ class TransactionScope:
         session = await self.engine.borrow(writes=not self.read_only)
         try:
             session.need("transactions")
-            begin = session.connection.begin(isolation=self.isolation, read_only=self.read_only)
-            await session.guarded(begin, _OF_TRANSACTION)
+            await session.guarded(self._open(session.connection), _OF_TRANSACTION)
         except BaseException as error:
             if isinstance(error, DataFlowError):
                 # Whatever became of the begin, nothing was written yet.
@@ -353,6 +352,12 @@ class TransactionScope:
         finally:
             await self.engine.give_back(transaction.session)
 
+    def _open(self, connection: Connection) -> Coroutine[Any, Any, None]:
+        return connection.begin(isolation=self.isolation, read_only=self.read_only)
+
+    def _end(self, connection: Connection) -> Coroutine[Any, Any, None]:
+        return connection.commit()
+
     async def _leave_savepoint(
         self, transaction: Transaction | Explanation, error: BaseException | None
     ) -> None:
@@ -367,7 +372,7 @@ class TransactionScope:
         session, connection = transaction.session, transaction.session.connection
         if error is None and transaction.failed is None:
             try:
-                await session.guarded(connection.commit(), _OF_TRANSACTION)
+                await session.guarded(self._end(connection), _OF_TRANSACTION)
             except BaseException:
                 self._forget_tables(transaction, 0)
                 raise

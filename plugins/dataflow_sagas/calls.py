@@ -24,6 +24,7 @@ __all__ = [
     "Attempt",
     "Call",
     "call_of",
+    "database_of",
     "is_away",
     "may_be_repeated",
     "may_help",
@@ -93,10 +94,10 @@ def call_of(db: DataFlow, saga: Saga, step: Step, *, undo: bool) -> Call:
     else:
         name = definition.node
         found = arguments(db, name, definition.parameters, context, done)
-    return Call(db, name, found, key, saga, _database_of(db, name, found))
+    return Call(db, name, found, key, saga, database_of(db, name, found))
 
 
-def _database_of(db: DataFlow, name: str, parameters: Mapping[str, Any]) -> str | None:
+def database_of(db: DataFlow, name: str, parameters: Mapping[str, Any]) -> str | None:
     """The one database that a node uses, if that is known."""
     if name == "SQLNode":
         return str(parameters.get("database") or "primary")

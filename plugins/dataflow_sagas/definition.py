@@ -49,6 +49,7 @@ class Definition:
     steps: tuple[StepDefinition, ...]
     context: Mapping[str, Any]
     tenant_id: Any = None
+    kind: str = "saga"
 
     def to_dict(self) -> dict[str, Any]:
         """The saga as a document."""
@@ -56,13 +57,14 @@ class Definition:
             "steps": [step.to_dict() for step in self.steps],
             "context": self.context,
             "tenant_id": self.tenant_id,
+            "kind": self.kind,
         }
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Definition:
         """The saga of such a document."""
         steps = tuple(StepDefinition(**step) for step in document["steps"])
-        return cls(steps, document["context"], document["tenant_id"])
+        return cls(steps, document["context"], document["tenant_id"], document["kind"])
 
     def nodes(self) -> set[str]:
         """The names of all nodes that it may run."""

@@ -84,6 +84,7 @@ class Journal:
             now = await self._now()
             values = {
                 "id": saga_id,
+                "kind": definition.kind,
                 "status": RUNNING,
                 "definition": text,
                 "started_by": saga.started_by,
@@ -189,6 +190,12 @@ class Journal:
             )
         return [{**row, "left": row["lease_until"] <= now} for row in found["records"]]
 
+    async def has(self, kind: str) -> bool:
+        """Whether there is a saga of a kind."""
+        async with self.db.transaction(DATABASE):
+            found = await self.db.run(f"{SAGA}ListNode", filter={"kind": kind}, limit=1)
+        return bool(found["records"])
+
     async def _now(self) -> dt.datetime:
         """The time by the clock of the database, to the second."""
         found = await self.db.run(
@@ -277,4 +284,5 @@ def _saga(row: Mapping[str, Any], steps: list[dict[str, Any]], now: dt.datetime)
             for step in steps
         ),
         None if row["failure"] is None else from_text(row["failure"]),
+        row["decided"],
     )

@@ -15,19 +15,18 @@ from dataflow_core.errors import (
     InvalidValue,
     RecordNotFound,
     UniqueViolation,
-    UnsupportedFeature,
 )
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_sagas.calls import pause, repeated
-from dataflow_sagas.carrier import Carrier
 from dataflow_sagas.definition import NODE, Definition, check_definition, read_steps
 from dataflow_sagas.documents import to_text
 from dataflow_sagas.journal import Journal, NewSaga, Overtaken
 from dataflow_sagas.state import Saga
+from dataflow_sagas.two_phase import KIND, carrier_of, check_two_phase
 
 __all__ = ["manage"]
 
-_TYPES: Final = ("saga", "two_phase")
+_TYPES: Final = ("saga", KIND)
 _NAMESPACE: Final = uuid.UUID("6f1d2c0e-6f0b-5a55-9a53-0d7f4e5c7a10")
 _LONGEST: Final = 366 * 86_400
 
@@ -46,13 +45,15 @@ async def manage(
 
     Parameters:
         steps: dicts of ``node``, ``parameters``, ``compensation``, ``compensation_parameters``.
-        transaction_type: ``saga``.
+        transaction_type: ``saga``; ``two_phase`` commits together what the steps do in several
+            databases that can prepare.
         timeout: seconds for all steps; when they are over, what was done is undone.
         context: values that the steps take as parameters by name.
         lease: seconds after which another process may go on where this one has died.
 
     Raises:
-        ParameterError, UnknownNode: it cannot be done as it was asked; nothing was written.
+        ParameterError, UnknownNode, UnsupportedFeature: it cannot be done as it was asked; nothing
+            was written.
         DatabaseError: the database was away for long; the saga is carried on by ``resume``.
     """
     if transaction_type not in _TYPES:
@@ -61,15 +62,11 @@ async def manage(
             f" {quoted(transaction_type)}",
             suggestion=nearest(str(transaction_type), _TYPES),
         )
-    if transaction_type == "two_phase":
-        raise UnsupportedFeature(
-            f"{NODE}: two_phase is not offered for this database: use a saga, which undoes what was"
-            " done by compensations",
-            feature="transactions.two_phase",
-            dialect=running.db.url.scheme,
-        )
-    definition = Definition(read_steps(steps), _checked_context(context), running.tenant_id)
+    values = _checked_context(context)
+    definition = Definition(read_steps(steps), values, running.tenant_id, transaction_type)
     check_definition(running.db, definition)
+    if transaction_type == KIND:
+        check_two_phase(running.db, definition)
     seconds = None if timeout is None else _checked_seconds("timeout", timeout)
     lease = _checked_seconds("lease", lease)
     text = to_text(definition.to_dict(), f"{NODE}: steps and context")
@@ -125,7 +122,7 @@ async def _carried(journal: Journal, new: NewSaga) -> Saga:
         held = saga if mine else await repeated(lambda: journal.claim(new.id))
         if held is not None:
             with suppress(Overtaken):
-                return await Carrier(journal.db, journal, held).carry()
+                return await carrier_of(journal, held).carry()
         mine = False
         waited += 1
         await pause(waited)

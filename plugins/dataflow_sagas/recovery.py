@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow_core.errors import DataFlowError, RecordNotFound
 from dataflow_core.naming_hints import quoted
-from dataflow_sagas.carrier import Carrier
 from dataflow_sagas.journal import Journal, Overtaken
 from dataflow_sagas.state import COMPENSATED, COMPLETED, FAILED, UNFINISHED, Saga
+from dataflow_sagas.two_phase import KIND, carrier_of, end_left_over
 
 if TYPE_CHECKING:
     from dataflow_core import DataFlow
@@ -43,6 +43,8 @@ async def resume(db: DataFlow, saga_id: str | None = None) -> list[dict[str, Any
         saga = await _carried_on(journal, row["id"]) if row["left"] else None
         if saga is not None:
             ended.append(saga.to_dict())
+    if await journal.has(KIND):
+        await end_left_over(journal)
     return ended
 
 
@@ -106,6 +108,6 @@ async def _carried_on(journal: Journal, saga_id: str, *, again: bool = False) ->
     if claimed is None:
         return None
     try:
-        return await Carrier(journal.db, journal, claimed).carry()
+        return await carrier_of(journal, claimed).carry()
     except Overtaken:
         return None

@@ -11,6 +11,7 @@ from dataflow_core.errors import DataFlowError
 from dataflow_sagas.definition import Definition
 
 __all__ = [
+    "COMMITTING",
     "COMPENSATED",
     "COMPENSATING",
     "COMPENSATION_FAILED",
@@ -26,20 +27,22 @@ __all__ = [
     "described",
 ]
 
-# Of a saga: RUNNING and COMPENSATING until it ends as COMPLETED, COMPENSATED or FAILED.
+# Of a saga: RUNNING, COMMITTING (only in two phases) and COMPENSATING until it ends as COMPLETED,
+# COMPENSATED or FAILED.
 # Of a step: WAITING, RUNNING, then DONE, FAILED or UNKNOWN; COMPENSATING, then COMPENSATED or
 # COMPENSATION_FAILED.
 WAITING: Final = "waiting"
 RUNNING: Final = "running"
 DONE: Final = "done"
 UNKNOWN: Final = "unknown"
+COMMITTING: Final = "committing"
 COMPENSATING: Final = "compensating"
 COMPENSATION_FAILED: Final = "compensation failed"
 COMPLETED: Final = "completed"
 COMPENSATED: Final = "compensated"
 FAILED: Final = "failed"
 
-UNFINISHED: Final = (RUNNING, COMPENSATING)
+UNFINISHED: Final = (RUNNING, COMMITTING, COMPENSATING)
 
 
 @frozen
@@ -87,6 +90,7 @@ class Saga:
     seconds_left: float | None
     steps: tuple[Step, ...]
     failure: Mapping[str, Any] | None = None
+    decided: int | None = None
 
     @property
     def finished(self) -> bool:

@@ -23,6 +23,7 @@ class DataflowSaga:
     __dataflow__: Any = {"table": "dataflow_sagas"}  # noqa: RUF012 - how a model is declared
 
     id: str = field(primary_key=True, max_length=64)
+    kind: str = field(max_length=32)
     status: str = field(max_length=32, index=True)
     definition: str
     started_by: str = field(max_length=64)
@@ -32,6 +33,7 @@ class DataflowSaga:
     lease_until: dt.datetime
     deadline: dt.datetime | None
     failure: str | None
+    decided: int | None
 
 
 class DataflowSagaStep:

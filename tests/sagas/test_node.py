@@ -17,7 +17,6 @@ from dataflow_core.errors import (
     MissingParameter,
     UnknownNode,
     UnknownParameter,
-    UnsupportedFeature,
 )
 from tests.sagas.notes import ADD, names, saga
 
@@ -280,9 +279,3 @@ async def test_in_a_workflow(db: DataFlow) -> None:
     workflow.add_connection("saga", "status", "told", "name")
     await AsyncLocalRuntime().execute(workflow.build())
     assert await names(db) == ["a", "completed"]
-
-
-async def test_two_phase_is_refused(db: DataFlow) -> None:
-    """What no dialect here offers is refused before anything is sent, with the way out."""
-    with pytest.raises(UnsupportedFeature, match="use a saga"):
-        await saga(db, ADD, transaction_type="two_phase")

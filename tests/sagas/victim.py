@@ -16,7 +16,9 @@ import warnings
 from typing import Any
 
 import dataflow_sagas
+from dataflow_core import DataFlow
 from dataflow_core.run.session import Session
+from tests.sagas.pair import Here, There, both
 from tests.sagas.world import opened, order
 
 
@@ -50,6 +52,8 @@ def watch(event: Countdown) -> None:
 async def work(job: dict[str, Any]) -> Any:
     """Begin a saga, or carry on what there is."""
     event = Countdown(None)
+    if "two_phase" in job:
+        return await commit_in_two_phases(job, event)
     db = opened(job["url"], job["warehouse"], event)
     # What is sent to look at the tables is no part of the saga.
     await dataflow_sagas.list_sagas(db, stuck=True)
@@ -69,6 +73,21 @@ async def work(job: dict[str, Any]) -> Any:
     await db.aclose()
     ends = [{"saga_id": saga["saga_id"], "status": saga["status"]} for saga in found]
     return {"events": event.count, "sagas": ends}
+
+
+async def commit_in_two_phases(job: dict[str, Any], event: Countdown) -> Any:
+    """Store a number in both databases."""
+    number = job["two_phase"]
+    async with DataFlow(job["url"], warehouse_db=job["warehouse"]) as db:
+        for model in (Here, There):
+            db.model(model)
+            await db.run(f"{model.__name__}CountNode")
+        await dataflow_sagas.list_sagas(db)
+        watch(event)
+        event.last = job.get("last")
+        await db.run("TransactionManagerNode", **both(number))
+        event.last = None
+    return {"events": event.count}
 
 
 def forked(job: dict[str, Any]) -> tuple[int, int]:
