@@ -77,10 +77,10 @@ async def manage(
         )
     new = NewSaga(_saga_id(running.idempotency_key, text), str(uuid.uuid4()))
     journal = Journal(running.db)
+    # Recorded already: the answer was lost, or the same call was made before.
+    with suppress(UniqueViolation):
+        await repeated(lambda: journal.begin(new, definition, seconds, lease))
     try:
-        # Recorded already: the answer was lost, or the same call was made before.
-        with suppress(UniqueViolation):
-            await repeated(lambda: journal.begin(new, definition, seconds, lease))
         saga = await _carried(journal, new)
     except DataFlowError as error:
         # Whatever was not done, the saga is recorded, and is carried on later.

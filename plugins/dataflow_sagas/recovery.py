@@ -7,7 +7,7 @@ import logging
 import random
 from typing import TYPE_CHECKING, Any
 
-from dataflow_core.errors import DataFlowError, RecordNotFound
+from dataflow_core.errors import DataFlowError, LockTimeout, RecordNotFound, StatementTimeout
 from dataflow_core.naming_hints import quoted
 from dataflow_sagas.journal import Journal, Overtaken
 from dataflow_sagas.state import COMPENSATED, COMPLETED, FAILED, UNFINISHED, Saga
@@ -104,7 +104,11 @@ async def _carried_on(journal: Journal, saga_id: str, *, again: bool = False) ->
             ", ".join(map(quoted, sorted(unknown))),
         )
         return None
-    claimed = await journal.claim(saga_id, again=again)
+    try:
+        claimed = await journal.claim(saga_id, again=again)
+    except (LockTimeout, StatementTimeout):
+        # Whoever carries it is in the middle of a change that takes longer than the lease.
+        return None
     if claimed is None:
         return None
     try:

@@ -35,7 +35,7 @@ async def test_killed_at_every_point(
         for fails in (False, True)
         for point in range(1, await events(do, urls, fails=fails) + 1)
     ]
-    wanted, kills, number = (1_000 if full_bars else 12), 0, 0
+    wanted, kills, number = (1_000 if full_bars else 8), 0, 0
     while kills < wanted:
         round_ = [chosen.choice(points) for _ in range(min(100, wanted - kills))]
         if full_bars and number < len(points):

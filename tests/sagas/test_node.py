@@ -15,10 +15,11 @@ from dataflow_core.errors import (
     InvalidType,
     InvalidValue,
     MissingParameter,
+    TableMissing,
     UnknownNode,
     UnknownParameter,
 )
-from tests.sagas.notes import ADD, names, saga
+from tests.sagas.notes import ADD, Entry, names, saga
 
 WITHOUT_DATABASES = ("pgbouncer",)
 
@@ -279,3 +280,13 @@ async def test_in_a_workflow(db: DataFlow) -> None:
     workflow.add_connection("saga", "status", "told", "name")
     await AsyncLocalRuntime().execute(workflow.build())
     assert await names(db) == ["a", "completed"]
+
+
+async def test_no_table_for_the_journal(db: DataFlow) -> None:
+    """An instance that changes no schema refuses a saga while the tables are not there."""
+    url = db.url.render(hide_password=False)
+    async with DataFlow(url, existing_schema_mode=True, validation="off") as other:
+        other.model(type("Entry", (Entry,), {"__module__": __name__}))
+        with pytest.raises(TableMissing, match="dataflow_sagas"):
+            await saga(other, {**ADD, "parameters": {"name": "a"}})
+    assert await names(db) == []

@@ -99,7 +99,7 @@ async def test_connections_are_killed(
     async with asyncio.TaskGroup() as group:
         for _ in range(3):
             group.create_task(customers.one())
-        for _ in range(200 if full_bars else 15):
+        for _ in range(200 if full_bars else 8):
             await asyncio.sleep(chosen.uniform(0.02, 0.15))
             url = own_urls[chosen.choice(("url", "warehouse"))]
             ended += await asyncio.to_thread(own_server.kill_connections, url)

@@ -81,7 +81,7 @@ async def test_killed_anywhere(
     """A process killed at any point leaves both parts or none, once another one has resumed."""
     [answer] = do([{**urls, "two_phase": 1_000}])
     total = answer["events"]
-    step = 1 if full_bars else total // 6
+    step = 1 if full_bars else total // 4
     points = range(1, total + 1, step)
     kills = 0
     for number, point in enumerate(points, 1):
