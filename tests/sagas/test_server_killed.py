@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import random
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ import dataflow_sagas
 from dataflow_core import DataFlow
 from dataflow_core.conformance.servers import SharedServer
 from dataflow_core.errors import DatabaseError
+from dataflow_core.run.two_phase import list_prepared
+from tests.sagas.pair import Here, There, both
 from tests.sagas.world import check, expire, opened, order, prepare
 
 WITHOUT_DATABASES = ("sqlite", "pgbouncer")
@@ -106,3 +109,44 @@ async def test_connections_are_killed(
         customers.over = True
     assert ended
     print(f"{ended} connections killed: {await customers.ended()}, {customers.errors}")
+
+
+@pytest.mark.bars
+@pytest.mark.timeout(900)
+async def test_the_server_is_killed_in_two_phases(
+    own_urls: dict[str, str], own_server: Any, seed: int, full_bars: bool
+) -> None:
+    """However often the server is killed under commits in two phases, both parts are there or none.
+
+    What was acknowledged as completed is there.
+    """
+    chosen, numbers, completed = random.Random(seed), itertools.count(1), []
+    over = False
+    async with DataFlow(own_urls["url"], warehouse_db=own_urls["warehouse"]) as db:
+        for model in (Here, There):
+            db.model(type(model.__name__, (model,), {"__module__": __name__}))
+            await db.run(f"{model.__name__}CountNode")
+
+        async def commit() -> None:
+            while not over:
+                number = next(numbers)
+                with suppress(DatabaseError):
+                    result = await db.run("TransactionManagerNode", **both(number))
+                    completed.extend([number] * (result["status"] == "completed"))
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(3):
+                group.create_task(commit())
+            for _ in range(20 if full_bars else 1):
+                await asyncio.sleep(chosen.uniform(0.2, 0.6))
+                await asyncio.to_thread(own_server.kill)
+                await asyncio.to_thread(own_server.restart)
+            over = True
+        await expire(db)
+        await dataflow_sagas.resume(db)
+        found = [(await db.run(f"{model}ListNode"))["records"] for model in ("Here", "There")]
+        here, there = ({row["id"] for row in rows} for rows in found)
+        assert here == there
+        assert set(completed) <= here
+        assert await list_prepared(db.engine("warehouse")) == []
+    print(f"{len(completed)} acknowledged, {len(here)} there")

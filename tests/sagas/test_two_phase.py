@@ -74,7 +74,8 @@ async def test_where_a_database_cannot(urls: dict[str, str]) -> None:
     assert caught.value.feature == "transactions.two_phase"
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.bars
+@pytest.mark.timeout(1800)
 async def test_killed_anywhere(
     db: DataFlow, do: Any, urls: dict[str, str], seed: int, full_bars: bool
 ) -> None:
@@ -95,6 +96,7 @@ async def test_killed_anywhere(
     assert {saga["status"] for saga in sagas} <= {"completed", "compensated"}
     completed = [saga for saga in sagas if saga["status"] == "completed"]
     assert len(completed) == len(here)
+    print(f"{kills} kills: {len(completed)} completed, {len(sagas) - len(completed)} undone")
 
 
 async def test_a_part_that_came_late(db: DataFlow) -> None:
