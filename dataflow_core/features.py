@@ -111,6 +111,7 @@ constraints.foreign_key  core      foreign keys and their actions
 constraints.check        core      checks of a model
 transactions             core      all or nothing over several operations
 transactions.savepoint   core      nested transactions
+transactions.two_phase   extended  transactions prepared under a name, ended by any connection
 cancellation             core      cancelled and timed-out statements stop and leave no trace
 concurrency              core      many tasks at once over few connections
 identifiers              core      any name, always quoted, never injected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from pymysql.constants import SERVER_STATUS
@@ -29,6 +30,10 @@ _IN_TRANSACTION: Final = SERVER_STATUS.SERVER_STATUS_IN_TRANS
 _PLAIN_BACKSLASH: Final = SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
 _INTERRUPTED: Final = 1317
 _STOPPED: Final = (1053, 1317, 1927, 3169)
+_NO_SUCH_XA: Final = 1397
+# How often, and after how many seconds, it is asked whether a closed connection was noticed.
+_UNTIL_LEFT: Final = 100
+_LEAVING_SECONDS: Final = 0.02
 _SHORTEST_GRACE: Final = 0.2
 _LONGEST_GRACE: Final = 2.0
 _GRACE_SHARE: Final = 0.05
@@ -72,6 +77,7 @@ class MySQLConnection:
         self._largest = opened.largest_statement
         self._set_for_next = False
         self._spoilt = False
+        self._prepared_as: str | None = None
 
     @property
     def server(self) -> Server:
@@ -236,8 +242,57 @@ class MySQLConnection:
 
     async def rollback(self) -> None:
         """Undo the transaction; harmless if the server already did."""
-        if self.in_transaction:
+        name, self._prepared_as = self._prepared_as, None
+        if name is not None and self.usable:
+            with suppress(ServerError):  # it says that the server has given the transaction up
+                await self._control(f"XA END '{name}'")
+            await self._control(f"XA ROLLBACK '{name}'")
+        elif self.in_transaction:
             await self._control("ROLLBACK")
+
+    async def begin_two_phase(self, name: str) -> None:
+        """Open a transaction that can be prepared."""
+        await self._control(f"XA START '{name}'")
+        self._prepared_as = name
+
+    async def prepare(self) -> None:
+        """Prepare the transaction, and leave the connection, to which many servers still tie it."""
+        name, self._prepared_as = self._prepared_as, None
+        await self._control(f"XA END '{name}'")
+        try:
+            await self._wire.query(f"XA PREPARE '{name}'".encode())
+        finally:
+            await self.close()
+
+    async def commit_prepared(self, name: str) -> None:
+        """Make a prepared transaction durable; nothing where there is none."""
+        await self._end_prepared("COMMIT", name)
+
+    async def rollback_prepared(self, name: str) -> None:
+        """Undo a prepared transaction; nothing where there is none."""
+        await self._end_prepared("ROLLBACK", name)
+
+    async def _end_prepared(self, how: str, name: str) -> None:
+        for _ in range(_UNTIL_LEFT):
+            try:
+                await self._wire.query(f"XA {how} '{name}'".encode())
+                return
+            except ServerError as error:
+                if error.number != _NO_SUCH_XA:
+                    raise
+            if name not in await self.list_prepared():
+                return
+            # The connection that prepared it was closed, and the server has yet to notice.
+            await asyncio.sleep(_LEAVING_SECONDS)
+        raise ConnectionGone(f"{name} is still tied to the connection that prepared it", sent=False)
+
+    async def list_prepared(self) -> Sequence[str]:
+        """The names of the prepared transactions of the server."""
+        answer = await self._wire.query(b"XA RECOVER")
+        return [
+            name.decode(errors="replace") if isinstance(name := row[-1], bytes) else str(name)
+            for row in answer.rows
+        ]
 
     async def savepoint(self, name: str) -> None:
         """Set a savepoint."""

@@ -98,6 +98,7 @@ _FULL: Final = (
     "constraints.check",
     "transactions",
     "transactions.savepoint",
+    "transactions.two_phase",
     "cancellation",
     "concurrency",
     "identifiers",

@@ -8,13 +8,14 @@ import os
 import re
 import secrets
 from collections.abc import AsyncGenerator, Coroutine, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
 from dataflow_core.compile import LoadStatement
 from dataflow_core.contract import Isolation, Server
-from dataflow_core.errors import DatabaseError, TransactionFailed
+from dataflow_core.errors import DatabaseError, TransactionFailed, UnsupportedFeature
 from dataflow_postgres.bulk import copied
 from dataflow_postgres.errors import DRIVER_ERRORS, note_lost, was_lost
 from dataflow_postgres.location import PostgresLocation
@@ -74,6 +75,7 @@ class PostgresConnection:
         self._stop_limit = min(max(share, shortest), longest)
         self._usable = True
         self._began = False
+        self._prepared_as: str | None = None
         self._stopping = False
         self._leaves_state = False
         self._prepared_by_sql = False
@@ -247,6 +249,49 @@ class PostgresConnection:
     async def release(self, name: str) -> None:
         """Forget the savepoint and keep what was done since."""
         await self._command(f"RELEASE {name}")
+
+    async def begin_two_phase(self, name: str) -> None:
+        """Open a transaction that can be prepared; refused where the server prepares none."""
+        [(most,)] = await self.fetch("SHOW max_prepared_transactions", ())
+        if int(most) == 0:
+            raise UnsupportedFeature(
+                "the server prepares no transactions: its setting max_prepared_transactions is 0",
+                feature="transactions.two_phase",
+                dialect="postgres",
+                reason="max_prepared_transactions is 0",
+            )
+        await self.begin()
+        self._prepared_as = name
+
+    async def prepare(self) -> None:
+        """Prepare the transaction. ``TransactionFailed`` where an error had ended it."""
+        name, self._prepared_as = self._prepared_as, None
+        status = await self._command(f"PREPARE TRANSACTION '{name}'")
+        self._began = False
+        if status != "PREPARE TRANSACTION":
+            raise TransactionFailed(
+                "an earlier error had ended the transaction; the server rolled it back",
+                outcome="not done",
+            )
+
+    async def commit_prepared(self, name: str) -> None:
+        """Make a prepared transaction durable; nothing where there is none."""
+        await self._end_prepared(f"COMMIT PREPARED '{name}'")
+
+    async def rollback_prepared(self, name: str) -> None:
+        """Undo a prepared transaction; nothing where there is none."""
+        await self._end_prepared(f"ROLLBACK PREPARED '{name}'")
+
+    async def _end_prepared(self, sql: str) -> None:
+        with suppress(asyncpg.UndefinedObjectError):
+            await self._command(sql)
+
+    async def list_prepared(self) -> Sequence[str]:
+        """The names of the prepared transactions of the database."""
+        rows = await self.fetch(
+            "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()", ()
+        )
+        return [row[0] for row in rows]
 
     async def _command(self, sql: str) -> str:
         status: str = await self._noted(self._connection.execute(sql), sql)

@@ -91,6 +91,7 @@ _FULL: Final = (
     "constraints.check",
     "transactions",
     "transactions.savepoint",
+    "transactions.two_phase",
     "cancellation",
     "concurrency",
     "identifiers",

@@ -57,6 +57,7 @@ own start-up code may add an account to the machine."""
 # A zone that is not the test's: what should be UTC is seen to be so. `jit` costs 100 ms a query.
 _SETTINGS: Final = {
     "max_connections": "300",
+    "max_prepared_transactions": "100",
     "timezone": "Asia/Kathmandu",
     "jit": "off",
 }

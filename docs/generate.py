@@ -48,6 +48,7 @@ from dataflow_core.contract import (  # noqa: E402
     PluginSettings,
     SchemaReader,
     StatementRun,
+    TwoPhaseConnection,
     WorkflowRun,
     hookspecs,
 )
@@ -382,6 +383,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "connection protocol": lambda: members(Connection),
     "loading connection protocol": lambda: members(LoadingConnection),
     "pipelining connection protocol": lambda: members(PipeliningConnection),
+    "two phase connection protocol": lambda: members(TwoPhaseConnection),
     "migration guard": lambda: members(MigrationGuard),
     "schema reader": lambda: members(SchemaReader),
     "schema plan": lambda: fields_of(SchemaPlan),

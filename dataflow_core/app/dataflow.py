@@ -26,6 +26,7 @@ from dataflow_core.nodes.registry import forget_owner, live_owners, register_own
 from dataflow_core.run.retries import check_retry
 from dataflow_core.run.sync_bridge import sync_bridge, synchronous
 from dataflow_core.run.transactions import explaining
+from dataflow_core.schema.tables import OWN_TABLES
 from dataflow_core.settings import Settings
 
 if TYPE_CHECKING:
@@ -150,8 +151,12 @@ class DataFlow:
         return register
 
     def list_models(self) -> list[str]:
-        """The class names of the models."""
-        return list(self._registry.models)
+        """The class names of the models, without those of the project's own tables."""
+        return [
+            model.name
+            for model in self._registry.models.values()
+            if not model.table.startswith(OWN_TABLES)
+        ]
 
     def node_names(self) -> tuple[str, ...]:
         """The names of all node types."""

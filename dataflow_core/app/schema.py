@@ -106,12 +106,16 @@ class Schemas:
     async def discover(self, database: str, *, inspect: bool) -> dict[str, dict[str, Any]]:
         """The tables of a database, or of its models, as plain documents by name."""
         if not inspect:
-            models = list(self.models(database))
+            models = self._users_models(database)
             return {
                 model.key: described_model(model, foreign_keys(model, models)) for model in models
             }
         found = await self._read(database)
         return {table.key: described_table(table) for table in found}
+
+    def _users_models(self, database: str) -> list[Model]:
+        """The models of a database, without those of the project's own tables."""
+        return [item for item in self.models(database) if not item.table.startswith(OWN_TABLES)]
 
     async def _read(self, database: str) -> list[Table]:
         async with self._session(database, writes=False) as (session, dialect):
@@ -245,6 +249,8 @@ class Schemas:
         found: dict[str, Record] = {}
         conflicts: dict[str, str] = {}
         for record in await self.records(database):
+            if record.table_name.startswith(OWN_TABLES):
+                continue
             taken = found.setdefault(record.name, record)
             if taken is not record:
                 conflicts[record.table_name] = conflict(record.model(database), taken).message
@@ -282,7 +288,7 @@ class Schemas:
 
     def export(self, path: str | os.PathLike[str], database: str) -> int:
         """Write the models of an instance into a file that people can review; how many."""
-        models = sorted(self.models(database), key=lambda model: model.name)
+        models = sorted(self._users_models(database), key=lambda model: model.name)
         document = {
             "dataflow_models": _FILE_VERSION,
             "models": [definition_of(model) for model in models],

@@ -19,6 +19,7 @@ from dataflow_core.contract.driver import (
     LoadingConnection,
     PipeliningConnection,
     Server,
+    TwoPhaseConnection,
 )
 from dataflow_core.contract.hookspecs import hookimpl
 from dataflow_core.contract.migrations import MigrationGuard, SchemaReader
@@ -63,6 +64,7 @@ __all__ = [
     "Server",
     "StatementRun",
     "TestServer",
+    "TwoPhaseConnection",
     "WorkflowRun",
     "hookimpl",
 ]

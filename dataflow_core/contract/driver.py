@@ -22,6 +22,7 @@ __all__ = [
     "LoadingConnection",
     "PipeliningConnection",
     "Server",
+    "TwoPhaseConnection",
 ]
 
 Isolation = Literal["read committed", "repeatable read", "serializable"]
@@ -197,6 +198,39 @@ class PipeliningConnection(Connection, Protocol):
         Called outside of a transaction. The first statement writes, the others read what it wrote.
         Whichever fails, its error is raised.
         """
+        ...
+
+
+class TwoPhaseConnection(Connection, Protocol):
+    """A connection of a dialect with the feature ``transactions.two_phase``.
+
+    A name is letters, digits, ``_``, ``-`` and ``:``, at most 60 of them, and made by the core's
+    caller; no two transactions of a server have the same one.
+    """
+
+    async def begin_two_phase(self, name: str) -> None:
+        """Open a transaction that can be prepared under a name, and is ended so or rolled back.
+
+        ``UnsupportedFeature`` where the server is set up to prepare none.
+        """
+        ...
+
+    async def prepare(self) -> None:
+        """Make the transaction one that outlives connection and server, and can still be ended
+        either way. Afterwards the connection is in no transaction, or not ``usable``.
+        """
+        ...
+
+    async def commit_prepared(self, name: str) -> None:
+        """Make a prepared transaction durable; nothing where there is none of that name."""
+        ...
+
+    async def rollback_prepared(self, name: str) -> None:
+        """Undo a prepared transaction; nothing where there is none of that name."""
+        ...
+
+    async def list_prepared(self) -> Sequence[str]:
+        """The names of the transactions that are prepared, of the whole server or the database."""
         ...
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
-from dataflow_core.contract import ErrorSituation, Isolation
+from dataflow_core.contract import Connection, ErrorSituation, Isolation
 from dataflow_core.errors import (
     ConflictingParameters,
     DataFlowError,
@@ -172,8 +172,7 @@ class TransactionScope:
         session = await self.engine.borrow(writes=not self.read_only)
         try:
             session.need("transactions")
-            begin = session.connection.begin(isolation=self.isolation, read_only=self.read_only)
-            await session.control("BEGIN", begin, OF_TRANSACTION)
+            await session.control("BEGIN", self._open(session.connection), OF_TRANSACTION)
         except BaseException as error:
             if isinstance(error, DataFlowError):
                 # Whatever became of the begin, nothing was written yet.
@@ -209,6 +208,12 @@ class TransactionScope:
             transaction.end_turn()
             await self.engine.give_back(transaction.session)
 
+    def _open(self, connection: Connection) -> Coroutine[Any, Any, None]:
+        return connection.begin(isolation=self.isolation, read_only=self.read_only)
+
+    def _end(self, connection: Connection) -> Coroutine[Any, Any, None]:
+        return connection.commit()
+
     async def _leave_savepoint(
         self, transaction: Transaction | Explanation, error: BaseException | None
     ) -> None:
@@ -224,7 +229,7 @@ class TransactionScope:
         if error is None and transaction.failed is None:
             try:
                 await transaction.repeating(
-                    lambda: session.control("COMMIT", connection.commit(), OF_TRANSACTION)
+                    lambda: session.control("COMMIT", self._end(connection), OF_TRANSACTION)
                 )
             except BaseException:
                 self._forget_tables(transaction, 0)

@@ -24,6 +24,7 @@ MODULES: Final = (
     "bulk_many",
     "constraints",
     "transactions",
+    "two_phase",
     "isolation",
     "zones",
     "ddl",

@@ -12,6 +12,7 @@ __all__ = ["FEATURES"]
 
 _OFF: Final = {
     "transactions.savepoint": Feature("unsupported", "DuckDB has no savepoints"),
+    "transactions.two_phase": Feature("unsupported", "DuckDB prepares no transactions"),
     "constraints.foreign_key": Feature(
         "unsupported", "foreign keys of DuckDB have no ON DELETE CASCADE and no ON DELETE SET NULL"
     ),
