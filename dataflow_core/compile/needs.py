@@ -254,6 +254,7 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     "relations": "where related rows are asked for",
     "transactions": "where one begins",
     "transactions.savepoint": "where one is set",
+    "transactions.two_phase": "where one is prepared, or ended by its name",
     "connection.read_replica": "where the instance is made",
     "connection.memory": "the dialect, which opens the database",
     "connection.tls": "the dialect, which opens the database",
