@@ -11,7 +11,7 @@ from dataflow_core import AsyncLocalRuntime, DataFlow, WorkflowBuilder, field
 
 WORKERS = 8
 FULL = 125
-SLICE = 2
+SLICE = 1
 MOST_ATTEMPTS = 5
 SHARE = 0.999
 WITHOUT_DATABASES = ("pgbouncer",)

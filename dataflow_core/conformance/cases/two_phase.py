@@ -82,6 +82,8 @@ async def twice(session: Session) -> None:
 async def survives(session: Session) -> None:
     """It outlives every connection of the instance that prepared it; another one ends it."""
     model = session.model(Entry)
+    # Asked first: what prepares nothing need not be seen by two instances either.
+    session.database.engine.need(TWO_PHASE)
     handle = await session.second_handle(model)
     if handle is None:
         raise AssertionError("a database that prepares is seen by more than one instance")
