@@ -40,7 +40,7 @@ from dataflow_core.run.observing import DatabaseObservers, with_observer
 from dataflow_core.run.plans import Plan, ShapeCache
 from dataflow_core.run.pool import Pool, PoolStatistics
 from dataflow_core.run.replicas import Replica
-from dataflow_core.run.retries import Turnstile
+from dataflow_core.run.retries import Turnstile, repeated
 from dataflow_core.run.scopes import TransactionScope
 from dataflow_core.run.session import Rows, Session, may_repeat, or_again
 from dataflow_core.run.table_keeper import TABLE_ERRORS, TableKeeper
@@ -103,15 +103,14 @@ class Engine:
 
     def need(self, *features: str) -> None:
         """``UnsupportedFeature`` for a feature that the dialect declares off for this server."""
-        dialect = self.dialect
-        require(dialect.features, features, dialect=dialect.name, version=self.server_version)
+        claims, name = self.dialect.features, self.dialect.name
+        require(claims, features, dialect=name, version=self.server_version)
 
     def writers(self, model: Model) -> WriterCache:
         """The row writers of a model."""
-        found = self._writers.get(model)
-        if found is None:
-            found = self._writers[model] = WriterCache(model, self.dialect.compiler.codec)
-        return found
+        if model not in self._writers:
+            self._writers[model] = WriterCache(model, self.dialect.compiler.codec)
+        return self._writers[model]
 
     # Tables
 
@@ -125,7 +124,8 @@ class Engine:
         if transaction is not None and self.dialect.ddl.transactional:
             await transaction.prepare(self.tables, model, self.dialect)
             return
-        await or_again(lambda: self._see_to(model), ErrorSituation())
+        see_to = partial(or_again, partial(self._see_to, model), ErrorSituation())
+        await repeated(see_to, self.turnstile)
 
     async def _see_to(self, model: Model) -> None:
         writable = self.writable

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import weakref
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 from attrs import define, field
 
@@ -18,7 +19,9 @@ from dataflow_core.errors import (
 )
 from dataflow_core.naming_hints import quoted
 
-__all__ = ["RETRIES", "Turnstile", "check_retry", "may_begin_again"]
+__all__ = ["RETRIES", "Turnstile", "check_retry", "may_begin_again", "repeated"]
+
+T = TypeVar("T")
 
 RETRIES: Final = 4
 """How often a unit that can be done again is, after the first time."""
@@ -47,6 +50,20 @@ def may_begin_again(error: BaseException | None) -> bool:
     if not isinstance(error, Deadlock | SerializationFailure | LockTimeout):
         return False
     return error.outcome in (None, "not done")
+
+
+async def repeated(work: Callable[[], Awaitable[T]], turnstile: Turnstile) -> T:
+    """Do something that is a transaction of its own; again where the database ended it."""
+    for attempt in range(1, RETRIES + 1):
+        try:
+            return await work()
+        except (Deadlock, SerializationFailure) as error:
+            if not may_begin_again(error):
+                raise
+        turn = await turnstile.turn(attempt)
+        if turn is not None:
+            turn.release()
+    return await work()
 
 
 @define(eq=False)

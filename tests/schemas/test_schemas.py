@@ -177,8 +177,10 @@ async def test_every_table_is_registered(loaded: Loaded) -> None:
     assert set(result["errors"]) == set(refused)
     for table, reason in refused.items():
         assert reason in result["errors"][table]
-    assert result["success_count"] == loaded.source.registered[loaded.database]
     found = await loaded.db.adiscover_schema()
+    assert result["success_count"] == len(found) - len(refused)
+    # Newer versions of what makes the schema may have more.
+    assert result["success_count"] >= loaded.source.registered[loaded.database]
     for model in loaded.models():
         left_out = {
             column["name"]
