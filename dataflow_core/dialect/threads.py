@@ -197,6 +197,7 @@ class SyncConnection:
         self._server = server
         self._worker = worker
         self._in_transaction = False
+        self._interrupted = False
         self._usable = True
         self._streaming: Iterator[Sequence[Sequence[Any]]] | None = None
 
@@ -271,7 +272,7 @@ class SyncConnection:
         """Open a transaction."""
         statements = self._driver.begin_sql(isolation, read_only)
         # Noted before: a cancelled task cannot tell whether the statement was carried out.
-        self._in_transaction = True
+        self._in_transaction, self._interrupted = True, False
         try:
             for sql in statements:
                 await self._answer(sql, ())
@@ -285,15 +286,20 @@ class SyncConnection:
         self._in_transaction = False
 
     async def rollback(self) -> None:
-        """Undo the transaction; where that fails the connection is given up."""
+        """Undo the transaction; where that fails the connection is given up, which undoes it too.
+
+        Some databases undo it themselves when a statement is interrupted: that is no failure.
+        """
         if not self._in_transaction:
             return
+        self._in_transaction = False
         try:
             await self._answer(self._driver.rollback_sql, ())
-        except Exception:
+        except Exception as error:
             self._usable = False
-            raise
-        self._in_transaction = False
+            if not self._interrupted:
+                raise
+            logger.debug("undoing on %s: %s", self._driver.description, error)
 
     async def savepoint(self, name: str) -> None:
         """Set a savepoint."""
@@ -318,7 +324,7 @@ class SyncConnection:
     async def cancel(self) -> None:
         """Interrupt what runs and wait until the thread is idle, or give the connection up."""
         # Until the thread is known to be idle; stays so if this task is cancelled as well.
-        self._usable = False
+        self._usable, self._interrupted = False, True
         if not self._driver.interruptible:
             return
         idle = self._worker.submit(lambda: None)
