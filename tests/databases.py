@@ -196,7 +196,9 @@ def needed_by(item: pytest.Item) -> list[str]:
     needed = [name for name in EVERY_DATABASE if {f"{name}_server", f"{name}_url"} & {*fixtures}]
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     if "database" in parameters:
-        needed.append(parameters["database"])
+        # Where none is left for a test, pytest gives it a mark of its own instead of a name.
+        name = parameters["database"]
+        needed.append(name if isinstance(name, str) else "none")
     for mark in item.iter_markers("databases"):
         needed += mark.args
     return list(dict.fromkeys(needed))
