@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +124,8 @@ class TransactionScope:
         if outer is not None:
             self._check_nested(outer)
         for number in range(self.retry + 1):
-            attempt = TransactionAttempt(self._single(), number, number == self.retry)
+            last, handled = number == self.retry, sys.exc_info()[1]
+            attempt = TransactionAttempt(self._single(), number, last, handled)
             yield attempt
             if attempt.succeeded is None:
                 raise TransactionFailed(
@@ -257,12 +259,13 @@ class TransactionAttempt:
     """One attempt at a transaction, to be entered; ``succeeded`` ``None``: it was not.
 
     An error that leaves it is kept if the database ended the transaction for another one's sake and
-    there is a further attempt.
+    there is a further attempt. ``handled`` is the error that the caller was handling before.
     """
 
     scope: TransactionScope
     number: int
     last: bool
+    handled: BaseException | None = None
     succeeded: bool | None = None
     _turn: asyncio.Lock | None = None
 
@@ -310,7 +313,9 @@ class TransactionAttempt:
 
     def _goes_on(self, error: BaseException | None) -> bool:
         """Whether there is a further attempt, and the error lets it."""
-        return not self.last and isinstance(error, Exception) and _was_ended(error)
+        if self.last or not isinstance(error, Exception):
+            return False
+        return _was_ended(error, self.handled)
 
     def _release(self) -> None:
         if self._turn is not None:
@@ -318,12 +323,18 @@ class TransactionAttempt:
             self._turn = None
 
 
-def _was_ended(error: BaseException | None) -> bool:
-    """Whether an error, or one that it came from, says that the database ended a transaction."""
+def _was_ended(error: BaseException | None, handled: BaseException | None) -> bool:
+    """Whether an error, or one that it came from, says that the database ended the transaction.
+
+    Not what the caller was handling before, which every error comes from, and not where nobody
+    knows whether it was done.
+    """
     seen: set[int] = set()
-    while error is not None and id(error) not in seen:
+    while error is not None and error is not handled and id(error) not in seen:
         if may_begin_again(error):
             return True
+        if isinstance(error, DataFlowError) and error.outcome in ("done", "unknown"):
+            return False
         seen.add(id(error))
         error = error.__cause__ or error.__context__
     return False

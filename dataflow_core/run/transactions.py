@@ -166,6 +166,9 @@ class Transaction:
         async with self._lock:
             self._check()
             if self.statement_savepoints:
+                if self._journal is not None:
+                    # What failed may have been passed over, so the same would not come of it again.
+                    self._journal.lose()
                 return await self._saved(send(sql, parameters, situation), situation)
             if self._journal is None:
                 return await self._sent(send(sql, parameters, situation), situation)

@@ -11,11 +11,13 @@ import pytest
 from dataflow_core import AsyncLocalRuntime, DataFlow, WorkflowBuilder, field
 from dataflow_core.errors import (
     ConflictingParameters,
+    ConnectionLost,
     DataFlowError,
     Deadlock,
     InvalidType,
     InvalidValue,
     NodeExecutionError,
+    SerializationFailure,
     TransactionFailed,
     TransactionSpansDatabases,
     UniqueViolation,
@@ -318,3 +320,52 @@ async def test_a_write_beside_the_transaction_is_refused(database_url: str, tmp_
                 await db.run("VisitCreateNode", id=3)
         await db.run("VisitCreateNode", id=4)
         assert [row["id"] for row in (await db.run("VisitListNode"))["records"]] == [1, 3, 4]
+
+
+async def test_an_error_that_was_handled_before_is_no_reason(db: DataFlow) -> None:
+    """Whoever handles a deadlock and fails for another reason is not run again, nor is what may
+    have been done."""
+    ran = 0
+    for error in (ValueError("own"), ConnectionLost("gone", outcome="unknown")):
+        try:
+            raise Deadlock(ENDED, outcome="not done")
+        except Deadlock:
+            with pytest.raises(type(error)):
+                async for attempt in db.transaction(retry=2):
+                    async with attempt:
+                        ran += 1
+                        raise error  # noqa: B904 - so that it comes from the other one
+    assert ran == 2
+
+
+@pytest.mark.parametrize("savepoints", [False, True])
+async def test_a_commit_that_is_ended_loses_nothing(
+    db: DataFlow, savepoints: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All statements are sent again before the next commit; where they cannot be, the error leaves
+    and nothing is stored."""
+    left = [1]
+
+    async def write() -> None:
+        async with db.transaction(retry=4, statement_savepoints=savepoints):
+            await add(db, 1)
+            connection = db.current_transaction().session.connection
+            commit = connection.commit
+
+            async def ended() -> None:
+                if left:
+                    left.pop()
+                    await connection.rollback()
+                    raise SerializationFailure(ENDED, outcome="not done")
+                await commit()
+
+            monkeypatch.setattr(connection, "commit", ended)
+
+    if savepoints:
+        with pytest.raises(SerializationFailure, match=ENDED):
+            await write()
+    else:
+        await write()
+    assert not left
+    monkeypatch.undo()
+    assert await balances(db) == ([0, 0] if savepoints else [1, 0])
