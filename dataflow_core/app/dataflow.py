@@ -23,6 +23,7 @@ from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, NodeType
 from dataflow_core.nodes.generate import unknown_parameter
 from dataflow_core.nodes.registry import forget_owner, live_owners, register_owner
+from dataflow_core.run.recorders import Recorders
 from dataflow_core.run.retries import check_retry
 from dataflow_core.run.sync_bridge import sync_bridge, synchronous
 from dataflow_core.run.transactions import explaining
@@ -96,6 +97,7 @@ class DataFlow:
         self._databases = Databases(self.settings, self.plugins, self._models_of, self._adopt, own)
         self.observers = observers_of(self.settings, self.plugins, declared, self._databases.urls)
         self._databases.observers = self.observers
+        recorders = self._databases.recorders = Recorders(self.plugins.change_recorders, self.run)
         self._registry = Registry(
             self,
             self._databases.engine,
@@ -103,6 +105,7 @@ class DataFlow:
             self.settings.limits,
             self.plugins.nodes(),
             self.observers,
+            recorders,
         )
         self._context = Context(self)
         self._schemas = Schemas(

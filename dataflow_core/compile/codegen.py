@@ -7,7 +7,7 @@ from typing import Any
 
 from dataflow_core.compile.statement import Parameter, ResultColumn
 
-__all__ = ["function_from", "make_binder", "make_decoder"]
+__all__ = ["function_from", "make_binder", "make_decoder", "make_values"]
 
 Row = dict[str, Any]
 
@@ -65,6 +65,20 @@ def make_decoder(
         source, "decode", namespace
     )
     return decoder
+
+
+def make_values(
+    columns: Sequence[ResultColumn],
+) -> Callable[[Sequence[Sequence[Any]]], list[tuple[Any, ...]]]:
+    """A function from rows as the driver takes or gives them to tuples of canonical values."""
+    namespace: dict[str, Any] = {}
+    cells = [f"c{position}" for position in range(len(columns))]
+    texts = [_decoded(cell, column, namespace) for cell, column in zip(cells, columns, strict=True)]
+    body, target = ", ".join(texts), ", ".join(cells)
+    source = f"def values(rows):\n    return [({body},) for ({target},) in rows]\n"
+    made: Callable[[Sequence[Sequence[Any]]], list[tuple[Any, ...]]]
+    made = function_from(source, "values", namespace)
+    return made
 
 
 def _decoded(cell: str, column: ResultColumn, namespace: dict[str, Any]) -> str:

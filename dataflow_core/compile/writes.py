@@ -24,6 +24,7 @@ from dataflow_core.operations import (
     CreateMany,
     Delete,
     DeleteMany,
+    FindRows,
     Update,
     UpdateMany,
     UpdateRows,
@@ -40,6 +41,7 @@ __all__ = [
     "create_many",
     "delete",
     "delete_many",
+    "find_rows",
     "update",
     "update_many",
     "update_rows",
@@ -58,6 +60,8 @@ def create_many(compiler: BaseCompiler, operation: CreateMany) -> Compiled:
     """Insert rows; give their keys back on request."""
     model = operation.model
     back = model.primary_key if operation.returning_keys else ()
+    if operation.returning_rows:
+        back = model.fields
     return _insert(compiler, model, operation.columns, back, skip=operation.conflict == "skip")
 
 
@@ -125,6 +129,12 @@ def _by_key(
         return f"{head} {compiler.one_of(keys, rows)}{tail}"
 
     return rows_statement(compiler, keys, text, result(compiler, back))
+
+
+def find_rows(compiler: BaseCompiler, operation: FindRows) -> Compiled:
+    """The rows with some keys, given as rows of parameters."""
+    keys, back = operation.keys, operation.columns
+    return Compiled(rows=_by_key(compiler, operation.model, keys, back, lock=operation.lock))
 
 
 def upsert(compiler: BaseCompiler, operation: Upsert) -> Compiled:

@@ -1,5 +1,12 @@
 """What a dialect implements, and what the core asks of it."""
 
+from dataflow_core.contract.changes import (
+    ChangeKind,
+    ChangeRecorder,
+    ChangeScope,
+    RowChange,
+    RowChanges,
+)
 from dataflow_core.contract.dialect import (
     CONTRACT_VERSION,
     Compiler,
@@ -38,6 +45,9 @@ from dataflow_core.url import DatabaseURL
 
 __all__ = [
     "CONTRACT_VERSION",
+    "ChangeKind",
+    "ChangeRecorder",
+    "ChangeScope",
     "Compiler",
     "ConnectOptions",
     "Connection",
@@ -60,6 +70,8 @@ __all__ = [
     "Option",
     "PipeliningConnection",
     "PluginSettings",
+    "RowChange",
+    "RowChanges",
     "SchemaReader",
     "Server",
     "StatementRun",

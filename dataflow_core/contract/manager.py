@@ -9,6 +9,7 @@ from typing import Any
 import pluggy
 
 from dataflow_core.contract import hookspecs
+from dataflow_core.contract.changes import ChangeRecorder
 from dataflow_core.contract.dialect import CONTRACT_VERSION, DialectSpec
 from dataflow_core.contract.migrations import MigrationGuard
 from dataflow_core.contract.nodes import NodeSpec
@@ -22,6 +23,7 @@ from dataflow_core.errors import (
     UnknownHook,
 )
 from dataflow_core.naming_hints import nearest, quoted
+from dataflow_core.schema import Model
 
 __all__ = ["DISTRIBUTION", "Plugins"]
 
@@ -102,6 +104,11 @@ class Plugins:
             if names.count(name) > 1:
                 raise PluginError(f"two plugins declare a node called {name!r}")
         return found
+
+    def change_recorders(self, model: Model) -> list[ChangeRecorder]:
+        """The recorders of the changes of a model."""
+        found = self._answers("dataflow_change_recorder", _change_recorder, model=model)
+        return [recorder for recorder in found if recorder is not None]
 
     def settings(self) -> list[PluginSettings]:
         """The arguments that plugins understand."""
@@ -226,6 +233,15 @@ def _nodes(answer: Any, origin: str) -> list[NodeSpec]:
                 f"dataflow_nodes of {origin} returned {type(spec).__name__}, expected NodeSpec"
             )
     return specs
+
+
+def _change_recorder(answer: Any, origin: str) -> ChangeRecorder | None:
+    if answer is not None and not isinstance(answer, ChangeRecorder):
+        raise PluginError(
+            f"dataflow_change_recorder of {origin} returned {type(answer).__name__},"
+            " expected ChangeRecorder: an object with models, record and before_commit"
+        )
+    return answer
 
 
 def _settings(answer: Any, origin: str) -> PluginSettings:

@@ -16,6 +16,7 @@ from dataflow_core.operations import (
     Delete,
     DeleteMany,
     Find,
+    FindRows,
     Operation,
     Update,
     UpdateMany,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "ShapeCache"]
 
-_READS: Final = (Find, Count, Aggregate)
+_READS: Final = (Find, FindRows, Count, Aggregate)
 
 
 @define(eq=False)

@@ -16,6 +16,7 @@ from dataflow_core.errors import (
     UnsupportedFeature,
 )
 from dataflow_core.run.explain import Explanation
+from dataflow_core.run.kept import Kept
 from dataflow_core.run.retries import may_begin_again
 from dataflow_core.run.session import Session, or_again
 from dataflow_core.run.sync_bridge import sync_bridge
@@ -199,16 +200,35 @@ class TransactionScope:
         if self._savepoint is not None or isinstance(transaction, Explanation):
             await self._leave_savepoint(transaction, error)
             return
+        failure = None
+        if error is None and transaction.failed is None and transaction.kept is not None:
+            failure = await self._failure_before_commit(transaction, transaction.kept)
         if self._token is not None:
             transactions.reset(self._token)
         transaction.over = True
         try:
             # Behind a statement that another task still has in flight.
             async with transaction._lock:
-                await self._finish(transaction, error)
+                await self._finish(transaction, error or failure)
         finally:
             transaction.end_turn()
             await self.engine.give_back(transaction.session)
+        if failure is not None:
+            raise failure
+
+    async def _failure_before_commit(
+        self, transaction: Transaction, kept: Kept
+    ) -> BaseException | None:
+        """Do what there is to do before the commit; what came of it, if it failed."""
+        # Where the block was not asynchronous, the transaction is not in force here.
+        token = transactions.set({**transactions.get({}), self.engine: transaction})
+        try:
+            await kept.before_commit()
+        except BaseException as failure:
+            return failure
+        finally:
+            transactions.reset(token)
+        return None
 
     def _open(self, connection: Connection) -> Coroutine[Any, Any, None]:
         return connection.begin(isolation=self.isolation, read_only=self.read_only)

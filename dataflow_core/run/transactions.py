@@ -27,6 +27,7 @@ from dataflow_core.errors import (
 from dataflow_core.naming_hints import quoted
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.journal import Journal
+from dataflow_core.run.kept import Kept
 from dataflow_core.run.retries import Turnstile, may_begin_again
 from dataflow_core.run.session import Rows, Session
 from dataflow_core.run.table_keeper import TABLE_ERRORS, TableKeeper
@@ -105,7 +106,8 @@ class Transaction:
     ``of_operation``: it was opened for one operation, such as a bulk write, and not by the user.
     ``statement_savepoints``: what a statement does that fails is undone, and the transaction goes
     on. ``turnstile`` and ``retries``: where the database ends it for another one's sake, it is done
-    again so often, as long as the answers are those that the caller has seen.
+    again so often, as long as the answers are those that the caller has seen. ``kept``: what there
+    is to do before the commit.
     """
 
     session: Session
@@ -119,6 +121,7 @@ class Transaction:
     over: bool = False
     made_tables: list[Model] = field(factory=list)
     recovers: bool = True
+    kept: Kept | None = None
     _wrote: bool = False
     _journal: Journal | None = None
     _turn: asyncio.Lock | None = None
@@ -345,6 +348,8 @@ class Transaction:
             self._savepoints += 1
             name = f"dataflow_{self._savepoints}"
             await self._send_noted("savepoint", name)
+            if self.kept is not None:
+                self.kept.note_savepoint(name)
             return name
 
     async def release(self, name: str) -> None:
@@ -359,6 +364,8 @@ class Transaction:
             connection = self.session.connection
             if not connection.usable or not connection.in_transaction:
                 return
+            if self.kept is not None:
+                self.kept.roll_back_to(name)
             await self._send_noted("rollback_to", name)
             await self._send_noted("release", name)
             self.failed = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import Any, Final
@@ -27,10 +27,13 @@ from dataflow_core.run.reads import only_row
 from dataflow_core.run.transactions import Transaction
 from dataflow_core.schema import Field, Model
 
-__all__ = ["upsert_many", "upsert_one"]
+__all__ = ["WritePart", "match_keys", "upsert_many", "upsert_one", "write_rows"]
 
 Known = Mapping[Parameters | None, dict[str, Any]]
 """Stored rows by the parameters of their ``match`` fields."""
+
+WritePart = Callable[..., Coroutine[Any, Any, Written]]
+"""Writes rows of different keys, as ``write_rows`` does."""
 
 _ATTEMPTS: Final = 3
 """How often a single upsert looks for its row; each time, another one may have been quicker."""
@@ -46,14 +49,19 @@ async def upsert_many(
     match: tuple[Field, ...],
     updates: tuple[Field, ...] | None,
     match_given: bool = True,
+    write_part: WritePart | None = None,
 ) -> BulkCounts:
     """Insert rows, or assign ``updates`` where a row with the same ``match`` fields is stored.
 
     ``updates`` ``None`` means: every field that the row gives. ``match_given`` demands the
-    ``match`` fields of every row; else a row without them is new.
+    ``match`` fields of every row; else a row without them is new. ``write_part`` writes rows of
+    different keys, and has them given back as stored.
     """
 
     returning = model.primary_key if write.returning_keys else ()
+    if write_part is not None:
+        returning = model.fields
+    one_part = write_part or write_rows
 
     async def store(
         transaction: Transaction | Explanation, chunk: Chunk, counts: BulkCounts
@@ -66,7 +74,7 @@ async def upsert_many(
             if inserted is not None:
                 counts.inserted += inserted
                 continue
-            written = await _write(transaction, plan, part, match)
+            written = await one_part(transaction, plan, part, match)
             counts.inserted += written.count
             if write.returning_keys:
                 counts.keys += keys_of(model, written.rows)
@@ -93,6 +101,7 @@ async def upsert_one(
     *,
     match: tuple[Field, ...],
     updates: tuple[Field, ...] | None,
+    write_part: WritePart | None = None,
 ) -> tuple[dict[str, Any], bool]:
     """Insert or update one row: the row as stored, and whether it was inserted."""
     await engine.prepare(model)
@@ -100,19 +109,20 @@ async def upsert_one(
     chunk = Chunk(0, writer, [writer.write(row, now)])
     plan = await _upsert_plan(engine, model, writer, match, updates, model.fields)
     # Whoever comes second is refused its insert where a stored row is looked up before.
+    one_part = write_part or write_rows
     attempts = _ATTEMPTS if plan.compiled.only_inserts and not engine.current_transaction() else 1
     while True:
         attempts -= 1
         try:
             async with engine.transaction(joins=True) as transaction:
-                written = await _write(transaction, plan, chunk, match, again=False)
+                written = await one_part(transaction, plan, chunk, match, again=False)
             return only_row(written.rows, model), written.count == 1
         except UniqueViolation:
             if not attempts:
                 raise
 
 
-async def _write(
+async def write_rows(
     transaction: Transaction | Explanation,
     plan: Plan,
     chunk: Chunk,
@@ -133,7 +143,7 @@ async def _write(
     if compiled.existing is None:
         written = await insert_chunk(transaction, plan, chunk, count=False)
         return Written(sum(row.pop(INSERTED) for row in written.rows), written.rows)
-    keys = [key for key in _match_keys(chunk, match) if key is not None]
+    keys = [key for key in match_keys(chunk, match) if key is not None]
     known = await select(transaction, plan, compiled.existing, keys)
     written = await insert_chunk(transaction, plan, chunk, count=False)
     return Written(len(chunk.rows) - len(known), written.rows)
@@ -153,7 +163,7 @@ async def _change_or_insert(
     a unique value that another one had. ``again``: where another transaction stores a row between
     the look and the insert, look again.
     """
-    keys = _match_keys(chunk, match)
+    keys = match_keys(chunk, match)
     known = await _stored(transaction, plan, keys)
     if len(keys) > 1 and _takes_over(plan, chunk, keys, known):
         return await _one_by_one(transaction, plan, chunk, match)
@@ -304,7 +314,7 @@ async def _upsert_plan(
     return await engine.plan(Upsert(model, writer.columns, match, changed, returning))
 
 
-def _match_keys(chunk: Chunk, match: tuple[Field, ...]) -> list[Parameters | None]:
+def match_keys(chunk: Chunk, match: tuple[Field, ...]) -> list[Parameters | None]:
     """The parameters of the ``match`` fields of every row; ``None`` for one that is new.
 
     A NULL equals no other.

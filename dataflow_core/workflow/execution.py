@@ -17,6 +17,7 @@ from attrs import frozen
 from dataflow_core.errors import DataFlowError, InvalidType, NodeExecutionError, NodeTimeout
 from dataflow_core.naming_hints import quoted
 from dataflow_core.nodes.base import Context
+from dataflow_core.run.running import workflow_run
 from dataflow_core.workflow.checks import check_retries
 from dataflow_core.workflow.graph import OnError, Step, Workflow, WorkflowNode
 from dataflow_core.workflow.preflight import Constants
@@ -72,9 +73,11 @@ class Execution:
         """
         self._task = asyncio.current_task()
         self._cancels = self._task.cancelling() if self._task is not None else 0
+        token = workflow_run.set(self._settings.run_id)
         try:
             await self._run_all()
         finally:
+            workflow_run.reset(token)
             if self._running:
                 await self._cancel_running()
         if self._failure is not None:

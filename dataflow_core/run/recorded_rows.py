@@ -1,0 +1,269 @@
+"""Writing many given rows whose changes are recorded: bulk create, upserts, updates by key."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final
+
+from attrs import define
+
+from dataflow_core.compile.codegen import make_values
+from dataflow_core.compile.statements import result
+from dataflow_core.contract import RowChanges
+from dataflow_core.errors import DataFlowError, TransactionFailed
+from dataflow_core.operations import CreateMany
+from dataflow_core.run import row_updates, upserts
+from dataflow_core.run.bulk import Written, insert_chunk, keys_of, write_chunks
+from dataflow_core.run.chunks import BulkCounts, BulkWrite, Chunk, Rows, each_row
+from dataflow_core.run.engine import Engine
+from dataflow_core.run.explain import Explanation
+from dataflow_core.run.inserts import Parameters
+from dataflow_core.run.plans import Plan
+from dataflow_core.run.recorded import PAGE_ROWS, RecordedChanges
+from dataflow_core.run.rows_by_key import rows_by_key, rows_by_parameters
+from dataflow_core.run.transactions import Transaction
+from dataflow_core.schema import Field, Model
+
+__all__ = ["RecordedWriting"]
+
+_ATTEMPTS: Final = 5
+"""How often rows are looked for that others insert between the look and the upsert."""
+
+
+@define(eq=False)
+class RecordedWriting(RecordedChanges):
+    """Everything that writes rows of a model, with its changes told to the model's recorders."""
+
+    async def create_many(
+        self, engine: Engine, model: Model, rows: Rows, write: BulkWrite, now: dt.datetime
+    ) -> BulkCounts:
+        """Insert rows. A bad row names its index, and nothing is stored (or nothing of its batch).
+
+        What was sent is what is stored, so only what the database makes is read back, unless rows
+        are left out.
+        """
+
+        async def store(
+            transaction: Transaction | Explanation, chunk: Chunk, counts: BulkCounts
+        ) -> None:
+            whole = write.conflict == "skip" or any(
+                item not in chunk.columns and not item.primary_key for item in model.fields
+            )
+            made = tuple(item for item in model.primary_key if item not in chunk.columns)
+            operation = CreateMany(
+                model,
+                chunk.columns,
+                write.conflict,
+                returning_keys=not whole and bool(made),
+                returning_rows=whole,
+            )
+            plan = await engine.plan(operation)
+            written = await insert_chunk(transaction, plan, chunk, count=False)
+            counts.inserted += written.count
+            counts.skipped += len(chunk.rows) - written.count
+            if isinstance(transaction, Explanation):
+                return
+            if whole:
+                await self.recorders.record(engine, model, "insert", after=written.rows)
+                keys = keys_of(model, written.rows) if write.returning_keys else []
+            else:
+                sent = _sent(engine, model, chunk, made, written.rows)
+                await self.recorders.tell(engine, sent)
+                keys = _keys(sent) if write.returning_keys else []
+            counts.keys += keys
+
+        return await write_chunks(engine, model, rows, write, now, store)
+
+    async def upsert_many(
+        self,
+        engine: Engine,
+        model: Model,
+        rows: Rows,
+        write: BulkWrite,
+        now: dt.datetime,
+        *,
+        match: tuple[Field, ...],
+        updates: tuple[Field, ...] | None,
+        match_given: bool = True,
+    ) -> BulkCounts:
+        """Insert rows, or assign ``updates`` where a row with the same ``match`` is stored."""
+        return await upserts.upsert_many(
+            engine,
+            model,
+            rows,
+            write,
+            now,
+            match=match,
+            updates=updates,
+            match_given=match_given,
+            write_part=self._part_of(engine),
+        )
+
+    async def upsert_one(
+        self,
+        engine: Engine,
+        model: Model,
+        row: Mapping[str, Any],
+        now: dt.datetime,
+        *,
+        match: tuple[Field, ...],
+        updates: tuple[Field, ...] | None,
+    ) -> tuple[dict[str, Any], bool]:
+        """Insert or update one row: the row as stored, and whether it was inserted."""
+        return await upserts.upsert_one(
+            engine, model, row, now, match=match, updates=updates, write_part=self._part_of(engine)
+        )
+
+    def _part_of(self, engine: Engine) -> upserts.WritePart:
+        async def write_part(
+            transaction: Transaction | Explanation,
+            plan: Plan,
+            chunk: Chunk,
+            match: tuple[Field, ...],
+            *,
+            again: bool = True,
+        ) -> Written:
+            return await self._upsert(engine, transaction, plan, chunk, match, again=again)
+
+        return write_part
+
+    async def _upsert(
+        self,
+        engine: Engine,
+        transaction: Transaction | Explanation,
+        plan: Plan,
+        chunk: Chunk,
+        match: tuple[Field, ...],
+        *,
+        again: bool,
+    ) -> Written:
+        """Write rows of different keys, which are looked up before."""
+        model, keys = plan.model, upserts.match_keys(chunk, match)
+        asked = [key for key in keys if key is not None]
+        for _ in range(_ATTEMPTS):
+            before = await rows_by_parameters(engine, model, match, asked)
+            savepoint = await transaction.savepoint() if transaction.has_savepoints else None
+            written = await upserts.write_rows(transaction, plan, chunk, match, again=again)
+            if isinstance(transaction, Explanation):
+                return written
+            if written.count == len(chunk.rows) - len(before):
+                if savepoint is not None:
+                    await transaction.release(savepoint)
+                await self._tell_of_upsert(engine, model, before, written.rows)
+                return written
+            if savepoint is None:
+                break
+            # Somebody stored a row between the look and the write: it can be seen and locked now.
+            await transaction.roll_back_to(savepoint)
+        error = TransactionFailed(
+            f"{model.name}: others store the same rows all the time, so what they were before"
+            " cannot be told",
+            outcome="not done",
+        )
+        if isinstance(transaction, Transaction) and transaction.failed is None:
+            transaction.failed = error
+        raise error
+
+    async def _tell_of_upsert(
+        self,
+        engine: Engine,
+        model: Model,
+        before: Mapping[Parameters, Mapping[str, Any]],
+        rows: Sequence[dict[str, Any]],
+    ) -> None:
+        stored = {_key(model, row): row for row in before.values()}
+        new = [row for row in rows if _key(model, row) not in stored]
+        changed = [row for row in rows if _key(model, row) in stored]
+        old = [stored[_key(model, row)] for row in changed]
+        await self.recorders.record(engine, model, "update", before=old, after=changed)
+        await self.recorders.record(engine, model, "insert", after=new)
+
+    async def update_rows(self, engine: Engine, model: Model, rows: Rows, now: dt.datetime) -> int:
+        """Set, in the row with the key that each item gives, the other fields that it gives."""
+        matched = index = 0
+        await engine.prepare(model)
+        async with engine.transaction(joins=True) as transaction:
+            async for part, keys in _parts(model, rows):
+                before = await rows_by_key(engine, model, keys)
+                matched += await row_updates.update_rows(engine, model, part, now, first=index)
+                index += len(part)
+                if isinstance(transaction, Explanation):
+                    continue
+                after = await rows_by_key(engine, model, list(before))
+                await self.recorders.record(
+                    engine,
+                    model,
+                    "update",
+                    before=list(before.values()),
+                    after=[after[key] for key in before],
+                )
+        return matched
+
+
+def _sent(
+    engine: Engine,
+    model: Model,
+    chunk: Chunk,
+    made: tuple[Field, ...],
+    keys: Sequence[Mapping[str, Any]],
+) -> RowChanges:
+    """Rows as they were sent, with the keys that the database has made."""
+    columns = chunk.columns
+    codecs = result(engine.dialect.compiler, columns).columns  # type: ignore[arg-type]
+    rows: Sequence[tuple[Any, ...]] = chunk.rows
+    if any(item.codec.decode is not None for item in codecs):
+        rows = make_values(codecs)(rows)
+    names = tuple(item.name for item in columns)
+    if made:
+        [key] = made
+        at, name = model.fields.index(key), key.name
+        rows = [(*row[:at], back[name], *row[at:]) for row, back in zip(rows, keys, strict=True)]
+        names = (*names[:at], name, *names[at:])
+    return RowChanges(model, "insert", names, None, rows)
+
+
+def _keys(changes: RowChanges) -> list[Any]:
+    assert changes.after is not None
+    places = [changes.names.index(name) for name in changes.model.key_names]
+    if len(places) == 1:
+        return [row[places[0]] for row in changes.after]
+    names = changes.model.key_names
+    return [
+        {name: row[at] for name, at in zip(names, places, strict=True)} for row in changes.after
+    ]
+
+
+def _key(model: Model, row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in model.key_names)
+
+
+async def _parts(
+    model: Model, rows: Rows
+) -> AsyncIterator[tuple[list[Any], list[tuple[Any, ...]]]]:
+    """The rows in parts without a key twice, with the keys; what is no row has none."""
+    part: list[Any] = []
+    keys: dict[tuple[Any, ...], None] = {}
+    async for row in each_row(rows):
+        key = _given_key(model, row)
+        if len(part) >= PAGE_ROWS or key in keys:
+            yield part, list(keys)
+            part, keys = [], {}
+        part.append(row)
+        if key is not None:
+            keys[key] = None
+    if part:
+        yield part, list(keys)
+
+
+def _given_key(model: Model, row: Any) -> tuple[Any, ...] | None:
+    """The key of a row; ``None`` where it is refused when the row is written."""
+    if not isinstance(row, Mapping) or any(name not in row for name in model.key_names):
+        return None
+    try:
+        return tuple(
+            item.type.check(row[item.name], f"{model.name}.{item.name}")
+            for item in model.primary_key
+        )
+    except DataFlowError:
+        return None

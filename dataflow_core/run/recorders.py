@@ -1,0 +1,151 @@
+"""Who is told of the changes of which models, and what they can do."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from dataflow_core.contract import ChangeKind, ChangeRecorder, RowChanges
+from dataflow_core.operations import CreateMany
+from dataflow_core.run.explain import Explanation
+from dataflow_core.run.inserts import insert
+from dataflow_core.run.kept import Kept
+from dataflow_core.run.running import workflow_run
+from dataflow_core.run.transactions import Transaction, current_transaction
+from dataflow_core.schema import Model
+from dataflow_core.schema.relations import affected_by_deletion
+
+if TYPE_CHECKING:
+    from dataflow_core.run.engine import Engine
+
+__all__ = ["Recorders", "failing"]
+
+Row = Mapping[str, Any]
+Run = Callable[..., Coroutine[Any, Any, dict[str, Any]]]
+
+
+@define(eq=False)
+class Recorders:
+    """The recorders of the models of one instance.
+
+    Attributes:
+        ask: the recorders of a model that is registered.
+        run: runs a node of the instance by its name.
+    """
+
+    ask: Callable[[Model], Sequence[ChangeRecorder]]
+    run: Run
+    _by_name: dict[str, tuple[ChangeRecorder, ...]] = field(factory=dict)
+    _deletions: dict[Model, bool] = field(factory=dict)
+
+    def register(self, model: Model) -> list[Model]:
+        """Ask who records the changes of a model; the models that they write."""
+        found = tuple(self.ask(model))
+        self._deletions.clear()
+        self._by_name.pop(model.name, None)
+        if found:
+            self._by_name[model.name] = found
+        return [written for recorder in found for written in recorder.models]
+
+    def __bool__(self) -> bool:
+        return bool(self._by_name)
+
+    def of(self, model: Model) -> tuple[ChangeRecorder, ...]:
+        """The recorders of a model."""
+        return self._by_name.get(model.name, ())
+
+    def see_deletions(self, model: Model, engine: Engine) -> bool:
+        """Whether deleting rows of a model changes rows that are recorded."""
+        found = self._deletions.get(model)
+        if found is None:
+            models = [model, *affected_by_deletion(model, engine.tables.models())]
+            found = self._deletions[model] = any(item.name in self._by_name for item in models)
+        return found
+
+    async def record(
+        self,
+        engine: Engine,
+        model: Model,
+        kind: ChangeKind,
+        *,
+        before: Sequence[Row] | None = None,
+        after: Sequence[Row] | None = None,
+    ) -> None:
+        """Tell of changes, in the transaction in force. Updates that change nothing are none."""
+        if kind == "update" and before is not None and after is not None:
+            pairs = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
+            before, after = [old for old, _ in pairs], [new for _, new in pairs]
+        if before or after:
+            names = tuple(item.name for item in model.fields)
+            old, new = _values(names, before), _values(names, after)
+            await self.tell(engine, RowChanges(model, kind, names, old, new))
+
+    async def tell(self, engine: Engine, changes: RowChanges) -> None:
+        """Tell of changes, and keep what the recorders return until the commit."""
+        transaction = current_transaction(engine)
+        assert transaction is not None
+        if isinstance(transaction, Explanation):
+            return
+        scope = _Scope(engine, self.run)
+        with failing(transaction):
+            for recorder in self.of(changes.model):
+                kept = await recorder.record(changes, scope)
+                if kept is None:
+                    continue
+                if transaction.kept is None:
+                    transaction.kept = Kept()
+                transaction.kept.items.append((recorder, scope, kept))
+
+
+def _values(names: tuple[str, ...], rows: Sequence[Row] | None) -> list[tuple[Any, ...]] | None:
+    return None if rows is None else [tuple([row[name] for name in names]) for row in rows]
+
+
+@contextmanager
+def failing(transaction: Transaction | Explanation) -> Iterator[None]:
+    """What fails within fails the transaction: a change stays never without its record."""
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(transaction, Transaction) and transaction.failed is None:
+            transaction.failed = error
+        raise
+
+
+@define(eq=False)
+class _Scope:
+    """What a recorder can do in the transaction in force."""
+
+    engine: Engine
+    _run: Run
+
+    @property
+    def database(self) -> str:
+        """The name of the database within the instance."""
+        return self.engine.name
+
+    @property
+    def run_id(self) -> str:
+        """The id of the workflow's run; empty outside of workflows."""
+        return workflow_run.get()
+
+    async def insert(self, model: Model, rows: Sequence[Row]) -> None:
+        """Insert rows, all with the same fields."""
+        transaction = current_transaction(self.engine)
+        assert transaction is not None
+        writer = self.engine.writers(model).writer(rows[0])
+        now = dt.datetime.now(dt.UTC)
+        parameters = [writer.write(row, now) for row in rows]
+        plan = await self.engine.plan(CreateMany(model, writer.columns))
+        assert plan.compiled.rows is not None
+        most = plan.compiled.rows.most_rows
+        for at in range(0, len(parameters), most):
+            await insert(transaction, plan, parameters[at : at + most])
+
+    async def run(self, node: str, /, **parameters: Any) -> dict[str, Any]:
+        """Run a node of the instance."""
+        return await self._run(node, **parameters)
