@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from dataflow_core.contract.changes import ChangeRecorder
@@ -90,6 +90,17 @@ def dataflow_observer(
     core that it serves. ``None``: there is nothing to observe; several, where
     one may fail and not the others. An ``InvalidOption`` that it raises
     refuses the instance.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def dataflow_methods() -> Mapping[str, Callable[..., Any]]:
+    """Declare methods of ``DataFlow``: functions by name, whose first argument is the instance.
+
+    Called once, when an instance is made. An asynchronous function ``name`` is awaited as
+    ``db.aname(...)``, and called as ``db.name(...)`` by code that is not asynchronous; any other
+    function is only ``db.name(...)``.
     """
     raise NotImplementedError
 

@@ -110,6 +110,11 @@ class Plugins:
         found = self._answers("dataflow_change_recorder", _change_recorder, model=model)
         return [recorder for recorder in found if recorder is not None]
 
+    def methods(self) -> list[tuple[str, str, Callable[..., Any]]]:
+        """The methods of instances that plugins bring: whose each is, its name, the function."""
+        found = self._answers("dataflow_methods", _methods)
+        return [method for methods in found for method in methods]
+
     def settings(self) -> list[PluginSettings]:
         """The arguments that plugins understand."""
         return self._answers("dataflow_settings", _settings)
@@ -242,6 +247,17 @@ def _change_recorder(answer: Any, origin: str) -> ChangeRecorder | None:
             " expected ChangeRecorder: an object with models, record and before_commit"
         )
     return answer
+
+
+def _methods(answer: Any, origin: str) -> list[tuple[str, str, Callable[..., Any]]]:
+    methods = dict(answer) if isinstance(answer, Mapping) else {"": answer}
+    for name, function in methods.items():
+        if not (isinstance(name, str) and name.isidentifier() and callable(function)):
+            raise PluginError(
+                f"dataflow_methods of {origin} returned {quoted(answer)},"
+                " expected a dict of functions by the names of the methods"
+            )
+    return [(origin, name, function) for name, function in methods.items()]
 
 
 def _settings(answer: Any, origin: str) -> PluginSettings:
