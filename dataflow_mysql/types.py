@@ -214,8 +214,8 @@ _encode_json: Final = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":")
 ).encode
 _CODECS: Final[dict[type[FieldType], Codec]] = {
-    Boolean: Codec(int, bool, "value == 1", "1 if value else 0"),
-    Uuid: Codec(str, uuid.UUID),
+    Boolean: Codec(int, bool, "value == 1", "1 if value else 0", bool),
+    Uuid: Codec(str, uuid.UUID, restore=uuid.UUID),
 }
 
 
@@ -249,12 +249,12 @@ def _json_codec(item: FieldType | None, deepest: int) -> Codec:
     decode = None if item is None else _ELEMENTS.get(type(plain_type(item)))
     encode = _encode_json if deepest >= JSON_DEPTH else _shallow(deepest)
     if decode is None:
-        return Codec(encode, json.loads)
+        return Codec(encode, json.loads, restore=json.loads)
 
     def decode_list(text: str) -> list[Any]:
         return [None if value is None else decode(value) for value in json.loads(text)]
 
-    return Codec(encode, decode_list)
+    return Codec(encode, decode_list, restore=decode_list)
 
 
 def _shallow(deepest: int) -> Callable[[Any], str]:

@@ -9,7 +9,6 @@ from typing import Any, Final
 from attrs import define
 
 from dataflow_core.compile.codegen import make_values
-from dataflow_core.compile.statements import result
 from dataflow_core.contract import RowChanges
 from dataflow_core.errors import DataFlowError, TransactionFailed
 from dataflow_core.operations import CreateMany
@@ -47,9 +46,7 @@ class RecordedWriting(RecordedChanges):
         async def store(
             transaction: Transaction | Explanation, chunk: Chunk, counts: BulkCounts
         ) -> None:
-            whole = write.conflict == "skip" or any(
-                item not in chunk.columns and not item.primary_key for item in model.fields
-            )
+            whole = write.conflict == "skip" or not _is_known(engine, model, chunk.columns)
             made = tuple(item for item in model.primary_key if item not in chunk.columns)
             operation = CreateMany(
                 model,
@@ -201,6 +198,17 @@ class RecordedWriting(RecordedChanges):
         return matched
 
 
+def _is_known(engine: Engine, model: Model, columns: tuple[Field, ...]) -> bool:
+    """Whether what is stored is known from what is sent, but for a key that the database makes."""
+    codec = engine.dialect.compiler.codec
+    return all(
+        item.type.storage is None and codec(item.type).restores
+        if item in columns
+        else item.primary_key
+        for item in model.fields
+    )
+
+
 def _sent(
     engine: Engine,
     model: Model,
@@ -210,9 +218,9 @@ def _sent(
 ) -> RowChanges:
     """Rows as they were sent, with the keys that the database has made."""
     columns = chunk.columns
-    codecs = result(engine.dialect.compiler, columns).columns  # type: ignore[arg-type]
     rows: Sequence[tuple[Any, ...]] = chunk.rows
-    if any(item.codec.decode is not None for item in codecs):
+    codecs = [engine.dialect.compiler.codec(item.type) for item in columns]
+    if any(codec.restore is not None for codec in codecs):
         rows = make_values(codecs)(rows)
     names = tuple(item.name for item in columns)
     if made:

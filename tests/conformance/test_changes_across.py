@@ -136,8 +136,14 @@ WRITES: dict[str, tuple[str, dict[str, Any]]] = {
         {"id": 3, "fields": {"$set": {"notes.deep": 1}}},
     ),
     "delete": ("PersonDeleteNode", {"id": 3}),
-    "upsert that inserts": ("PersonUpsertNode", {"name": "u", "email": "u@x", "match_fields": ["email"]}),
-    "upsert that changes": ("PersonUpsertNode", {"name": "u", "email": "5@x", "match_fields": ["email"]}),
+    "upsert that inserts": (
+        "PersonUpsertNode",
+        {"name": "u", "email": "u@x", "match_fields": ["email"]},
+    ),
+    "upsert that changes": (
+        "PersonUpsertNode",
+        {"name": "u", "email": "5@x", "match_fields": ["email"]},
+    ),
     "update or create": (
         "PersonUpsertNode",
         {
