@@ -18,7 +18,6 @@ KNOWN_METHODS: Final[Mapping[str, str]] = {
     "acting": "policies",
     "audit": "policies",
     "prune_audit": "policies",
-    "tenant": "policies",
     "tombstone_audit": "policies",
     "verify_audit": "policies",
 }

@@ -40,10 +40,20 @@ from dataflow_core.contract.observers import (
     StatementRun,
     WorkflowRun,
 )
+from dataflow_core.contract.policies import (
+    Behaviour,
+    ModelAccess,
+    ModelPolicy,
+    NodeKind,
+    PolicyContext,
+    Referrer,
+    Wrap,
+)
 from dataflow_core.contract.settings import PluginSettings
 from dataflow_core.url import DatabaseURL
 
 __all__ = [
+    "Behaviour",
     "CONTRACT_VERSION",
     "ChangeKind",
     "ChangeRecorder",
@@ -63,6 +73,9 @@ __all__ = [
     "Lane",
     "LoadingConnection",
     "MigrationGuard",
+    "ModelAccess",
+    "ModelPolicy",
+    "NodeKind",
     "NodeRun",
     "NodeSpec",
     "ObservedDatabase",
@@ -72,11 +85,14 @@ __all__ = [
     "PluginSettings",
     "RowChange",
     "RowChanges",
+    "PolicyContext",
+    "Referrer",
     "SchemaReader",
     "Server",
     "StatementRun",
     "TestServer",
     "TwoPhaseConnection",
     "WorkflowRun",
+    "Wrap",
     "hookimpl",
 ]

@@ -75,6 +75,11 @@ class ChangeScope(Protocol):
         """The id of the workflow's run that makes the changes; empty outside of workflows."""
         ...
 
+    @property
+    def tenant_id(self) -> Any:
+        """The tenant in force, or ``None``."""
+        ...
+
     async def insert(self, model: Model, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows of a model of the recorder, all with the same fields; nothing comes back."""
         ...

@@ -14,6 +14,7 @@ from dataflow_core.contract.dialect import CONTRACT_VERSION, DialectSpec
 from dataflow_core.contract.migrations import MigrationGuard
 from dataflow_core.contract.nodes import NodeSpec
 from dataflow_core.contract.observers import ObservedDatabase, Observer
+from dataflow_core.contract.policies import ModelPolicy
 from dataflow_core.contract.settings import PluginSettings
 from dataflow_core.errors import (
     ContractMismatch,
@@ -114,6 +115,19 @@ class Plugins:
         """The methods of instances that plugins bring: whose each is, its name, the function."""
         found = self._answers("dataflow_methods", _methods)
         return [method for methods in found for method in methods]
+
+    def model_policies(self) -> list[ModelPolicy]:
+        """What the options of models mean; an option belongs to one policy."""
+        found = [
+            one
+            for several in self._answers("dataflow_model_policies", _policies)
+            for one in several
+        ]
+        names = [name for policy in found for name in policy.options]
+        for name in names:
+            if names.count(name) > 1:
+                raise PluginError(f"two policies claim the model option {name!r}")
+        return found
 
     def settings(self) -> list[PluginSettings]:
         """The arguments that plugins understand."""
@@ -258,6 +272,17 @@ def _methods(answer: Any, origin: str) -> list[tuple[str, str, Callable[..., Any
                 " expected a dict of functions by the names of the methods"
             )
     return [(origin, name, function) for name, function in methods.items()]
+
+
+def _policies(answer: Any, origin: str) -> list[ModelPolicy]:
+    policies = list(answer) if isinstance(answer, list | tuple) else [answer]
+    for policy in policies:
+        if not isinstance(policy, ModelPolicy):
+            raise PluginError(
+                f"dataflow_model_policies of {origin} returned {type(policy).__name__},"
+                " expected ModelPolicy"
+            )
+    return policies
 
 
 def _settings(answer: Any, origin: str) -> PluginSettings:

@@ -80,13 +80,12 @@ class Find:
 class FindRows:
     """The rows whose ``keys`` have one of the combinations of values that are given as rows.
 
-    ``columns`` are the fields that come back; ``lock`` as of ``Find``.
+    ``columns`` are the fields that come back. The rows are locked, as by ``Find``.
     """
 
     model: Model
     keys: tuple[Field, ...]
     columns: tuple[Field, ...]
-    lock: bool = False
 
 
 @frozen(cache_hash=True)

@@ -45,7 +45,7 @@ class _Found:
 
 async def taken_along(engine: Engine, model: Model, rows: Sequence[Row]) -> list[Taken]:
     """What becomes of other rows when these of ``model`` are deleted, the farthest first."""
-    models = list(engine.tables.models())
+    model, models = model.declared, list(engine.tables.models())
     if not acting_keys(model, models):
         return []
     found: dict[Model, _Found] = {model: _Found()}

@@ -233,10 +233,10 @@ def _sent(
 
 def _keys(changes: RowChanges) -> list[Any]:
     assert changes.after is not None
-    places = [changes.names.index(name) for name in changes.model.key_names]
+    names = [item.name for item in changes.model.given_key]
+    places = [changes.names.index(name) for name in names]
     if len(places) == 1:
         return [row[places[0]] for row in changes.after]
-    names = changes.model.key_names
     return [
         {name: row[at] for name, at in zip(names, places, strict=True)} for row in changes.after
     ]
@@ -266,11 +266,13 @@ async def _parts(
 
 def _given_key(model: Model, row: Any) -> tuple[Any, ...] | None:
     """The key of a row; ``None`` where it is refused when the row is written."""
-    if not isinstance(row, Mapping) or any(name not in row for name in model.key_names):
+    if not isinstance(row, Mapping) or any(item.name not in row for item in model.given_key):
         return None
     try:
         return tuple(
-            item.type.check(row[item.name], f"{model.name}.{item.name}")
+            item.context.read()
+            if item.context is not None and item.name not in row
+            else item.type.check(row[item.name], f"{model.name}.{item.name}")
             for item in model.primary_key
         )
     except DataFlowError:

@@ -35,10 +35,12 @@ class Recorders:
     Attributes:
         ask: the recorders of a model that is registered.
         run: runs a node of the instance by its name.
+        tenant: the tenant in force.
     """
 
     ask: Callable[[Model], Sequence[ChangeRecorder]]
     run: Run
+    tenant: Callable[[], Any]
     _by_name: dict[str, tuple[ChangeRecorder, ...]] = field(factory=dict)
     _deletions: dict[Model, bool] = field(factory=dict)
 
@@ -60,6 +62,7 @@ class Recorders:
 
     def see_deletions(self, model: Model, engine: Engine) -> bool:
         """Whether deleting rows of a model changes rows that are recorded."""
+        model = model.declared
         found = self._deletions.get(model)
         if found is None:
             models = [model, *affected_by_deletion(model, engine.tables.models())]
@@ -90,7 +93,7 @@ class Recorders:
         assert transaction is not None
         if isinstance(transaction, Explanation):
             return
-        scope = _Scope(engine, self.run)
+        scope = _Scope(engine, self.run, self.tenant)
         with failing(transaction):
             for recorder in self.of(changes.model):
                 kept = await recorder.record(changes, scope)
@@ -122,6 +125,7 @@ class _Scope:
 
     engine: Engine
     _run: Run
+    _tenant: Callable[[], Any]
 
     @property
     def database(self) -> str:
@@ -132,6 +136,11 @@ class _Scope:
     def run_id(self) -> str:
         """The id of the workflow's run; empty outside of workflows."""
         return workflow_run.get()
+
+    @property
+    def tenant_id(self) -> Any:
+        """The tenant in force, or ``None``."""
+        return self._tenant()
 
     async def insert(self, model: Model, rows: Sequence[Row]) -> None:
         """Insert rows, all with the same fields."""

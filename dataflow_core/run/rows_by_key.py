@@ -19,7 +19,7 @@ Values = tuple[Any, ...]
 
 
 async def rows_by_key(engine: Engine, model: Model, keys: Sequence[Values]) -> dict[Values, Row]:
-    """The rows with these primary keys, by them, in their order."""
+    """The rows with these primary keys, by them, in their order; whatever its scopes say."""
     found = {
         tuple(row[name] for name in model.key_names): row
         for row in await rows_with(engine, model, model.primary_key, keys)
@@ -30,7 +30,8 @@ async def rows_by_key(engine: Engine, model: Model, keys: Sequence[Values]) -> d
 async def rows_with(
     engine: Engine, model: Model, fields: tuple[Field, ...], values: Sequence[Values]
 ) -> list[Row]:
-    """The rows whose fields have one of these combinations of values."""
+    """The rows whose fields have one of these combinations of values; whatever its scopes say."""
+    model = model.variant(frozenset(scope.name for scope in model.declared.scopes))
     encode = encoders(engine, fields)
     parameters = [
         tuple(
@@ -56,7 +57,7 @@ async def _found(
 ) -> list[tuple[Values, Row]]:
     if not parameters:
         return []
-    plan = await engine.plan(FindRows(model, fields, model.fields, lock=True))
+    plan = await engine.plan(FindRows(model, fields, model.fields))
     statement = plan.compiled.rows
     assert statement is not None
     async with engine.borrowed(writes=True) as runner:

@@ -314,9 +314,10 @@ async def test_upserts_of_the_same_rows_at_once(instance: Instance) -> None:
     """Eight writers of the same new rows: each is inserted once, and the others see it before."""
 
     async def write(number: int) -> None:
-        await asyncio.sleep(0)
         rows = [{"name": f"w{number}", "email": f"same{at}@x"} for at in range(5)]
-        await instance.db.run("PersonBulkUpsertNode", data=rows, match_fields=["email"])
+        async for attempt in instance.db.transaction(retry=50):
+            async with attempt:
+                await instance.db.run("PersonBulkUpsertNode", data=rows, match_fields=["email"])
 
     await asyncio.gather(*map(write, range(8)))
     # What is told at the commit comes in the order of the commits, so the shadow has to fit.
