@@ -71,6 +71,11 @@ class ChangeScope(Protocol):
         ...
 
     @property
+    def transaction_id(self) -> str:
+        """An id of the transaction: the same for all its changes, and for no others."""
+        ...
+
+    @property
     def run_id(self) -> str:
         """The id of the workflow's run that makes the changes; empty outside of workflows."""
         ...

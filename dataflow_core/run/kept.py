@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from dataflow_core.uuid7 import uuid7
+
 if TYPE_CHECKING:
     from dataflow_core.contract import ChangeRecorder, ChangeScope
 
@@ -14,8 +16,12 @@ __all__ = ["Kept"]
 
 @define(eq=False)
 class Kept:
-    """What was returned, in order, each with whose it is; undone with the savepoints."""
+    """What was returned, in order, each with whose it is; undone with the savepoints.
 
+    ``transaction_id`` tells the transaction apart from all others.
+    """
+
+    transaction_id: str = field(factory=lambda: str(uuid7()))
     items: list[tuple[ChangeRecorder, ChangeScope, Any]] = field(factory=list)
     _savepoints: dict[str, int] = field(factory=dict)
 

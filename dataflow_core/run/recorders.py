@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from dataflow_core.run.running import workflow_run
 from dataflow_core.run.transactions import Transaction, current_transaction
 from dataflow_core.schema import Model
 from dataflow_core.schema.relations import affected_by_deletion
+from dataflow_core.types import Json
 
 if TYPE_CHECKING:
     from dataflow_core.run.engine import Engine
@@ -80,7 +82,7 @@ class Recorders:
     ) -> None:
         """Tell of changes, in the transaction in force. Updates that change nothing are none."""
         if kind == "update" and before is not None and after is not None:
-            pairs = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
+            pairs = [pair for pair in zip(before, after, strict=True) if not _same(model, *pair)]
             before, after = [old for old, _ in pairs], [new for _, new in pairs]
         if before or after:
             names = tuple(item.name for item in model.fields)
@@ -93,15 +95,24 @@ class Recorders:
         assert transaction is not None
         if isinstance(transaction, Explanation):
             return
-        scope = _Scope(engine, self.run, self.tenant)
+        if transaction.kept is None:
+            transaction.kept = Kept()
+        kept = transaction.kept
+        scope = _Scope(engine, self.run, self.tenant, kept.transaction_id)
         with failing(transaction):
             for recorder in self.of(changes.model):
-                kept = await recorder.record(changes, scope)
-                if kept is None:
-                    continue
-                if transaction.kept is None:
-                    transaction.kept = Kept()
-                transaction.kept.items.append((recorder, scope, kept))
+                returned = await recorder.record(changes, scope)
+                if returned is not None:
+                    kept.items.append((recorder, scope, returned))
+
+
+def _same(model: Model, one: Row, other: Row) -> bool:
+    """Whether two rows are the same; 1, 1.0 and True in a document are not."""
+    return one == other and all(
+        json.dumps(one[item.name], sort_keys=True) == json.dumps(other[item.name], sort_keys=True)
+        for item in model.fields
+        if isinstance(item.type, Json) and item.type.item is None
+    )
 
 
 def _values(names: tuple[str, ...], rows: Sequence[Row] | None) -> list[tuple[Any, ...]] | None:
@@ -126,6 +137,7 @@ class _Scope:
     engine: Engine
     _run: Run
     _tenant: Callable[[], Any]
+    transaction_id: str
 
     @property
     def database(self) -> str:
