@@ -17,12 +17,13 @@ from dataflow_core.errors import (
 from dataflow_core.filters.ast import And, Compare, Membership, Or, Predicate
 from dataflow_core.filters.scope import Bindings
 from dataflow_core.naming_hints import quoted
-from dataflow_core.nodes.match import match_fields, update_fields
+from dataflow_core.nodes.match import match_by, update_fields
 from dataflow_core.nodes.single import utc_now
 from dataflow_core.nodes.values import Selector, boolean, count_of, refuse_later
 from dataflow_core.operations import DeleteMany, UpdateMany
 from dataflow_core.run import bulk, writes
 from dataflow_core.run.chunks import BulkCounts, BulkWrite
+from dataflow_core.run.matches import match_among
 from dataflow_core.run.row_updates import update_rows
 from dataflow_core.run.upserts import upsert_many
 from dataflow_core.schema import Field, Model
@@ -79,7 +80,7 @@ class BulkNodes:
             self.model.field(name, node)
         options = self._options(node, parameters, conflict, shared)
         if conflict == "update":
-            match = match_fields(node, self.model, self._key_of_update(node), None)
+            match = match_by(node, self.model, self._key_of_update(node), None)
             counts = await upsert_many(
                 self.engine(),
                 self.model,
@@ -96,17 +97,20 @@ class BulkNodes:
 
     def _key_of_update(self, node: str) -> tuple[str, ...]:
         """The key by which ``conflict="update"`` finds the row: a generated one only if alone."""
-        generated = any(item.generated for item in self.model.primary_key)
-        others = self.model.unique_keys[1:]
-        if generated and len(others) == 1:
+        model = self.model
+        if not any(item.generated for item in model.primary_key):
+            return model.key_names
+        partial = [index.columns for index in model.partial_keys if match_among(model, index)]
+        others = tuple(dict.fromkeys((*model.unique_keys[1:], *partial)))
+        if len(others) == 1:
             return others[0]
-        if generated and others:
+        if others:
             raise InvalidValue(
                 f"{node}: {self.model.name} has several unique keys;"
                 f" use {self.model.name}BulkUpsertNode with match_fields",
                 parameter="conflict",
             )
-        return self.model.key_names
+        return model.key_names
 
     def _options(
         self, node: str, parameters: Mapping[str, Any], conflict: Any, shared: Mapping[str, Any]
@@ -131,8 +135,8 @@ class BulkNodes:
         node = f"{self.model.name}BulkUpsertNode"
         refuse_later(node, parameters)
         rows = _data(node, parameters)
-        match = match_fields(node, self.model, parameters.get("match_fields"), None)
-        updates = update_fields(node, self.model, parameters.get("update_fields"), match)
+        match = match_by(node, self.model, parameters.get("match_fields"), None)
+        updates = update_fields(node, self.model, parameters.get("update_fields"), match.fields)
         options = self._options(node, parameters, "error", {})
         counts = await upsert_many(
             self.engine(),
