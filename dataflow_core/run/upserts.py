@@ -100,7 +100,7 @@ async def upsert_one(
     await engine.prepare(model)
     writer = engine.writers(model).writer(row)
     chunk = Chunk(0, writer, [writer.write(row, now)])
-    match.check(model, chunk)
+    match.check_row(model, row)
     plan = await _upsert_plan(engine, model, writer, match, updates, model.fields)
     # Whoever comes second is refused its insert where a stored row is looked up before.
     attempts = _ATTEMPTS if plan.compiled.only_inserts and not engine.current_transaction() else 1
