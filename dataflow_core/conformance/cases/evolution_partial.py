@@ -98,22 +98,24 @@ async def columns(session: Session) -> None:
     await session.expect_error(UniqueViolation, create, columns=("name",))
     await create(gone=GONE)
     await in_order(session, handle)
-    annotations = {"id": int, "title": str, "left": dt.datetime | None, "note": str | None}
-    options = {"indexes": [{"fields": ["title"], "unique": True, "where": {"left": None}}]}
-    renamed = {
-        "title": field(max_length=40, renamed_from="name"),
-        "left": field(default=None, renamed_from="gone"),
-    }
-    handle = next_version(session, version_of(table, annotations, options=options, **renamed))
-    create = partial(handle.run, "VersionedCreateNode", title="a")
-    await session.expect_error(UniqueViolation, create, columns=("title",))
-    await create(left=GONE)
-    await in_order(session, handle)
-    body = {"title": _name()}
-    handle = next_version(session, version_of(table, {"id": int, "title": str}, **body))
+    for first, second in (("title", "gone"), ("title", "left"), ("label", "away")):
+        annotations = {"id": int, first: str, second: dt.datetime | None, "note": str | None}
+        options = {"indexes": [{"fields": [first], "unique": True, "where": {second: None}}]}
+        former = {"title": "name", "left": "gone", "label": "title", "away": "left"}
+        renamed = {
+            first: field(max_length=40, renamed_from=former[first]),
+            second: field(default=None, renamed_from=former.get(second)),
+        }
+        handle = next_version(session, version_of(table, annotations, options=options, **renamed))
+        create = partial(handle.run, "VersionedCreateNode", **{first: "a"})
+        await session.expect_error(UniqueViolation, create, columns=(first,))
+        await create(**{second: GONE})
+        await in_order(session, handle)
+    body = {"label": _name()}
+    handle = next_version(session, version_of(table, {"id": int, "label": str}, **body))
     await handle.amigrate(allow_data_loss=True)
-    await handle.run("VersionedCreateNode", title="a")
-    session.equal(len(await rows_of(handle)), 4)
+    await handle.run("VersionedCreateNode", label="a")
+    session.equal(len(await rows_of(handle)), 6)
     await in_order(session, handle)
 
 
