@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from dataflow_core.errors import InvalidValue
-from dataflow_core.filters.ast import EVERYTHING, And, IsNull, Predicate
+from dataflow_core.filters.ast import EVERYTHING, And, IsNull, Predicate, walk
 from dataflow_core.filters.parse import parse_filter
 from dataflow_core.filters.scope import Bindings, Scope
 from dataflow_core.run.chunks import Chunk, at_row
@@ -65,7 +65,7 @@ def match_among(model: Model, index: Index) -> Match | None:
     All that its filter may say is that fields are None which a row can leave out.
     """
     predicate = _filter(model, index)
-    items = predicate.items if isinstance(predicate, And) else (predicate,)
+    items = [item for item in walk(predicate) if not isinstance(item, And)]
     unset = tuple(
         item.target
         for item in items

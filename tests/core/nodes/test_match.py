@@ -58,6 +58,33 @@ def test_the_refusal_names_the_keys():
         match_by("node", THING, ["c"], None)
 
 
+PARTIAL = Model(
+    "Thing",
+    "things",
+    (
+        Field("id", Integer(), "id", primary_key=True, generated="database"),
+        Field("email", Text(100), "email"),
+        Field("a", Integer(), "a", nullable=True),
+        Field("b", Integer(), "b"),
+    ),
+    indexes=(
+        Index(("email", "b"), unique=True, where={"a": None}),
+        Index(("b",), unique=True, where={"a": 1}),
+        Index(("email",), where={"a": None}),
+    ),
+)
+
+
+def test_a_key_of_some_rows_is_accepted_where_new_rows_are_among_them():
+    """Its fields are named in any order; what a new row need not pass, or is not unique, is not."""
+    match = match_by("node", PARTIAL, ["b", "email"], None)
+    assert (names(match.fields), names(match.unset)) == (["b", "email"], ["a"])
+    with pytest.raises(InvalidValue, match="among some rows"):
+        match_by("node", PARTIAL, ["b"], None)
+    with pytest.raises(InvalidValue, match=r"\(id\) or \(email, b\)"):
+        match_by("node", PARTIAL, ["email"], None)
+
+
 def test_an_unknown_field_is_named():
     """A misspelt field is refused with the nearest."""
     with pytest.raises(UnknownField) as caught:
