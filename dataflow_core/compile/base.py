@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from dataflow_core.compile.build import Build, LiteralBuild, Render
 from dataflow_core.compile.changes import CHANGES, assignments_sql
 from dataflow_core.compile.compiled import Compiled, LoadStatement, StagedStatements
+from dataflow_core.compile.confines import counted, row_tests
 from dataflow_core.compile.expressions import CALL_TABLE, condition
 from dataflow_core.compile.predicates import PREDICATES, WIDEST, features_used, text_match
 from dataflow_core.compile.rows import OPERATIONS
@@ -229,19 +230,15 @@ class BaseCompiler:
     ) -> str:
         """Set ``updates`` in the stored rows with the same ``match`` fields.
 
-        A row of parameters has them and then the ``updates``. ``among``: see ``Upsert``.
+        A row of parameters has the ``match`` fields and then the ``updates``. Only stored rows that
+        pass ``among``, a filter without values, are changed.
         """
         given, table, new = (*match, *updates), self.table(model), self.quote("__new")
         names = [self.quote(f"__value{at}") for at, _ in enumerate(given)]
         columns = [self.quote(item.column) for item in given]
-        same = [
-            f"{table}.{column} = {new}.{name}"
-            for column, name in zip(columns, names[: len(match)], strict=False)
-        ]
-        changes = [
-            f"{column} = {new}.{name}"
-            for column, name in zip(columns[len(match) :], names[len(match) :], strict=True)
-        ]
+        pairs = [f"{column} = {new}.{name}" for column, name in zip(columns, names, strict=True)]
+        same = [f"{table}.{pair}" for pair in pairs[: len(match)]] + row_tests(self, model)
+        changes = pairs[len(match) :] + counted(self, model, updates)
         # The list of names stands inside: drivers count the rows of what begins with UPDATE.
         values = f"WITH {new} ({', '.join(names)}) AS (VALUES {values_list(self, given, rows)})"
         return (

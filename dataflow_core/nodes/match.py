@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import evolve
@@ -23,31 +23,33 @@ def match_by(node: str, model: Model, names: Any, row: Mapping[str, Any] | None)
     ``InvalidValue`` if they are no unique key.
     """
     if names is None:
-        names = model.key_names
+        names = [item.name for item in model.given_key]
     if isinstance(names, str):
         names = [names]
     if not isinstance(names, list | tuple) or not names:
         raise InvalidValue(f"{node}: match_fields is a list of field names, got {quoted(names)}")
     fields = tuple(model.field(name, "match_fields") for name in names)
+    # What the context has is a part of every key, named or not.
+    implied = {item.name for item in model.context_fields}
     match = Match(fields)
-    if not any(set(key) == set(names) for key in model.unique_keys):
-        match = _partial_match(node, model, fields)
+    if not any(set(key) - implied == set(names) - implied for key in model.unique_keys):
+        match = _partial_match(node, model, names, implied)
     for name in names if row is not None else ():
-        if name not in row:  # type: ignore[operator]
+        if name not in row and name not in implied:  # type: ignore[operator]
             raise MissingParameter(
                 f"{node}: {name} is missing, which match_fields names", parameter=name
             )
-    return match
+    return evolve(match, fields=tuple(dict.fromkeys((*fields, *model.context_fields))))
 
 
-def _partial_match(node: str, model: Model, fields: tuple[Field, ...]) -> Match:
+def _partial_match(node: str, model: Model, given: Sequence[str], implied: set[str]) -> Match:
     """How rows are matched by fields that are unique among some rows only."""
-    names = [item.name for item in fields]
-    partial = [index for index in model.partial_keys if set(index.columns) == set(names)]
+    names, wanted = list(given), set(given) - implied
+    partial = [index for index in model.partial_keys if set(index.columns) - implied == wanted]
     for index in partial:
         match = match_among(model, index)
         if match is not None:
-            return evolve(match, fields=fields)
+            return match
     if partial:
         raise InvalidValue(
             f"{node}: match_fields {names} is unique among some rows of {model.name} only, and a"
@@ -56,7 +58,8 @@ def _partial_match(node: str, model: Model, fields: tuple[Field, ...]) -> Match:
             parameter="match_fields",
         )
     keys = [*model.unique_keys, *(index.columns for index in model.partial_keys)]
-    listed = " or ".join(f"({', '.join(key)})" for key in dict.fromkeys(keys))
+    shown = dict.fromkeys(tuple(name for name in key if name not in implied) for key in keys)
+    listed = " or ".join(f"({', '.join(key)})" for key in shown)
     raise InvalidValue(
         f"{node}: match_fields {names} is no unique key of {model.name}; its keys are {listed}",
         parameter="match_fields",
@@ -73,7 +76,7 @@ def update_fields(
         raise InvalidValue(f"{node}: update_fields is a list of field names, got {quoted(names)}")
     fields = tuple(model.field(name, "update_fields") for name in names)
     for item in fields:
-        if item in match or item.primary_key or item.managed == "updated":
+        if item in match or item.primary_key or item.managed == "updated" or item.protected:
             raise InvalidValue(
                 f"{node}: update_fields names {item.name}, which an upsert does not change",
                 parameter="update_fields",
