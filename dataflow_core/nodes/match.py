@@ -32,7 +32,7 @@ def match_by(node: str, model: Model, names: Any, row: Mapping[str, Any] | None)
     # What the context has is a part of every key, named or not.
     implied = {item.name for item in model.context_fields}
     match = Match(fields)
-    if not any(set(key) - implied == set(names) - implied for key in model.unique_keys):
+    if not any(set(key) == set(names) - implied for key in model.given_keys):
         match = _partial_match(node, model, names, implied)
     for name in names if row is not None else ():
         if name not in row and name not in implied:  # type: ignore[operator]
@@ -57,9 +57,10 @@ def _partial_match(node: str, model: Model, given: Sequence[str], implied: set[s
             " fields are None",
             parameter="match_fields",
         )
-    keys = [*model.unique_keys, *(index.columns for index in model.partial_keys)]
-    shown = dict.fromkeys(tuple(name for name in key if name not in implied) for key in keys)
-    listed = " or ".join(f"({', '.join(key)})" for key in shown)
+    partial_keys = (index.columns for index in model.partial_keys)
+    others = (tuple(name for name in key if name not in implied) for key in partial_keys)
+    keys = dict.fromkeys((*model.given_keys, *others))
+    listed = " or ".join(f"({', '.join(key)})" for key in keys)
     raise InvalidValue(
         f"{node}: match_fields {names} is no unique key of {model.name}; its keys are {listed}",
         parameter="match_fields",
