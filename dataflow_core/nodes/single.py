@@ -204,8 +204,14 @@ class SingleNodes:
         new = {**row, **update.on_insert}
         match.check_row(self.model, new)
         async with engine.transaction(joins=True):
-            operation = Update(self.model, predicate, tuple(update.assignments), unique=True)
-            stored = await writes.update(engine, operation, bindings.values)
+            stored: dict[str, Any] | None
+            if update.assignments:
+                operation = Update(self.model, predicate, tuple(update.assignments), unique=True)
+                stored = await writes.update(engine, operation, bindings.values)
+            else:
+                # Nothing but what is set on insert: the row stays as it is.
+                there = Find(self.model, self.model.fields, predicate, lock=True)
+                stored = next(iter(await find(engine, there, bindings.values)), None)
             created = stored is None
             if stored is None:
                 stored = await writes.create(engine, self.model, new, now)
