@@ -11,13 +11,15 @@ from attrs import define
 from dataflow_core.compile.codegen import make_values
 from dataflow_core.contract import RowChanges
 from dataflow_core.errors import DataFlowError, TransactionFailed
-from dataflow_core.operations import CreateMany
+from dataflow_core.filters.ast import EVERYTHING
+from dataflow_core.operations import CreateMany, Upsert
 from dataflow_core.run import row_updates, upserts
 from dataflow_core.run.bulk import Written, insert_chunk, keys_of, write_chunks
 from dataflow_core.run.chunks import BulkCounts, BulkWrite, Chunk, Rows, each_row
 from dataflow_core.run.engine import Engine
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.inserts import Parameters
+from dataflow_core.run.matches import Match
 from dataflow_core.run.plans import Plan
 from dataflow_core.run.recorded import PAGE_ROWS, RecordedChanges
 from dataflow_core.run.rows_by_key import rows_by_key, rows_by_parameters
@@ -80,7 +82,7 @@ class RecordedWriting(RecordedChanges):
         write: BulkWrite,
         now: dt.datetime,
         *,
-        match: tuple[Field, ...],
+        match: Match,
         updates: tuple[Field, ...] | None,
         match_given: bool = True,
     ) -> BulkCounts:
@@ -104,7 +106,7 @@ class RecordedWriting(RecordedChanges):
         row: Mapping[str, Any],
         now: dt.datetime,
         *,
-        match: tuple[Field, ...],
+        match: Match,
         updates: tuple[Field, ...] | None,
     ) -> tuple[dict[str, Any], bool]:
         """Insert or update one row: the row as stored, and whether it was inserted."""
@@ -138,8 +140,9 @@ class RecordedWriting(RecordedChanges):
         """Write rows of different keys, which are looked up before."""
         model, keys = plan.model, upserts.match_keys(chunk, match)
         asked = [key for key in keys if key is not None]
+        among = plan.operation.among if isinstance(plan.operation, Upsert) else EVERYTHING
         for _ in range(_ATTEMPTS):
-            before = await rows_by_parameters(engine, model, match, asked)
+            before = await rows_by_parameters(engine, model, match, asked, among)
             savepoint = await transaction.savepoint() if transaction.has_savepoints else None
             written = await upserts.write_rows(transaction, plan, chunk, match, again=again)
             if isinstance(transaction, Explanation):

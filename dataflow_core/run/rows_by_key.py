@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dataflow_core.filters.ast import EVERYTHING, Predicate
 from dataflow_core.operations import FindRows
 from dataflow_core.run.inserts import keys_in, select
 from dataflow_core.schema import Field, Model
@@ -46,18 +47,26 @@ async def rows_with(
 
 
 async def rows_by_parameters(
-    engine: Engine, model: Model, fields: tuple[Field, ...], parameters: Sequence[Values]
+    engine: Engine,
+    model: Model,
+    fields: tuple[Field, ...],
+    parameters: Sequence[Values],
+    among: Predicate,
 ) -> dict[Values, Row]:
     """The rows whose fields have one of these combinations, as the driver takes them, by them."""
-    return dict(await _found(engine, model, fields, parameters))
+    return dict(await _found(engine, model, fields, parameters, among))
 
 
 async def _found(
-    engine: Engine, model: Model, fields: tuple[Field, ...], parameters: Sequence[Values]
+    engine: Engine,
+    model: Model,
+    fields: tuple[Field, ...],
+    parameters: Sequence[Values],
+    among: Predicate = EVERYTHING,
 ) -> list[tuple[Values, Row]]:
     if not parameters:
         return []
-    plan = await engine.plan(FindRows(model, fields, model.fields))
+    plan = await engine.plan(FindRows(model, fields, model.fields, among))
     statement = plan.compiled.rows
     assert statement is not None
     async with engine.borrowed(writes=True) as runner:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import decimal
 import random
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -322,55 +320,6 @@ async def test_upserts_of_the_same_rows_at_once(instance: Instance) -> None:
     await asyncio.gather(*map(write, range(8)))
     # What is told at the commit comes in the order of the commits, so the shadow has to fit.
     await instance.check()
-
-
-class Everything:
-    """A field of every type."""
-
-    __dataflow__ = {"timestamps": False}
-
-    id: int
-    text: str
-    whole: int
-    real: float
-    flag: bool
-    exact: decimal.Decimal = field(precision=12, scale=3)
-    moment: dt.datetime
-    day: dt.date
-    clock: dt.time
-    unique: uuid.UUID
-    raw: bytes
-    document: dict
-    items: list
-
-
-async def test_what_was_sent_is_what_is_stored(database_url: str) -> None:
-    """Of a bulk create the values are told as they were sent: they are those that are read."""
-    plugin = Plugin("Everything")
-    async with DataFlow(database_url, plugins=[("shadow", plugin)]) as db:
-        db.model(Everything, validation="off")
-        zone = dt.timezone(dt.timedelta(hours=2))
-        row = {
-            "text": "aé😀\n'\"",
-            "whole": 2**60,
-            "real": 0.1,
-            "flag": True,
-            "exact": decimal.Decimal("1.5"),
-            "moment": dt.datetime(2024, 2, 29, 1, 2, 3, 456789, zone),
-            "day": dt.date(2024, 2, 29),
-            "clock": dt.time(23, 59, 59, 999999),
-            "unique": uuid.UUID(int=5),
-            "raw": b"\0\xff'",
-            "document": {"b": [1, 2.5, None, {"c": "d"}], "a": True},
-            "items": [1, "x"],
-        }
-        await db.run("EverythingBulkCreateNode", data=[row, {**row, "flag": False}])
-        found = await db.run("EverythingListNode", limit=10)
-    assert list(plugin.shadow.rows.values()) == found["records"]
-    told = next(iter(plugin.shadow.rows.values()))
-    assert [type(value) for value in told.values()] == [
-        type(value) for value in found["records"][0].values()
-    ]
 
 
 def random_write(pick: random.Random) -> tuple[str, dict[str, Any]]:
