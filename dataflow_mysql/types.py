@@ -16,6 +16,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from dataflow_core.compile import PLAIN, Codec
+from dataflow_core.dialect import BOOLEAN_AS_INTEGER, UUID_AS_TEXT
 from dataflow_core.errors import InvalidValue, SchemaChangeRefused
 from dataflow_core.filters import fold, upper
 from dataflow_core.operations import AlterTable, ChangeType
@@ -218,8 +219,8 @@ _encode_json: Final = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":")
 ).encode
 _CODECS: Final[dict[type[FieldType], Codec]] = {
-    Boolean: Codec(int, bool, "value == 1", "1 if value else 0", bool),
-    Uuid: Codec(str, uuid.UUID, restore=uuid.UUID),
+    Boolean: BOOLEAN_AS_INTEGER,
+    Uuid: UUID_AS_TEXT,
 }
 
 

@@ -232,6 +232,15 @@ class PostgresCompiler(PostgresExpressions):
         """By COPY."""
         return load_statement(self, table, columns, model)
 
+    def reserve_keys(self, model: Model) -> str | None:
+        """By counting them up; of a key without a counter NULL."""
+        [key] = model.primary_key
+        return (
+            'SELECT NEXTVAL("counter") FROM (SELECT PG_GET_SERIAL_SEQUENCE('
+            f'{_text(self.table(model))}, {_text(key.column)})::regclass AS "counter" OFFSET 0)'
+            f' AS "of_key", GENERATE_SERIES(1, {self.placeholder(1)}::bigint)'
+        )
+
     def staged(self, operation: Upsert) -> StagedStatements | None:
         """By COPY into a temporary table."""
         return staged_statements(self, operation)

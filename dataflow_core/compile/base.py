@@ -178,10 +178,11 @@ class BaseCompiler:
     def load(
         self, table: str, columns: Sequence[Field], *, model: Model | None = None
     ) -> LoadStatement | None:
-        """How many rows of ``columns`` get into a table quicker than by INSERT, if there is a way.
+        """How many rows get in quicker than by INSERT, if they do; a ``model`` if not temporary."""
+        return None
 
-        ``model`` is that of the table, unless it is a temporary one.
-        """
+    def reserve_keys(self, model: Model) -> str | None:
+        """Takes a number, gives as many rows: keys that nobody else is given. ``None``: cannot."""
         return None
 
     def staged(self, operation: Upsert) -> StagedStatements | None:

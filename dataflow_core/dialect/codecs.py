@@ -110,6 +110,12 @@ _encode_json: Final = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":")
 ).encode
 
+
+def _uuid_of(text: str) -> uuid.UUID:
+    """The UUID of a text that was made of one: in half the time of one of somebody else's."""
+    return uuid.UUID(int=int(text.replace("-", ""), 16))
+
+
 TIMESTAMP_AS_TEXT: Final = Codec(
     _encode_timestamp,
     dt.datetime.fromisoformat,
@@ -123,7 +129,7 @@ DATE_AS_TEXT: Final = Codec(dt.date.isoformat, dt.date.fromisoformat, restore=dt
 """Days as text."""
 TIME_AS_TEXT: Final = Codec(_encode_time, dt.time.fromisoformat, restore=dt.time.fromisoformat)
 """Times of day as text."""
-UUID_AS_TEXT: Final = Codec(str, uuid.UUID, restore=uuid.UUID)
+UUID_AS_TEXT: Final = Codec(str, uuid.UUID, restore=_uuid_of)
 """UUIDs as text."""
 BOOLEAN_AS_INTEGER: Final = Codec(int, bool, "value == 1", "1 if value else 0", bool)
 """True and False as 1 and 0."""

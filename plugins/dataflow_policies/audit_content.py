@@ -41,7 +41,8 @@ _WRITTEN: Final[Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]]]
     "date": (dt.date.isoformat, dt.date.fromisoformat),
     "time": (dt.time.isoformat, dt.time.fromisoformat),
     "decimal": (str, decimal.Decimal),
-    "uuid": (str, uuid.UUID),
+    # Without dashes: it is made in half the time.
+    "uuid": (lambda value: value.hex, uuid.UUID),
     "bytes": (
         lambda value: base64.b64encode(value).decode("ascii"),
         base64.b64decode,

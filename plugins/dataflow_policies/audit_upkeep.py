@@ -138,8 +138,8 @@ async def atombstone_audit(
                     if not _remove(content, entry["rows"], wanted, fields):
                         continue
                     digest = await _rewrite(log, entry, content)
-                    chain = (entry["chain"], entry["tenant"])
-                    digests.setdefault(chain, {})[str(entry["id"])] = digest
+                    place_of = (entry["chain"], entry["tenant"])
+                    digests.setdefault(place_of, {})[str(entry["id"])] = digest
             for (chain, owner), own in sorted(digests.items(), key=lambda item: item[0][0]):
                 changed += len(own)
                 content = {"fields": None if fields is None else list(fields), "digests": own}

@@ -13,6 +13,7 @@ import pytest
 
 from dataflow_core import AsyncLocalRuntime, DataFlow, WorkflowBuilder, field
 from dataflow_core.errors import DataFlowError, InvalidModel, InvalidValue, TenantMismatch
+from dataflow_core.nodes.base import Context
 
 WITHOUT_DATABASES = ("pgbouncer",)
 
@@ -129,7 +130,7 @@ async def test_entries_of_another_tenant_are_out_of_reach(db: DataFlow) -> None:
         with pytest.raises(TenantMismatch):
             await db.aaudit(all_tenants=True)
         union = [{"$unionWith": {"coll": "DataflowAudit", "pipeline": []}}]
-        for node, parameters in {
+        reads: dict[str, dict[str, Any]] = {
             "DataflowAuditListNode": {"limit": 5},
             "DataflowAuditCountNode": {},
             "DataflowAuditUpdateNode": {"id": uuid.uuid4(), "fields": {"actor": "x"}},
@@ -137,13 +138,14 @@ async def test_entries_of_another_tenant_are_out_of_reach(db: DataFlow) -> None:
             "DataflowAuditSealListNode": {"limit": 5},
             "DataflowAuditHeadListNode": {"limit": 5},
             "DealListNode": {"aggregate": union},
-        }.items():
+        }
+        for node, parameters in reads.items():
             with pytest.raises(DataFlowError):
                 await db.run(node, **parameters)
         stream = db.node_type("DataflowAuditListNode").stream
         assert stream is not None
         with pytest.raises(InvalidValue):
-            [row async for row in stream(None, {})]
+            [row async for row in stream(Context(db), {})]
     assert await db.aaudit() == []
     assert len(await db.aaudit(all_tenants=True)) == 2
 
