@@ -113,6 +113,8 @@ class Compiled:
         stored: likewise: the changed row as it then is.
         written: where ``rows`` gives nothing back: the rows with the given keys, as stored.
         generated: likewise: the rows whose keys the connection's last insert made.
+        reserve: of rows without their key: takes a number and gives as many keys, one in each row,
+            which nobody else is given; NULL where there is no counter after all.
         load: inserts what ``rows`` does, quicker where there are many.
         staged: upserts what ``rows`` does, quicker where there are many.
     """
@@ -130,6 +132,7 @@ class Compiled:
     stored: Statement | None = None
     written: RowsStatement | None = None
     generated: RowsStatement | None = None
+    reserve: str | None = None
     load: LoadStatement | None = None
     staged: StagedStatements | None = None
 

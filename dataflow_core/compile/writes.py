@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from dataflow_core.compile.build import Build
 from dataflow_core.compile.compiled import INSERTED, Compiled, RowsStatement, StagedStatements
 from dataflow_core.compile.confines import row_tests
@@ -64,7 +66,10 @@ def create_many(compiler: BaseCompiler, operation: CreateMany) -> Compiled:
     back = model.primary_key if operation.returning_keys else ()
     if operation.returning_rows:
         back = model.fields
-    return _insert(compiler, model, operation.columns, back, skip=operation.conflict == "skip")
+    compiled = _insert(compiler, model, operation.columns, back, skip=operation.conflict == "skip")
+    if len(model.primary_key) != 1 or model.primary_key[0] in operation.columns:
+        return compiled
+    return evolve(compiled, reserve=compiler.reserve_keys(model))
 
 
 def _insert(

@@ -10,7 +10,7 @@ from attrs import define
 
 from dataflow_core.compile import RowWriter
 from dataflow_core.compile.codegen import make_values
-from dataflow_core.contract import ErrorSituation, RowChanges
+from dataflow_core.contract import RowChanges
 from dataflow_core.errors import DataFlowError, TransactionFailed
 from dataflow_core.filters.ast import EVERYTHING
 from dataflow_core.operations import CreateMany, Upsert
@@ -216,10 +216,11 @@ async def _with_keys(
     made = [item for item in model.primary_key if item not in chunk.columns]
     if not made or len(chunk.rows) < _MANY or len(model.primary_key) > 1:
         return chunk
-    sql = engine.dialect.compiler.reserve_keys(model)
+    plan = await engine.plan(CreateMany(model, chunk.columns))
+    sql = plan.compiled.reserve
     if sql is None or isinstance(transaction, Explanation):
         return chunk
-    keys = await transaction.fetch(sql, (len(chunk.rows),), ErrorSituation(model, writing=True))
+    keys = await transaction.fetch(sql, (len(chunk.rows),), plan.situation)
     if len(keys) != len(chunk.rows) or keys[0][0] is None:
         return chunk
     at, columns, writer = model.fields.index(made[0]), chunk.columns, chunk.writer

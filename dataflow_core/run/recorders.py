@@ -38,29 +38,27 @@ class Recorders:
         ask: the recorders of a model that is registered.
         run: runs a node of the instance by its name.
         tenant: the tenant in force.
+        by_name: the recorders of each model that has any.
     """
 
     ask: Callable[[Model], Sequence[ChangeRecorder]]
     run: Run
     tenant: Callable[[], Any]
-    _by_name: dict[str, tuple[ChangeRecorder, ...]] = field(factory=dict)
+    by_name: dict[str, tuple[ChangeRecorder, ...]] = field(factory=dict)
     _deletions: dict[Model, bool] = field(factory=dict)
 
     def register(self, model: Model) -> list[Model]:
         """Ask who records the changes of a model; the models that they write."""
         found = tuple(self.ask(model))
         self._deletions.clear()
-        self._by_name.pop(model.name, None)
+        self.by_name.pop(model.name, None)
         if found:
-            self._by_name[model.name] = found
+            self.by_name[model.name] = found
         return [written for recorder in found for written in recorder.models]
-
-    def __bool__(self) -> bool:
-        return bool(self._by_name)
 
     def of(self, model: Model) -> tuple[ChangeRecorder, ...]:
         """The recorders of a model."""
-        return self._by_name.get(model.name, ())
+        return self.by_name.get(model.name, ())
 
     def see_deletions(self, model: Model, engine: Engine) -> bool:
         """Whether deleting rows of a model changes rows that are recorded."""
@@ -68,7 +66,7 @@ class Recorders:
         found = self._deletions.get(model)
         if found is None:
             models = [model, *affected_by_deletion(model, engine.tables.models())]
-            found = self._deletions[model] = any(item.name in self._by_name for item in models)
+            found = self._deletions[model] = any(item.name in self.by_name for item in models)
         return found
 
     async def record(

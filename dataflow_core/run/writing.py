@@ -30,7 +30,7 @@ _PLAIN = PlainWriting()
 def writing_of(engine: Engine, model: Model) -> PlainWriting | RecordedWriting:
     """How rows of a model are written."""
     recorders = engine.settings.recorders
-    if not recorders or not recorders.of(model):
+    if recorders is None or model.name not in recorders.by_name:
         return _PLAIN
     return RecordedWriting(recorders)
 
@@ -38,6 +38,8 @@ def writing_of(engine: Engine, model: Model) -> PlainWriting | RecordedWriting:
 def deleting_of(engine: Engine, model: Model) -> PlainWriting | RecordedWriting:
     """How rows of a model are deleted, with which the database may change those of others."""
     recorders = engine.settings.recorders
-    if not recorders or not recorders.see_deletions(model, engine):
+    if recorders is None or not recorders.by_name:
+        return _PLAIN
+    if not recorders.see_deletions(model, engine):
         return _PLAIN
     return RecordedWriting(recorders)

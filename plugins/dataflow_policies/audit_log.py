@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["AUDIT_LOG", "acting", "current_actor", "recorder_of", "retention_of"]
 
 _KNOWN: Final = {"redact": list, "retention_days": int}
+_LONGEST_CONTENT: Final = 1_000_000
 _actor: ContextVar[str | None] = ContextVar("dataflow_actor", default=None)
 
 
@@ -141,17 +142,28 @@ class AuditRecorder:
 
     async def record(self, changes: RowChanges, scope: ChangeScope) -> list[Noted]:
         """Write down changes: an entry for all of them, or one for each tenant's."""
-        entries = [self._entry(part, scope, tenant) for tenant, part in _by_tenant(changes, scope)]
+        entries = [
+            entry
+            for tenant, part in _by_tenant(changes, scope)
+            for entry in self._entries(part, scope, tenant)
+        ]
         with inside():
             await scope.insert(self.tables.entry, entries)
         return [Noted(entry["chain"], hash_of_entry(entry)) for entry in entries]
 
-    def _entry(self, changes: RowChanges, scope: ChangeScope, tenant: str | None) -> dict[str, Any]:
+    def _entries(
+        self, changes: RowChanges, scope: ChangeScope, tenant: str | None
+    ) -> Iterator[dict[str, Any]]:
+        """The entry of changes; several where one would be longer than a server takes at once."""
         model = changes.model
         options = _options(model.declared) or {}
-        content = pack(changes, options.get("redact", ()))
+        content = to_json(pack(changes, options.get("redact", ())))
+        if len(content) > _LONGEST_CONTENT and len(changes) > 1:
+            for half in _halves(changes):
+                yield from self._entries(half, scope, tenant)
+            return
         key = _key_of(changes) if len(changes) == 1 else None
-        return make_entry(
+        yield make_entry(
             transaction_id=scope.transaction_id,
             chain=chain_name(model.name, tenant),
             model=model.name,
@@ -161,7 +173,7 @@ class AuditRecorder:
             actor=current_actor(),
             tenant=tenant,
             run_id=scope.run_id or None,
-            content=to_json(content),
+            content=content,
         )
 
     async def before_commit(self, kept: Sequence[Any], scope: ChangeScope) -> None:
@@ -193,6 +205,14 @@ def _by_tenant(changes: RowChanges, scope: ChangeScope) -> list[tuple[str | None
         )
         for tenant in tenants
     ]
+
+
+def _halves(changes: RowChanges) -> Iterator[RowChanges]:
+    middle = len(changes) // 2
+    for part in (slice(None, middle), slice(middle, None)):
+        before = None if changes.before is None else changes.before[part]
+        after = None if changes.after is None else changes.after[part]
+        yield evolve(changes, before=before, after=after)
 
 
 def _of(

@@ -120,6 +120,17 @@ async def test_values_come_back_as_they_were(db: DataFlow) -> None:
         assert repr(entry["after"]["facts"]) == repr(row["facts"])
 
 
+async def test_long_contents_are_cut(db: DataFlow) -> None:
+    """What is too long for one entry is several, which read as one."""
+    data = [{"name": f"{number}".ljust(1_000, "x")} for number in range(2_500)]
+    await db.run("PersonBulkCreateNode", data=data)
+    told = await db.aaudit(model="Person")
+    assert [entry["after"]["name"] for entry in told] == [row["name"] for row in data]
+    stored = await db.run("SQLNode", sql="SELECT LENGTH(content) AS size FROM dataflow_audit")
+    assert max(row["size"] for row in stored["records"]) <= 1_000_000
+    assert (await db.averify_audit())["valid"]
+
+
 async def test_entries_of_another_tenant_are_out_of_reach(db: DataFlow) -> None:
     """A tenant reads its own entries only; no node, stream, lookup or union reaches the tables."""
     for tenant in ("a", "b"):
