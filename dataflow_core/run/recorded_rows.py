@@ -20,6 +20,7 @@ from dataflow_core.run.chunks import BulkCounts, BulkWrite, Chunk, Rows, each_ro
 from dataflow_core.run.engine import Engine
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.inserts import Parameters
+from dataflow_core.run.loads import tried
 from dataflow_core.run.matches import Match
 from dataflow_core.run.plans import Plan
 from dataflow_core.run.recorded import PAGE_ROWS, RecordedChanges
@@ -220,8 +221,10 @@ async def _with_keys(
     sql = plan.compiled.reserve
     if sql is None or isinstance(transaction, Explanation):
         return chunk
-    keys = await transaction.fetch(sql, (len(chunk.rows),), plan.situation)
-    if len(keys) != len(chunk.rows) or keys[0][0] is None:
+    count, situation = (len(chunk.rows),), plan.situation
+    # Who may insert need not be allowed to count; the keys then come back of the insert.
+    keys = await tried(transaction, lambda alone: alone.fetch(sql, count, situation))
+    if keys is None or len(keys) != len(chunk.rows) or not isinstance(keys[-1][0], int):
         return chunk
     at, columns, writer = model.fields.index(made[0]), chunk.columns, chunk.writer
     rows = [(*row[:at], key, *row[at:]) for row, (key,) in zip(chunk.rows, keys, strict=True)]
