@@ -7,7 +7,6 @@ import random
 import time
 from typing import Any
 
-import pytest
 from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
@@ -249,28 +248,3 @@ def test_the_reported_failure_is_that_of_running_one_by_one(graph, seed, concurr
         return results
 
     assert asyncio.run(run(concurrency)) == asyncio.run(run(1))
-
-
-@pytest.mark.parametrize("effect", [Effect(), WRITE, EVERYTHING])
-def test_a_thousand_nodes_that_do_nothing_are_quick(effect):
-    """1,000 no-op nodes run at 20,000 a second or more, whether or not they may run together."""
-
-    async def nothing(context: Context, parameters: Any) -> dict[str, Any]:
-        return {"result": None}
-
-    owner = FakeOwner(live=False)
-    owner.add("Nothing", nothing, effect=effect)
-    builder = WorkflowBuilder(owner)
-    for _ in range(1_000):
-        builder.add_node("Nothing")
-    workflow = builder.build()
-
-    async def best() -> float:
-        times = []
-        for _ in range(7):
-            start = time.perf_counter()
-            await AsyncLocalRuntime().execute(workflow)
-            times.append(time.perf_counter() - start)
-        return min(times)
-
-    assert 1_000 / asyncio.run(best()) >= 20_000
