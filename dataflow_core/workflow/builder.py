@@ -235,6 +235,12 @@ class WorkflowBuilder:
             ParameterError: a node's constant parameters can never be right, or one is missing.
             TransactionSpansDatabases: nodes of one transaction use several databases.
         """
+        if self._block is not None:
+            raise InvalidWorkflow(
+                f"build() was called within the block of the transaction {quoted(self._block[0])},"
+                " to which nodes can still be added: build after it",
+                transaction=self._block[0],
+            )
         asked = self._nodes
         types = node_types({node_id: one.name for node_id, one in asked.items()}, self._owner)
         nodes = {

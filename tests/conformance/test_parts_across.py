@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
 from dataflow_core import AsyncLocalRuntime, DataFlow, WorkflowBuilder, field
+from dataflow_core.conformance.servers import SharedServer
 from dataflow_core.errors import (
     ConflictingParameters,
+    ConnectionLost,
     Deadlock,
     NodeExecutionError,
+    TransactionSpansDatabases,
     UniqueViolation,
 )
 from dataflow_core.workflow import Workflow
+from tests.databases import new_database
 
 
 class Account:
@@ -41,6 +45,12 @@ async def db(database_url: str) -> AsyncIterator[DataFlow]:
     await handle.run("AccountBulkCreateNode", data=[{"id": 1, "name": "a"}, {"id": 2}])
     yield handle
     await handle.aclose()
+
+
+@pytest.fixture
+def second_url(database: SharedServer) -> Iterator[str]:
+    """A second new database of the same server."""
+    yield from new_database(database)
 
 
 async def stored(db: DataFlow) -> tuple[dict[int, int], list[int]]:
@@ -147,6 +157,61 @@ async def test_it_is_explained(db: DataFlow) -> None:
     amounts = [value for one in explained for value in one.parameters if "UPDATE" in one.sql]
     assert [amount for amount in amounts if amount in (1, 2, 3, 4)][::2] == [1, 2, 3, 4]
     assert await stored(db) == ({1: 0, 2: 0}, [])
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_nobody_can_tell_after_a_commit_without_an_answer(db: DataFlow, kept: bool) -> None:
+    """The outcome is told as unknown, the part is not done again, and it is there or not, whole."""
+
+    @db.node("BreakNode", repeatable=True)
+    async def break_off(context: Any) -> dict[str, Any]:
+        connection = context.transaction.session.connection
+        end = connection.commit if kept else connection.rollback
+
+        async def without_answer() -> None:
+            del connection.commit
+            await end()
+            raise ConnectionLost("no answer", outcome="unknown")
+
+        connection.commit = without_answer
+        return {}
+
+    workflow = moving(db, "b", "BreakNode", retry=3)
+    with pytest.raises(NodeExecutionError, match="nobody can tell whether it is done") as caught:
+        await AsyncLocalRuntime().execute(workflow)
+    assert caught.value.outcome == "unknown"
+    assert list(caught.value.results) == ["before"]
+    assert await stored(db) == ({1: -5, 2: 5} if kept else {1: 0, 2: 0}, [1])
+
+
+async def test_each_database_has_parts_of_its_own(database_url: str, second_url: str) -> None:
+    """In an instance with two databases a part is on one of them, also within a transaction of
+    the caller's there, and over both it is refused."""
+    async with DataFlow(database_url=database_url, figures_db=second_url) as db:
+        for name, where in (("Guest", "primary"), ("Click", "figures")):
+            options = {"timestamps": False, "database": where}
+            namespace = {"__annotations__": {"id": int}, "__dataflow__": options}
+            db.model(type(name, (), namespace), validation="off")
+        clicks, both = WorkflowBuilder(db), WorkflowBuilder(db)
+        for builder in (clicks, both):
+            with builder.transaction("clicks"):
+                builder.add_node("ClickCreateNode", "one", {"id": 1})
+                builder.add_node("ClickCreateNode", "two", {"id": 1})
+        runtime = AsyncLocalRuntime()
+        async with db.transaction("figures"):
+            with pytest.raises(NodeExecutionError, match="'two'"):
+                await runtime.execute(clicks.build())
+            await db.run("ClickCreateNode", id=3)
+        both.add_node("GuestCreateNode", "guest", {"id": 1})
+        results, _ = await runtime.execute(both.build(), on_error="continue")
+        assert results["one"]["error"]["code"] == "DF-524"
+        assert [row["id"] for row in (await db.run("GuestListNode"))["records"]] == [1]
+        assert [row["id"] for row in (await db.run("ClickListNode"))["records"]] == [3]
+        with both.transaction("over both"):
+            both.add_node("GuestCreateNode", parameters={"id": 2})
+            both.add_node("ClickCreateNode", parameters={"id": 2})
+        with pytest.raises(TransactionSpansDatabases, match="'primary'"):
+            both.build()
 
 
 @pytest.mark.timeout(60)

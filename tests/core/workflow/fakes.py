@@ -133,10 +133,9 @@ class FakeOwner:
         finally:
             self._transaction.reset(token)
 
-    def current_transaction(self, database: str | None = None) -> str | None:
-        """The database of the transaction in force, if it is that one."""
-        found = self._transaction.get()
-        return found if database in (None, found) else None
+    def current_transaction(self, database: str = "primary") -> str | None:
+        """The database, if a transaction is in force there."""
+        return database if self._transaction.get() == database else None
 
     def add(
         self,

@@ -138,6 +138,14 @@ def test_a_node_is_in_one_part(builder):
     assert len(builder.build().parts) == 1
 
 
+def test_its_block_ends_before_it_is_built(builder):
+    """What is built within the block would lack the nodes that follow."""
+    with builder.transaction("part"):
+        add(builder, "a")
+        with pytest.raises(InvalidWorkflow, match="within the block of the transaction 'part'"):
+            builder.build()
+
+
 def test_an_error_in_its_block_does_not_let_nodes_go(builder):
     """Nodes that were added before an exception in the block stay in the transaction."""
     with pytest.raises(ZeroDivisionError), builder.transaction("part"):
