@@ -19,8 +19,10 @@ DEFAULT_SEED = 20130101
 ROOT = Path(__file__).resolve().parents[1]
 
 # What does not depend on the Python: kills of servers and processes, what surrounds the packages,
-# how the suite itself works. `scripts/test` runs these files and folders on the newest Python only.
+# how the suite itself works. `scripts/test` runs these files and folders on the newest Python only,
+# and with them what is marked `one_python`, because it is run in another way on each Python anyway.
 ON_ONE_PYTHON = (
+    "bars",
     "conformance/test_commands.py",
     "conformance/test_mutants.py",
     "conformance/test_new_dialect.py",

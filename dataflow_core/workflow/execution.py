@@ -17,15 +17,13 @@ from typing import Any, NoReturn
 from attrs import frozen
 
 from dataflow_core.errors import (
-    DataFlowError,
     InvalidType,
     NodeExecutionError,
     NodeTimeout,
-    TransactionUndone,
 )
-from dataflow_core.naming_hints import quoted
 from dataflow_core.nodes.base import Context
-from dataflow_core.workflow.checks import check_retries, described
+from dataflow_core.workflow.checks import check_retries
+from dataflow_core.workflow.failures import comes_from, node_failure, undone
 from dataflow_core.workflow.graph import (
     OnError,
     Step,
@@ -139,9 +137,9 @@ class Execution:
         unit = self._units[place]
         if self._passes_over(unit):
             self._lost[place] = place
-            failure = {"success": False, "error": self._described(place, error)}
+            failure = {"success": False, "error": self._error(place, error).to_dict()["cause"]}
             if unit.part is not None:
-                failure = self._undone(place, unit.part, failure)
+                failure = undone(unit.part, self._failed_steps.get(place), failure)
             self._settle(place, failure)
             return
         self._failed_at, self._failure = place, error
@@ -155,24 +153,6 @@ class Execution:
         """Whether the run goes on when a unit fails; for a part no node of it may ask otherwise."""
         asked = [step.node.options.on_error or self._settings.on_error for step in unit.steps]
         return "raise" not in asked
-
-    def _undone(self, place: int, part: TransactionPart, failure: Result) -> Result:
-        """The results of the nodes of a part: that of the one that failed, and of the others."""
-        failed = self._failed_steps.get(place)
-        if failed is None:
-            return {node_id: dict(failure) for node_id in part.nodes}
-        error = TransactionUndone(
-            f"the node is not done, because {described(failed.node)} of the same transaction"
-            f" {quoted(part.name)} failed",
-            outcome="not done",
-            transaction=part.name,
-            failed_node=failed.node.id,
-        )
-        undone = {"success": False, "failed_node": failed.node.id, "error": error.to_dict()}
-        return {
-            node_id: failure if node_id == failed.node.id else dict(undone)
-            for node_id in part.nodes
-        }
 
     def _settle(self, place: int, result: Result) -> None:
         """Note the result of a node, or those of a part, and make ready what has waited for it."""
@@ -225,19 +205,26 @@ class Execution:
         if retry:
             check_part_feeds(unit, part, self._results)
 
+        failures: list[tuple[Step, BaseException]] = []
+
         async def work() -> Result:
-            self._failed_steps.pop(place, None)
             inside: dict[str, Result] = {}
             results = ChainMap(inside, self._results)
             for step in unit.steps:
                 try:
                     inside[step.node.id] = await self._perform(step, results)
-                except BaseException:
-                    self._failed_steps[place] = step
+                except BaseException as error:
+                    failures.append((step, error))
                     raise
             return inside
 
-        return await carried_out(target, work, isolation=part.isolation, retry=retry)
+        try:
+            return await carried_out(target, work, isolation=part.isolation, retry=retry)
+        except BaseException as error:
+            # An earlier attempt may have failed at a node, and the last one at its begin or commit.
+            if failures and comes_from(error, failures[-1][1]):
+                self._failed_steps[place] = failures[-1][0]
+            raise
 
     async def _perform(self, step: Step, results: Mapping[str, Result]) -> Result:
         node, settings = step.node, self._settings
@@ -345,35 +332,18 @@ class Execution:
         raise asyncio.CancelledError from error
 
     def _error(self, place: int, cause: BaseException) -> NodeExecutionError:
-        node, part = self._failed_node(place), self._units[place].part
-        # What other errors say is shown as their own text, beside the message.
-        text = cause.message if isinstance(cause, DataFlowError) else type(cause).__name__
-        what = f"{described(node)} failed"
-        if part is not None and place in self._failed_steps:
-            what = f"{described(node)} of the transaction {quoted(part.name)} failed"
-        elif part is not None:
-            what = f"the transaction {quoted(part.name)}, which ends with {described(node)}, failed"
-            if getattr(cause, "outcome", None) == "unknown":
-                what += ", and nobody can tell whether it is done"
-        error = NodeExecutionError(
-            f"{what}: {text}",
-            node_id=node.id,
-            node_type=node.type.name,
-            cause=cause,
-            results=self.results,
-            run_id=self._settings.run_id,
+        return node_failure(
+            self._failed_node(place),
+            cause,
+            self.results,
+            self._settings.run_id,
+            part=self._units[place].part,
+            at_node=place in self._failed_steps,
         )
-        if part is not None:
-            error.context["transaction"] = part.name
-        return error
 
     def _failed_node(self, place: int) -> WorkflowNode:
         """The node that failed; of a part that could not be begun or committed, the last."""
         return self._failed_steps.get(place, self._units[place].steps[-1]).node
-
-    def _described(self, place: int, cause: BaseException) -> dict[str, Any]:
-        described: dict[str, Any] = self._error(place, cause).to_dict()["cause"]
-        return described
 
 
 def _may_be_repeated(error: BaseException) -> bool:

@@ -134,6 +134,7 @@ async def test_a_failing_node_undoes_the_part(shop, builder):
     error = caught.value
     assert list(error.results) == ["before"]
     assert (error.node_id, error.context["transaction"]) == ("two", "pay")
+    assert error.outcome == "not done"
     assert isinstance(error.__cause__, ValueError)
 
 
@@ -200,6 +201,16 @@ async def test_an_unknown_outcome_is_told(shop, builder):
             "unknown",
         )
     assert results["after"]["skipped"]
+
+
+async def test_the_last_attempt_is_told(shop, builder):
+    """Where a node failed, and then the commit of the next attempt, the commit is what is told."""
+    pay(builder, Deadlock("ended", outcome="not done"), retry=1)
+    shop.commit_error = lost()
+    with pytest.raises(NodeExecutionError, match="nobody can tell") as caught:
+        await run(builder)
+    assert caught.value.outcome == "unknown"
+    assert shop.log.count("begin primary") == 2
 
 
 async def test_cancelling_rolls_back(shop, builder):
