@@ -41,6 +41,9 @@ from dataflow_core.contract import (  # noqa: E402
     Failure,
     LoadingConnection,
     MigrationGuard,
+    ModelAccess,
+    ModelPolicy,
+    NodeKind,
     NodeRun,
     ObservedDatabase,
     Observer,
@@ -62,7 +65,7 @@ from dataflow_core.expressions.functions import FUNCTIONS, TRUNCATION_UNITS  # n
 from dataflow_core.features import FEATURES  # noqa: E402
 from dataflow_core.filters.leaves import LEAVES, ONLY_WITH  # noqa: E402
 from dataflow_core.limits import Limits  # noqa: E402
-from dataflow_core.nodes.generate import FILE_KINDS, KINDS, RESERVED_NAMES  # noqa: E402
+from dataflow_core.nodes.kinds import FILE_KINDS, KINDS, RESERVED_NAMES  # noqa: E402
 from dataflow_core.nodes.values import LATER  # noqa: E402
 from dataflow_core.operations import MigrationFinding, SchemaPlan, TableChange  # noqa: E402
 from dataflow_core.schema.annotations import SUPPORTED  # noqa: E402
@@ -397,6 +400,9 @@ GENERATED: dict[str, Callable[[], str]] = {
     "failure": lambda: fields_of(Failure),
     "observed database": lambda: fields_of(ObservedDatabase),
     "plugin settings": lambda: fields_of(PluginSettings),
+    "model policy": lambda: fields_of(ModelPolicy),
+    "node kind": lambda: fields_of(NodeKind),
+    "model access": lambda: members(ModelAccess),
     "dialect spec": lambda: fields_of(DialectSpec),
     "error rule": lambda: fields_of(ErrorRule),
     "codec": lambda: fields_of(Codec),
