@@ -13,6 +13,7 @@ from dataflow_core.schema.model import (
     Reference,
 )
 from dataflow_core.schema.naming import NAME_BYTES
+from dataflow_core.schema.relation_names import Link, links
 from dataflow_core.schema.tables import Column, Table, TableCheck, TableIndex, TableReference
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "ForeignKey",
     "Generated",
     "Index",
+    "Link",
     "Managed",
     "Model",
     "NAME_BYTES",
@@ -32,4 +34,5 @@ __all__ = [
     "TableCheck",
     "TableIndex",
     "TableReference",
+    "links",
 ]
