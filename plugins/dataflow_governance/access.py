@@ -10,7 +10,7 @@ from attrs import frozen
 from dataflow_core import Context
 from dataflow_core.errors import TransactionFailed
 from dataflow_core.schema import Model
-from dataflow_governance.graph import Filter, Key, Row, inside
+from dataflow_governance.graph import Filter, Key, Row, inside, key_names
 
 __all__ = ["BATCH", "Access", "batches"]
 
@@ -83,8 +83,8 @@ class Access:
         self, model: Model, keys: Sequence[Key], select: Sequence[str] | None = None
     ) -> AsyncIterator[list[Row]]:
         """The rows with these keys, in batches, sorted by their key."""
-        for some in batches(sorted(keys), len(model.key_names)):
-            async for rows in self.pages(model, inside(model.key_names, some), select):
+        for some in batches(sorted(keys), len(key_names(model))):
+            async for rows in self.pages(model, inside(key_names(model), some), select):
                 yield rows
 
     async def update(self, model: Model, rows: Sequence[Row]) -> None:

@@ -134,6 +134,7 @@ def _order(decision: Decision) -> None:
                 name = _clearable(link, decision.policy)
                 assert name is not None
                 decision.cleared.setdefault(model, {}).setdefault(key, set()).add(name)
+    # A row that refers to itself is a circle too: not every database deletes such a row.
     left = {
         (model, key): None
         for model, rows in decision.found.rows.items()
@@ -143,9 +144,7 @@ def _order(decision: Decision) -> None:
     above: dict[Node, list[tuple[Link, Node]]] = {}
     below: dict[Node, int] = dict.fromkeys(left, 0)
     for node in left:
-        above[node] = [
-            (link, target) for link, target in _references(decision, *node) if target != node
-        ]
+        above[node] = list(_references(decision, *node))
         for _, target in above[node]:
             below[target] += 1
     cleared: dict[Model, dict[Key, set[str]]] = {}

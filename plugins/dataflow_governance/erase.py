@@ -12,7 +12,7 @@ from dataflow_core.schema import Field, Model
 from dataflow_governance.access import Access, batches
 from dataflow_governance.audit import AuditTrail, tombstone
 from dataflow_governance.decision import Decision
-from dataflow_governance.graph import Key, key_of
+from dataflow_governance.graph import Key, key_names, key_of
 from dataflow_governance.replacing import Replacing
 
 __all__ = ["Erasure"]
@@ -105,7 +105,7 @@ class Erasure:
     async def _clear(self, model: Model, rows: dict[Key, set[str]]) -> None:
         for some in batches(list(rows)):
             changes = [
-                {**dict(zip(model.key_names, key, strict=True)), **dict.fromkeys(rows[key])}
+                {**dict(zip(key_names(model), key, strict=True)), **dict.fromkeys(rows[key])}
                 for key in some
             ]
             await self.access.update(model, changes)

@@ -6,23 +6,46 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from attrs import define, field
+from attrs import define
+from attrs import field as attribute
 
-from dataflow_core.schema import Link, Model, links
+from dataflow_core.schema import Field, Link, Model, links
 
-__all__ = ["Filter", "Graph", "Key", "Row", "equal", "inside", "key_of", "names_of", "values_of"]
+__all__ = [
+    "Filter",
+    "Graph",
+    "Key",
+    "Row",
+    "equal",
+    "inside",
+    "key_fields",
+    "key_names",
+    "key_of",
+    "names_of",
+    "values_of",
+]
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
 Filter = dict[str, Any]
 
 
+def key_fields(model: Model) -> tuple[Field, ...]:
+    """The fields of the key that calls give; what the context has, such as a tenant, is no part."""
+    return tuple(item for item in model.primary_key if getattr(item, "context", None) is None)
+
+
+def key_names(model: Model) -> tuple[str, ...]:
+    """Their names."""
+    return names_of(key_fields(model))
+
+
 def key_of(model: Model, row: Row) -> Key:
     """The key of a row."""
-    return tuple(row[name] for name in model.key_names)
+    return tuple(row[name] for name in key_names(model))
 
 
-def names_of(fields: Sequence[Any]) -> tuple[str, ...]:
+def names_of(fields: Sequence[Field]) -> tuple[str, ...]:
     """The names of fields."""
     return tuple(item.name for item in fields)
 
@@ -55,8 +78,8 @@ class Graph:
 
     subject: Model
     models: Sequence[Model]
-    out: dict[Model, list[Link]] = field(init=False)
-    into: dict[Model, list[Link]] = field(init=False)
+    out: dict[Model, list[Link]] = attribute(init=False)
+    into: dict[Model, list[Link]] = attribute(init=False)
 
     def __attrs_post_init__(self) -> None:
         every = [link for model in self.models for link in links(model, self.models)]
@@ -90,7 +113,7 @@ class Graph:
 
     def read(self, model: Model) -> tuple[str, ...]:
         """The fields that a walk needs of a row: its key and its ends of references."""
-        found = dict.fromkeys(model.key_names)
+        found = dict.fromkeys(key_names(model))
         for link in self.out[model]:
             found.update(dict.fromkeys(names_of(link.fields)))
         for link in self.into[model]:

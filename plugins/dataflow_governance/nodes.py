@@ -16,7 +16,7 @@ from dataflow_governance.audit import read_trail, trail_for_erasing
 from dataflow_governance.decision import decide, retained_fields
 from dataflow_governance.erase import Erasure
 from dataflow_governance.export import FORMAT_NAMES, exported
-from dataflow_governance.graph import Graph, Key, equal
+from dataflow_governance.graph import Graph, Key, equal, key_fields, key_names
 from dataflow_governance.walk import Belongings, belongings
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ async def _belongings(
     models = asked.db.models_of(asked.model.database)
     subject = next(model for model in models if model.name == asked.model.name)
     graph = Graph(subject, models)
-    document = equal(subject.key_names, asked.key)
+    document = equal(key_names(subject), asked.key)
     select = dict.fromkeys((*graph.read(subject), *also.get(subject, ())))
     async for rows in access.pages(subject, document, tuple(select)):
         return await belongings(graph, rows[0], access, also, needed=needed)
@@ -248,7 +248,7 @@ def _asked(
 
 
 def _key(node: str, subject: Model, given: Any) -> Key:
-    names = subject.key_names
+    names = key_names(subject)
     if not names:
         raise InvalidValue(f"{node}: {subject.name} has no key, so no row is that of a person")
     if given is None:
@@ -272,7 +272,7 @@ def _key(node: str, subject: Model, given: Any) -> Key:
         )
     return tuple(
         item.type.check(value, f"{subject.name}.{item.name}")
-        for item, value in zip(subject.primary_key, given, strict=True)
+        for item, value in zip(key_fields(subject), given, strict=True)
     )
 
 

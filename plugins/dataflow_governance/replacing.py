@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final
 
 from attrs import define, field
@@ -12,7 +12,7 @@ from dataflow_core.errors import InvalidValue
 from dataflow_core.schema import Field, Model
 from dataflow_governance.access import BATCH, Access
 from dataflow_governance.checks import Rule, rules
-from dataflow_governance.graph import Key, Row, inside, key_of
+from dataflow_governance.graph import Key, Row, inside, key_names, key_of
 from dataflow_governance.neutral import constants, fresh
 
 __all__ = ["Replacing"]
@@ -88,13 +88,13 @@ class Replacing:
             yield [self._replaced(row, offers) for row in rows]
 
     def _named(self, key: Key) -> Row:
-        return dict(zip(self.model.key_names, key, strict=True))
+        return dict(zip(key_names(self.model), key, strict=True))
 
     def _without(self, key: Key) -> Row:
         return dict.fromkeys(self.cleared.get(key, ()))
 
     def _read(self) -> tuple[str, ...]:
-        names = dict.fromkeys(self.model.key_names)
+        names = dict.fromkeys(key_names(self.model))
         for rule in self._rules:
             names.update(dict.fromkeys(rule.fields))
         return tuple(names)
@@ -111,10 +111,7 @@ class Replacing:
             kinds = [*zip(*made, strict=True), *((value,) for value in plain)]
             seen = await self._taken(item, [value for kind in kinds for value in kind])
             seen |= self._used[item.name]
-            offers[item.name] = [
-                [value for value in kind if not (value in seen or seen.add(value))]  # type: ignore[func-returns-value]
-                for kind in kinds
-            ]
+            offers[item.name] = [_unseen(kind, seen) for kind in kinds]
         return offers
 
     async def _taken(self, item: Field, values: Sequence[Any]) -> set[Any]:
@@ -168,3 +165,10 @@ class Replacing:
             " the rows deleted",
             model=self.model.name,
         )
+
+
+def _unseen(values: Iterable[Any], seen: set[Any]) -> list[Any]:
+    """The values that were not seen, each once; they then were."""
+    found = [value for value in dict.fromkeys(values) if value not in seen]
+    seen.update(found)
+    return found

@@ -14,7 +14,16 @@ from attrs import define, field
 
 from dataflow_core.schema import Link, Model
 from dataflow_governance.access import Access, batches
-from dataflow_governance.graph import Graph, Key, Row, inside, key_of, names_of, values_of
+from dataflow_governance.graph import (
+    Graph,
+    Key,
+    Row,
+    inside,
+    key_names,
+    key_of,
+    names_of,
+    values_of,
+)
 
 __all__ = ["Belongings", "belongings"]
 
@@ -52,7 +61,7 @@ class Belongings:
     def has(self, edge: Edge) -> bool:
         """Whether a reference by key leads to one of the rows."""
         model, names, values = edge
-        return names == model.key_names and values in self.rows.get(model, ())
+        return names == key_names(model) and values in self.rows.get(model, ())
 
 
 async def belongings(
@@ -106,7 +115,7 @@ class _Walk:
         owner, referring = link.owner, inside(names_of(link.fields), values)
         if owner is self.graph.subject:
             # Another person, whose own rows are not of interest.
-            own = inside(owner.key_names, [key_of(owner, self.found.person)])
+            own = inside(key_names(owner), [key_of(owner, self.found.person)])
             await self._note(link, targets, {"$and": [referring, {"$nor": [own]}]})
             return
         mine, others = self.graph.of_person(owner, self.found.person)
