@@ -22,6 +22,8 @@ WAYS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.bars
+@pytest.mark.timeout(1_800)
 @pytest.mark.parametrize(("node", "options"), WAYS)
 async def test_nothing_of_the_person_is_left(
     database_url: str, seed: int, full_bars: bool, node: str, options: dict[str, Any]
