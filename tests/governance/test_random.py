@@ -28,30 +28,28 @@ WAYS: list[tuple[str, dict[str, Any]]] = [
 async def test_nothing_of_the_person_is_left(
     database_url: str, seed: int, full_bars: bool, node: str, options: dict[str, Any]
 ) -> None:
-    """Over random models and rows: no personal value of the person is left in any column, rows of
+    """Over random models and rows: no personal value of the person is left in any column.
 
-    others are as they were, and what was done is what the dry run and the definition say.
+    Rows of others are as they were; what was done is what the dry run and the definition say.
     """
-    async with DataFlow(database_url, enable_model_persistence=False) as db:
-        for number in range(SOCIETIES[full_bars]):
-            society = Society(random.Random(f"{seed} {number}"), f"S{number}")
+    for number in range(SOCIETIES[full_bars]):
+        society = Society(random.Random(f"{seed} {number}"), f"S{number}")
+        async with DataFlow(database_url, enable_model_persistence=False) as db:
             society.register(db)
             await society.fill(db)
             before = await stored(db, society)
             person = next(iter(before[society.kinds[0]]))
             mine = belonging(society, before, person)
-            given = {"user_id": person[0], "model": society.kinds[0].name, **options}
-            exported = await db.run(
-                "UserDataExportNode", user_id=person[0], model=society.kinds[0].name
-            )
+            given = {"user_id": person[0], "model": society.kinds[0].name}
+            exported = await db.run("UserDataExportNode", **given)
             assert exported["counts"] == {kind.name: len(keys) for kind, keys in mine.items()}
-            tried = await db.run(node, dry_run=True, **given)
+            tried = await db.run(node, dry_run=True, **given, **options)
             assert await stored(db, society) == before
-            done = await db.run(node, **given)
+            done = await db.run(node, **given, **options)
             after = await stored(db, society)
-            assert tried["result"] == done["result"]
-            assert tried["retained"] == done["retained"]
-            check(society, before, after, mine, done["result"])
+        assert tried["result"] == done["result"]
+        assert tried["retained"] == done["retained"]
+        check(society, before, after, mine, done["result"])
 
 
 def check(
