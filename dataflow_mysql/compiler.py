@@ -18,7 +18,9 @@ from dataflow_core.compile import (
     LoadStatement,
     Render,
     StagedStatements,
+    counted,
     names_list,
+    row_tests,
     statement,
     values_list,
     where_clause,
@@ -277,7 +279,8 @@ class MySQLCompiler(MySQLExpressions):
         further = f" UNION ALL SELECT {', '.join('?' * len(given))}" * (rows - 1)
         names = [f"{table}.{self.quote(field.column)}" for field in given]
         pairs = [f"{name} = `__new`.`__value{at}`" for at, name in enumerate(names)]
-        same, changes = " AND ".join(pairs[: len(match)]), ", ".join(pairs[len(match) :])
+        same = " AND ".join([*pairs[: len(match)], *row_tests(self, model)])
+        changes = ", ".join([*pairs[len(match) :], *counted(self, model, updates)])
         source = f"SELECT {', '.join(marks)}{further}"
         return f"UPDATE {table} JOIN ({source}) AS `__new` ON {same} SET {changes}"
 

@@ -18,7 +18,7 @@ def upsert(compiler: BaseCompiler, operation: Upsert) -> Compiled:
     compiled: Compiled = OPERATIONS[Upsert](compiler, operation)
     model = operation.model
     made = [item for item in model.primary_key if item.generated == "database"]
-    if not compiler.upserts or not made or made[0] in operation.columns:
+    if compiled.only_inserts or not made or made[0] in operation.columns:
         return compiled
     key, table = compiler.quote(made[0].column), compiler.table(model)
     return evolve(

@@ -62,7 +62,7 @@ from dataflow_core.expressions.functions import FUNCTIONS, TRUNCATION_UNITS  # n
 from dataflow_core.features import FEATURES  # noqa: E402
 from dataflow_core.filters.leaves import LEAVES, ONLY_WITH  # noqa: E402
 from dataflow_core.limits import Limits  # noqa: E402
-from dataflow_core.nodes.generate import FILE_KINDS, KINDS, RESERVED_NAMES  # noqa: E402
+from dataflow_core.nodes.kinds import FILE_KINDS, KINDS, RESERVED_NAMES  # noqa: E402
 from dataflow_core.nodes.values import LATER  # noqa: E402
 from dataflow_core.operations import MigrationFinding, SchemaPlan, TableChange  # noqa: E402
 from dataflow_core.schema.annotations import SUPPORTED  # noqa: E402

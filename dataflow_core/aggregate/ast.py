@@ -7,12 +7,12 @@ fields named ``_id.a`` and is put together in the result.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from attrs import frozen
 
 from dataflow_core.expressions.ast import Expression
-from dataflow_core.filters.ast import Predicate, Slot
+from dataflow_core.filters.ast import Always, Predicate, Slot
 from dataflow_core.order import SortKey
 from dataflow_core.schema import Field, Model
 
@@ -35,6 +35,8 @@ __all__ = [
     "Stage",
     "UnionWith",
 ]
+
+_EVERY_ROW: Final = Always(True)
 
 AccumulatorName = Literal[
     "sum",
@@ -147,7 +149,8 @@ class UnionWith:
 class Lookup:
     """The rows of a model whose ``foreign`` fields equal the ``local`` ones of a row.
 
-    ``nulls``: NULL equals NULL, as in MongoDB; else it equals nothing, as in a relation.
+    ``nulls``: NULL equals NULL, as in MongoDB; else it equals nothing, as in a relation. ``filter``
+    is what the rows that are looked up pass beside.
     """
 
     name: str
@@ -155,6 +158,7 @@ class Lookup:
     local: tuple[Field, ...]
     foreign: tuple[Field, ...]
     nulls: bool = False
+    filter: Predicate = _EVERY_ROW
 
 
 @frozen

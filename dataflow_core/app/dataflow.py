@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
+from dataflow_core.app.closing import close_at_exit
 from dataflow_core.app.databases import Databases
 from dataflow_core.app.handles import ModelHandle, NodesNamespace
 from dataflow_core.app.models import Registry, refuse_instances
@@ -22,7 +23,7 @@ from dataflow_core.errors import InstanceClosed, InvalidOption, NoRowReturned
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, NodeType
 from dataflow_core.nodes.generate import unknown_parameter
-from dataflow_core.nodes.registry import forget_owner, live_owners, register_owner
+from dataflow_core.nodes.registry import forget_owner, register_owner
 from dataflow_core.run.retries import check_retry
 from dataflow_core.run.sync_bridge import sync_bridge, synchronous
 from dataflow_core.run.transactions import explaining
@@ -102,6 +103,7 @@ class DataFlow:
             self.settings.max_rows,
             self.settings.limits,
             self.plugins.nodes(),
+            self.plugins.model_policies(),
             self.observers,
         )
         self._context = Context(self)
@@ -245,6 +247,15 @@ class DataFlow:
             statement_savepoints=statement_savepoints,
         )
 
+    def tenant(self, tenant_id: Any) -> AbstractContextManager[None]:
+        """``with db.tenant("a"):`` the tenant whose rows are meant, on multi-tenant models."""
+        return self._registry.tenancy.entered(tenant_id)
+
+    @property
+    def current_tenant(self) -> Any:
+        """The tenant in force, or ``None``."""
+        return self._registry.tenancy.current
+
     def current_transaction(self, database: str = "primary") -> Any:
         """The transaction in force, or ``None``."""
         return self._databases.engine(database).current_transaction()
@@ -379,17 +390,4 @@ class DataFlow:
         return self
 
 
-def _close_at_exit(process: int = os.getpid()) -> None:
-    """Close what is still open when the process ends; a forked child leaves its parent's alone."""
-    for owner in live_owners() if os.getpid() == process else ():
-        if isinstance(owner, DataFlow):
-            try:
-                # A loop of its own: threads, the bridge's too, cannot be started any more.
-                asyncio.run(asyncio.wait_for(owner.aclose(), _EXIT_SECONDS))
-            except Exception:  # the process ends all the same, and the next instance has its turn
-                _logger.warning("%r could not be closed", owner, exc_info=True)
-
-
-_EXIT_SECONDS = 2.0
-_logger = logging.getLogger("dataflow")
-atexit.register(_close_at_exit)
+atexit.register(close_at_exit)

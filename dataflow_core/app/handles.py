@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dataflow_core.errors import UnknownNode
@@ -42,6 +42,15 @@ class ModelHandle:
 
     def __repr__(self) -> str:
         return f"<nodes of {self._name}>"
+
+    def __getattr__(self, kind: str) -> Callable[..., Result]:
+        """The node of a kind that a plugin brings."""
+        if kind.startswith("_") or kind not in self._run:
+            known = [name for name in (*vars(type(self)), *self._run) if not name.startswith("_")]
+            raise AttributeError(
+                f"{self._name} has no node for {kind}", name=nearest(kind, known) or kind, obj=self
+            )
+        return lambda **parameters: self._run[kind](self._context, parameters)
 
     def create(self, /, **parameters: Any) -> Result:
         """Insert one row."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, evolve, field
 
-from dataflow_core.contract import NodeSpec
+from dataflow_core.contract import ModelPolicy, NodeSpec
 from dataflow_core.errors import (
     DuplicateModel,
     DuplicateNode,
@@ -25,15 +25,13 @@ from dataflow_core.limits import LIMITS, Limits
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, Effect, NodeOwner, NodeType, Parameter
 from dataflow_core.nodes.binding import Binding
-from dataflow_core.nodes.generate import (
-    RESERVED_NAMES,
-    ModelNodes,
-    model_nodes,
-    unknown_parameter,
-)
+from dataflow_core.nodes.generate import ModelNodes, model_nodes, unknown_parameter
+from dataflow_core.nodes.kinds import RESERVED_NAMES
 from dataflow_core.nodes.observed import observed
+from dataflow_core.nodes.policies import Policies
 from dataflow_core.nodes.sql import sql_node
 from dataflow_core.run.observing import Observers
+from dataflow_core.run.tenancy import Tenancy
 from dataflow_core.schema import Field, Model
 from dataflow_core.schema.checks import check_model
 from dataflow_core.schema.declare import declare_model
@@ -57,14 +55,18 @@ class Registry:
     max_rows: int
     limits: Limits = LIMITS
     plugin_nodes: Sequence[NodeSpec] = ()
+    plugin_policies: Sequence[ModelPolicy] = ()
     observers: Observers | None = None
     models: dict[str, Model] = field(factory=dict)
     nodes: dict[str, NodeType] = field(factory=dict)
     absent: dict[str, str] = field(factory=dict)
     bindings: dict[str, Binding] = field(factory=dict)
+    tenancy: Tenancy = field(factory=Tenancy)
+    policies: Policies = field(init=False)
     _relations: dict[str, Relations] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.policies = Policies(self.plugin_policies, self.tenancy, self.bindings.__getitem__)
         self.nodes["SQLNode"] = self._watched(sql_node(self.owner, self.engine))
         for spec in self.plugin_nodes:
             node = self.add_function(spec.name, spec.function, repeatable=spec.repeatable)
@@ -74,7 +76,8 @@ class Registry:
         """Register a class as a model; its nodes. Raises ``ModelError``s."""
         if not isinstance(cls, type):
             raise InvalidModel(f"db.model decorates a class, got {quoted(cls)}")
-        model = declare_model(cls, namespace=namespace)
+        declared = declare_model(cls, claimed_options=self.policies.claimed, namespace=namespace)
+        model = self.policies.extended(declared)
         known = self.models.get(model.name)
         if known is not None and known.same_as(model):
             model = known
@@ -82,11 +85,13 @@ class Registry:
             self._refuse_duplicates(model)
             self._refuse_duplicate_indexes(model)
             _read_checks(model)
-            check_model(cls, model, validation, RESERVED_NAMES)
+            brought = {item.name for item in model.fields if item.context or item.protected}
+            check_model(cls, declared, validation, RESERVED_NAMES - brought)
         return self._add(model)
 
     def add_model(self, model: Model, *, there: bool = False) -> ModelNodes:
         """Register a model that no class declares; ``there``: its table has been made already."""
+        model = self.policies.extended(model)
         known = self.models.get(model.name)
         if known is not None and known is not model:
             if not known.same_as(model):
@@ -109,6 +114,7 @@ class Registry:
             self.max_rows,
             self.limits,
             self.relations_of(database),
+            self.policies,
         )
         types = {kind: self._watched(node, kind) for kind, node in made.types.items()}
         made = evolve(made, types=types)

@@ -11,6 +11,7 @@ from dataflow_core.compile.compiled import (
     RowsStatement,
     StagedStatements,
 )
+from dataflow_core.compile.confines import counted, row_tests
 from dataflow_core.compile.expressions import CALL_TABLE, expression_sql
 from dataflow_core.compile.predicates import PREDICATES, SIGNS, escape_like, joined, listed
 from dataflow_core.compile.rows import OPERATIONS
@@ -42,11 +43,13 @@ __all__ = [
     "StagedStatements",
     "Statement",
     "WriterCache",
+    "counted",
     "escape_like",
     "expression_sql",
     "joined",
     "listed",
     "names_list",
+    "row_tests",
     "statement",
     "values_list",
     "where_clause",

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from dataflow_core.compile.build import Build, LiteralBuild, Render
 from dataflow_core.compile.changes import CHANGES, assignments_sql
 from dataflow_core.compile.compiled import Compiled, LoadStatement, StagedStatements
+from dataflow_core.compile.confines import counted, row_tests
 from dataflow_core.compile.expressions import CALL_TABLE, condition
 from dataflow_core.compile.predicates import PREDICATES, WIDEST, features_used, text_match
 from dataflow_core.compile.rows import OPERATIONS
@@ -230,10 +231,12 @@ class BaseCompiler:
             f"{table}.{column} = {new}.{name}"
             for column, name in zip(columns, names[: len(match)], strict=False)
         ]
+        same += row_tests(self, model)
         changes = [
             f"{column} = {new}.{name}"
             for column, name in zip(columns[len(match) :], names[len(match) :], strict=True)
         ]
+        changes += counted(self, model, updates)
         # The list of names stands inside: drivers count the rows of what begins with UPDATE.
         values = f"WITH {new} ({', '.join(names)}) AS (VALUES {values_list(self, given, rows)})"
         return (

@@ -62,13 +62,17 @@ class Build:
         """The placeholder of a slot's value; ``encode`` defaults to the codec of its type."""
         if encode is None:
             encode = self.compiler.codec(slot.type).encode
+        if slot.read is not None:
+            return self._mark(Parameter(slot.index, encode, slot.type, slot.read))
         return self.bind_index(slot.index, encode, slot.type)
 
     def bind_index(
         self, index: int, encode: Encode | None = None, kind: FieldType | None = None
     ) -> str:
         """The mark of the value at a position; without a ``kind`` the text says what it is."""
-        parameter = Parameter(index, encode, kind)
+        return self._mark(Parameter(index, encode, kind))
+
+    def _mark(self, parameter: Parameter) -> str:
         # NUL is in no name and no literal, so nothing else looks like a mark.
         return self.marks.setdefault(parameter, f"\0{len(self.marks)}\0")
 

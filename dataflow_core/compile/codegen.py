@@ -24,6 +24,9 @@ def make_binder(parameters: Sequence[Parameter]) -> Callable[[Sequence[Any]], tu
     parts = []
     for position, parameter in enumerate(parameters):
         value = f"values[{parameter.index}]"
+        if parameter.read is not None:
+            namespace[f"read{position}"] = parameter.read
+            value = f"read{position}()"
         if parameter.encode is not None:
             namespace[f"encode{position}"] = parameter.encode
             value = f"encode{position}({value})"

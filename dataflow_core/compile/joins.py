@@ -45,6 +45,11 @@ def joined_rows(
         compiler.null_safe(own, its, equal=True) if lookup.nulls else f"{own} = {its}"
         for own, its in pairs
     ]
+    before = build.columns, build.source
+    build.columns = {item.name: f"{alias}.{quote(item.column)}" for item in lookup.model.fields}
+    build.source = None
+    compiler.add_filter(equal, lookup.filter, build)
+    build.columns, build.source = before
     way = "LEFT JOIN" if stage.outer else "JOIN"
     table = compiler.table(lookup.model)
     text = f"FROM {source} {way} {table} AS {alias} ON {' AND '.join(equal)}"

@@ -41,11 +41,18 @@ class Parameter:
     """A bound value: its position in the operation's values and how it is encoded.
 
     ``kind`` is the type that the text around it takes it for; ``None`` leaves that to the text.
+    ``read`` gives the value where the operation's values do not hold it.
     """
 
     index: int
     encode: Encode | None = None
     kind: FieldType | None = None
+    read: Callable[[], Any] | None = None
+
+    def value(self, values: Sequence[Any]) -> Any:
+        """What is bound, encoded."""
+        value = values[self.index] if self.read is None else self.read()
+        return value if self.encode is None else self.encode(value)
 
 
 @frozen

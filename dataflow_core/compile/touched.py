@@ -18,12 +18,12 @@ _NOTHING_INSIDE = (Field, FieldType, Slot)
 
 def models_touched(operation: Operation) -> tuple[Model, ...]:
     """The models of an operation, its own first, each once."""
-    found = {operation.model: None}
+    found = {operation.model.declared: None}
     stack: list[Any] = [operation]
     while stack:
         node = stack.pop()
         if isinstance(node, Model):
-            found.setdefault(node)
+            found.setdefault(node.declared)
         elif isinstance(node, tuple):
             stack.extend(reversed(node))
         elif attrs.has(type(node)) and not isinstance(node, _NOTHING_INSIDE):

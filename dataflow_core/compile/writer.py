@@ -16,7 +16,7 @@ from attrs import define, field
 
 from dataflow_core.compile.codegen import function_from
 from dataflow_core.compile.statement import Codec
-from dataflow_core.errors import InvalidType, InvalidValue, MissingParameter
+from dataflow_core.errors import InvalidType, InvalidValue, ManagedField, MissingParameter
 from dataflow_core.operations import Create
 from dataflow_core.schema import Field, Model
 from dataflow_core.types import (
@@ -96,8 +96,11 @@ def _make_writer(
     model: Model, keys: tuple[str, ...], codec: Callable[[FieldType], Codec]
 ) -> RowWriter:
     for key in keys:
-        if model.field(key, "the row").generated == "computed":
+        item = model.field(key, "the row")
+        if item.generated == "computed":
             raise InvalidValue(f"{model.name}.{key} is computed by the database and never given")
+        if item.protected:
+            raise ManagedField(f"{model.name}.{key} {item.protected}", field=key)
     given = set(keys)
     columns = tuple(
         field
@@ -113,6 +116,14 @@ def _make_writer(
         name, field_codec = f"v{position}", codec(field_.type)
         if field_.name in given:
             lines += _given(field_, name, namespace, f"{model.name}.{field_.name}")
+        elif field_.context is not None:
+            namespace[f"read_{name}"] = field_.context.read
+            first.append(f"    {name} = read_{name}()")
+            first.append(f"    {name} = {_encoded(field_, name, field_codec, namespace)}")
+            parts.append(name)
+            continue
+        elif field_.managed == "counted":
+            namespace[name] = 1
         elif field_.managed is not None:
             first.append(f"    {name} = {_encoded(field_, 'now', field_codec, namespace)}")
             parts.append(name)
@@ -141,7 +152,7 @@ def _make_writer(
 
 def _given(field: Field, name: str, namespace: dict[str, Any], where: str) -> list[str]:
     namespace[f"check_{name}"] = _checker(field, where)
-    fast = _FAST.get(type(field.type))
+    fast = None if field.context is not None else _FAST.get(type(field.type))
     lines = [f"    {name} = row[{field.name!r}]"]
     call = f"{name} = check_{name}({name})"
     if fast is None:
@@ -150,8 +161,10 @@ def _given(field: Field, name: str, namespace: dict[str, Any], where: str) -> li
 
 
 def _checker(field: Field, where: str) -> Callable[[Any], Any]:
-    check = field.type.check
+    check, context = field.type.check, field.context
     generated = field.generated is not None
+    if context is not None:
+        return lambda value: context.check(check(value, where))
 
     def check_value(value: Any) -> Any:
         if value is None:

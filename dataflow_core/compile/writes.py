@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dataflow_core.compile.build import Build
 from dataflow_core.compile.compiled import INSERTED, Compiled, RowsStatement, StagedStatements
+from dataflow_core.compile.confines import row_tests
 from dataflow_core.compile.statement import Statement
 from dataflow_core.compile.statements import (
     names_list,
@@ -117,12 +118,16 @@ def _by_key(
     *,
     lock: bool = False,
 ) -> RowsStatement:
-    """Selects the rows whose ``keys`` have one of the given combinations of values."""
+    """Selects the rows whose ``keys`` have one of the given combinations of values.
+
+    Those that are locked are to be changed, so they are confined.
+    """
+    tests = "".join(f" AND {test}" for test in row_tests(compiler, model)) if lock else ""
     head = f"SELECT {names_list(compiler, back)} FROM {compiler.table(model)} WHERE"
     tail = f" {compiler.locking()}" if lock and compiler.locking() else ""
 
     def text(rows: int) -> str:
-        return f"{head} {compiler.one_of(keys, rows)}{tail}"
+        return f"{head} {compiler.one_of(keys, rows)}{tests}{tail}"
 
     return rows_statement(compiler, keys, text, result(compiler, back))
 
@@ -131,7 +136,8 @@ def upsert(compiler: BaseCompiler, operation: Upsert) -> Compiled:
     """Insert rows, or change those that are stored."""
     model, match, columns = operation.model, operation.match, operation.columns
     back = operation.returning
-    if not compiler.upserts:
+    # Whether a stored row may be changed is for a look to say, where not every row may be.
+    if not compiler.upserts or model.confined:
         return _looked_up(compiler, operation)
     tail = compiler.on_conflict(operation)
     flag = compiler.inserted_flag
@@ -147,7 +153,9 @@ def upsert(compiler: BaseCompiler, operation: Upsert) -> Compiled:
 
 def _staged(compiler: BaseCompiler, operation: Upsert) -> StagedStatements | None:
     """The upsert by way of a temporary table, where nothing but counts is to come back."""
-    return None if operation.returning else compiler.staged(operation)
+    if operation.returning or operation.model.confined:
+        return None
+    return compiler.staged(operation)
 
 
 def _looked_up(compiler: BaseCompiler, operation: Upsert) -> Compiled:

@@ -33,10 +33,20 @@ from dataflow_core.contract.observers import (
     StatementRun,
     WorkflowRun,
 )
+from dataflow_core.contract.policies import (
+    Behaviour,
+    ModelAccess,
+    ModelPolicy,
+    NodeKind,
+    PolicyContext,
+    Referrer,
+    Wrap,
+)
 from dataflow_core.contract.settings import PluginSettings
 from dataflow_core.url import DatabaseURL
 
 __all__ = [
+    "Behaviour",
     "CONTRACT_VERSION",
     "Compiler",
     "ConnectOptions",
@@ -53,6 +63,9 @@ __all__ = [
     "Lane",
     "LoadingConnection",
     "MigrationGuard",
+    "ModelAccess",
+    "ModelPolicy",
+    "NodeKind",
     "NodeRun",
     "NodeSpec",
     "ObservedDatabase",
@@ -60,11 +73,14 @@ __all__ = [
     "Option",
     "PipeliningConnection",
     "PluginSettings",
+    "PolicyContext",
+    "Referrer",
     "SchemaReader",
     "Server",
     "StatementRun",
     "TestServer",
     "TwoPhaseConnection",
     "WorkflowRun",
+    "Wrap",
     "hookimpl",
 ]

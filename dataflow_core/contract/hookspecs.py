@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dataflow_core.contract.migrations import MigrationGuard
     from dataflow_core.contract.nodes import NodeSpec
     from dataflow_core.contract.observers import ObservedDatabase, Observer
+    from dataflow_core.contract.policies import ModelPolicy
     from dataflow_core.contract.settings import PluginSettings
 
 __all__ = ["PROJECT", "hookimpl", "hookspec"]
@@ -63,6 +64,16 @@ def dataflow_nodes() -> Sequence[NodeSpec]:
 
     Called once, when an instance is made. What their functions get as ``context`` belongs to that
     instance.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def dataflow_model_policies() -> Sequence[ModelPolicy]:
+    """Declare model options and what they mean: how they extend a model and its nodes.
+
+    Called once, when an instance is made. The order is that in which models are extended; around
+    the nodes of a model, the first one is innermost.
     """
     raise NotImplementedError
 

@@ -13,6 +13,7 @@ from dataflow_core.contract.dialect import CONTRACT_VERSION, DialectSpec
 from dataflow_core.contract.migrations import MigrationGuard
 from dataflow_core.contract.nodes import NodeSpec
 from dataflow_core.contract.observers import ObservedDatabase, Observer
+from dataflow_core.contract.policies import ModelPolicy
 from dataflow_core.contract.settings import PluginSettings
 from dataflow_core.errors import (
     ContractMismatch,
@@ -101,6 +102,19 @@ class Plugins:
         for name in names:
             if names.count(name) > 1:
                 raise PluginError(f"two plugins declare a node called {name!r}")
+        return found
+
+    def model_policies(self) -> list[ModelPolicy]:
+        """What the options of models mean; an option belongs to one policy."""
+        found = [
+            one
+            for several in self._answers("dataflow_model_policies", _policies)
+            for one in several
+        ]
+        names = [name for policy in found for name in policy.options]
+        for name in names:
+            if names.count(name) > 1:
+                raise PluginError(f"two policies claim the model option {name!r}")
         return found
 
     def settings(self) -> list[PluginSettings]:
@@ -226,6 +240,17 @@ def _nodes(answer: Any, origin: str) -> list[NodeSpec]:
                 f"dataflow_nodes of {origin} returned {type(spec).__name__}, expected NodeSpec"
             )
     return specs
+
+
+def _policies(answer: Any, origin: str) -> list[ModelPolicy]:
+    policies = list(answer) if isinstance(answer, list | tuple) else [answer]
+    for policy in policies:
+        if not isinstance(policy, ModelPolicy):
+            raise PluginError(
+                f"dataflow_model_policies of {origin} returned {type(policy).__name__},"
+                " expected ModelPolicy"
+            )
+    return policies
 
 
 def _settings(answer: Any, origin: str) -> PluginSettings:

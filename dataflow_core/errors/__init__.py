@@ -88,6 +88,13 @@ from dataflow_core.errors.parameters import (
     UnknownField,
     UnknownParameter,
 )
+from dataflow_core.errors.policies import (
+    PolicyError,
+    TenantMismatch,
+    TenantRequired,
+    VersionConflict,
+    VersionRequired,
+)
 from dataflow_core.errors.records import MultipleRecordsMatched, RecordError, RecordNotFound
 from dataflow_core.errors.schema import (
     RegistryConflict,
@@ -111,6 +118,11 @@ from dataflow_core.errors.workflow import (
 )
 
 __all__ = [
+    "PolicyError",
+    "TenantMismatch",
+    "TenantRequired",
+    "VersionConflict",
+    "VersionRequired",
     "AmbiguousNode",
     "AmbiguousURL",
     "BlockingCallRefused",

@@ -20,7 +20,7 @@ def adapted_model(model: Model, table: Table) -> Model:
     fields = tuple(
         _adapted(field, table)
         for field in model.fields
-        if field.managed is None or field.column in table.by_name
+        if field.managed not in ("created", "updated") or field.column in table.by_name
     )
     if fields == model.fields:
         return model

@@ -7,7 +7,7 @@ plain complement and includes the rows where the field is NULL, as in a MongoDB 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from attrs import frozen
@@ -50,12 +50,14 @@ class Slot:
     """The place of a bound value: its position in the operation's values and its type.
 
     ``length`` is 0 for a single value; for a list it is the class of its length (a power of two),
-    which a dialect may need in its statement.
+    which a dialect may need in its statement. ``read`` gives the value where it is not among those
+    of the operation but belongs to the shape, or to the context of the call.
     """
 
     index: int
     type: FieldType
     length: int = 0
+    read: Callable[[], Any] | None = None
 
 
 @frozen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from attrs import define, field, frozen
@@ -85,6 +86,15 @@ class NodeOwner(Protocol):
         """The names of nodes that models could have and have not, and why."""
         ...
 
+    def tenant(self, tenant_id: Any) -> AbstractContextManager[None]:
+        """``with``: the tenant whose rows are meant."""
+        ...
+
+    @property
+    def current_tenant(self) -> Any:
+        """The tenant in force, or ``None``."""
+        ...
+
     def transaction(self, database: str = "primary", *, retry: int = 0) -> Any:
         """``async with``: a transaction that every call inside joins; ``async for``: attempts."""
         ...
@@ -101,7 +111,7 @@ class Context:
     db: Any
     run_id: str = ""
     node_id: str = ""
-    tenant_id: Any = None
+    _tenant_id: Any = None
     idempotency_key: str = ""
     deadline: float | None = None
 
@@ -109,6 +119,15 @@ class Context:
         """Run another node of the same instance, in the same transaction if there is one."""
         node: NodeType = self.db.node_type(name)
         return await node.run(self, parameters)
+
+    @property
+    def tenant_id(self) -> Any:
+        """The tenant that the run was given, else the one in force, or ``None``."""
+        return self.db.current_tenant if self._tenant_id is None else self._tenant_id
+
+    def tenant(self) -> AbstractContextManager[None]:
+        """``with``: that tenant in force, for whoever runs a node with this context."""
+        return nullcontext() if self._tenant_id is None else self.db.tenant(self._tenant_id)
 
     @property
     def transaction(self) -> Any:
@@ -130,6 +149,7 @@ class NodeType:
     ``open_parameters``: takes any name.
     ``last``: the node runs after all others of a workflow. ``common``: every instance knows a node
     of this name, so two live instances do not make it ambiguous where the workflow tells which.
+    ``confined``: it is about the rows of the tenant in force only.
     ``repeatable``: it does nothing outside of the database, so that a transaction which the
     database ended may be run again. ``stream(context, parameters)`` gives what the node reads as a
     stream, without running it.
@@ -147,4 +167,5 @@ class NodeType:
     stream: Stream | None = None
     common: bool = False
     repeatable: bool = True
+    confined: bool = False
     description: str = ""

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from dataflow_core.contract import Behaviour, ModelAccess
 from dataflow_core.nodes.base import Context
+from dataflow_core.nodes.confinement import given_for
 from dataflow_core.run.table_keeper import ModelAdapted
 from dataflow_core.run.transactions import check_alone
 from dataflow_core.schema import Model
@@ -20,9 +22,10 @@ from dataflow_core.schema import Model
 if TYPE_CHECKING:
     from dataflow_core.run.engine import Engine
 
-__all__ = ["Behaviour", "Behaviours", "Binding"]
+__all__ = ["Behaviours", "Binding"]
 
-Behaviour = Callable[[Context, Mapping[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
+Around = Callable[[Mapping[str, Behaviour], ModelAccess], dict[str, Behaviour]]
+"""Puts around the behaviours of a model what its policies say."""
 
 
 @define(eq=False)
@@ -41,22 +44,56 @@ class Binding:
         model: the model; another one of the same name once its table was seen to.
         make: the behaviours of a model.
         engine: the engine of its database.
+        around: what stands around them.
+        access: what that has of them.
     """
 
     model: Model
     make: Callable[[Model], Behaviours]
     engine: Callable[[], Engine]
-    behaviours: Behaviours = field(init=False)
+    around: Around
+    access_to: Callable[[Binding], ModelAccess]
+    access: ModelAccess = field(init=False)
+    _by_kind: dict[str, Behaviour] = field(init=False)
     _run: dict[str, Behaviour] = field(init=False)
+    _variants: dict[Model, Behaviours] = field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
+        self.access = self.access_to(self)
         self.bind(self.model)
 
     def bind(self, model: Model) -> None:
         """Go on with another model of the same name."""
         self.model = model
-        self.behaviours = self.make(model)
-        self._run = {kind: self._first(kind) for kind in self.behaviours.by_kind}
+        self._variants.clear()
+        self._by_kind = self.around(self.variant().by_kind, self.access)
+        self._run = {kind: self._first(kind) for kind in self._by_kind}
+
+    def variant(
+        self, lifted: frozenset[str] = frozenset(), writable: frozenset[str] = frozenset()
+    ) -> Behaviours:
+        """What the nodes do of a variant of the model, with nothing around it."""
+        model = self.model.variant(lifted, writable)
+        found = self._variants.get(model)
+        if found is None:
+            found = self._variants[model] = self.make(model)
+        return found
+
+    def stream(self, context: Context, parameters: Mapping[str, Any]) -> Any:
+        """The rows of a list as a stream."""
+        asked = {
+            scope.lifted_by: scope.name
+            for scope in self.model.scopes
+            if scope.lifted_by is not None
+        }
+        lifted = frozenset(asked[name] for name in asked if parameters.get(name) is True)
+        behaviours = self.variant(lifted)
+        rest = {
+            name: value
+            for name, value in parameters.items()
+            if name not in asked or not isinstance(value, bool)
+        }
+        return given_for(self.model, rest, lambda given: behaviours.stream(context, given))
 
     def runner(self, kind: str, *, writes: bool) -> Behaviour:
         """What the node of a kind does: that of the model of the moment.
@@ -75,7 +112,7 @@ class Binding:
 
     def _first(self, kind: str) -> Behaviour:
         """The behaviour while the table was not seen to."""
-        behaviour = self.behaviours.by_kind[kind]
+        behaviour = self._by_kind[kind]
 
         async def run(context: Context, parameters: Mapping[str, Any]) -> dict[str, Any]:
             try:
@@ -84,7 +121,7 @@ class Binding:
                 # Nothing was sent but questions, and whoever found it has bound the other model.
                 return await self._run[kind](context, parameters)
             if self.model in self.engine().tables.ready:
-                self._run = dict(self.behaviours.by_kind)
+                self._run = dict(self._by_kind)
             return result
 
         return run

@@ -106,7 +106,7 @@ class BulkNodes:
                 f" use {self.model.name}BulkUpsertNode with match_fields",
                 parameter="conflict",
             )
-        return self.model.key_names
+        return tuple(item.name for item in self.model.given_key)
 
     def _options(
         self, node: str, parameters: Mapping[str, Any], conflict: Any, shared: Mapping[str, Any]
@@ -200,22 +200,21 @@ class BulkNodes:
         return matched
 
     def _key(self, node: str, item: Any) -> tuple[Any, ...]:
-        fields = self.model.primary_key
-        if isinstance(item, Mapping) and set(item) == set(self.model.key_names):
-            item = tuple(item[name] for name in self.model.key_names)
+        fields = self.model.given_key
+        names = [part.name for part in fields]
+        if isinstance(item, Mapping) and set(item) == set(names):
+            item = tuple(item[name] for name in names)
         elif len(fields) == 1:
             item = (item,)
         if not isinstance(item, tuple | list) or len(item) != len(fields):
-            raise InvalidType(
-                f"{node}: a key is {', '.join(self.model.key_names)}, got {quoted(item)}"
-            )
+            raise InvalidType(f"{node}: a key is {', '.join(names)}, got {quoted(item)}")
         return tuple(
             part.type.check(value, f"{self.model.name}.{part.name}")
             for part, value in zip(fields, item, strict=True)
         )
 
     def _keys_filter(self, keys: list[tuple[Any, ...]], bindings: Bindings) -> Predicate:
-        fields = self.model.primary_key
+        fields = self.model.given_key
         if len(fields) == 1:
             return Membership(
                 fields[0], bindings.list_slot([key[0] for key in keys], fields[0].type)

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, frozen
 
+from dataflow_core.contract import Behaviour, NodeKind
 from dataflow_core.errors import UnknownParameter
 from dataflow_core.limits import Limits
 from dataflow_core.naming_hints import nearest, quoted
+from dataflow_core.nodes.access import Access
 from dataflow_core.nodes.base import Context, Effect, NodeOwner, NodeType, Output, Parameter, Stream
-from dataflow_core.nodes.binding import Behaviour, Behaviours, Binding
-from dataflow_core.nodes.bulk import BULK_CREATE_PARAMETERS, BulkNodes
-from dataflow_core.nodes.files import EXPORT_PARAMETERS, IMPORT_PARAMETERS, FileNodes
+from dataflow_core.nodes.binding import Behaviours, Binding
+from dataflow_core.nodes.bulk import BulkNodes
+from dataflow_core.nodes.files import FileNodes
+from dataflow_core.nodes.kinds import FILE_KINDS, KINDS, node_name
 from dataflow_core.nodes.listing import STREAM_PARAMETERS, ListNodes
 from dataflow_core.nodes.single import SingleNodes
 from dataflow_core.nodes.values import Selector
@@ -24,116 +27,11 @@ from dataflow_core.schema.relations import affected_by_deletion, referenced, ref
 from dataflow_core.types import Boolean, Integer
 
 if TYPE_CHECKING:
+    from dataflow_core.nodes.policies import Policies
     from dataflow_core.run.engine import Engine
 
-__all__ = ["FILE_KINDS", "KINDS", "RESERVED_NAMES", "ModelNodes", "model_nodes", "node_name"]
+__all__ = ["ModelNodes", "model_nodes", "unknown_parameter"]
 
-
-@frozen
-class _Kind:
-    """A kind of node: its place in ``generated_nodes``, what it takes and gives beside fields.
-
-    ``writes``: it changes what is stored; ``adds``: rows that were not there among it.
-    """
-
-    key: str
-    suffix: str
-    parameters: tuple[str, ...]
-    outputs: tuple[str, ...]
-    writes: bool = False
-    adds: bool = False
-    fields_in: bool = False
-    fields_out: bool = False
-    keys_in: bool = False
-    required: tuple[str, ...] = ()
-    description: str = ""
-
-
-_ONE = ("filter", "tenant_id")
-
-KINDS: Final[tuple[_Kind, ...]] = (
-    _Kind(
-        "create", "Create", ("values", "coalesce", "tenant_id"), ("result", "created"),
-        writes=True, adds=True, fields_in=True, fields_out=True, description="insert one row",
-    ),
-    _Kind(
-        "read", "Read",
-        (*_ONE, "select", "include", "raise_on_not_found", "coalesce", "include_deleted"),
-        ("result", "found"), fields_out=True, keys_in=True, description="read one row",
-    ),
-    _Kind(
-        "update", "Update", (*_ONE, "fields", "version"), ("result", "updated"),
-        writes=True, fields_out=True, keys_in=True, required=("fields",),
-        description="change one row",
-    ),
-    _Kind(
-        "delete", "Delete", (*_ONE, "soft_delete", "version"), ("result", "deleted"),
-        writes=True, fields_out=True, keys_in=True, description="remove one row",
-    ),
-    _Kind(
-        "list", "List",
-        (
-            "filter", "order_by", "limit", "offset", "cursor", "select", "include", "distinct",
-            "count_only", "aggregate", "stream", "batch_size", "include_deleted", "tenant_id",
-        ),
-        ("result", "records", "count", "limit", "offset", "next_cursor", "truncated"),
-        description="rows that a filter lets through, their number, or a pipeline over them",
-    ),
-    _Kind(
-        "bulk_create", "BulkCreate", BULK_CREATE_PARAMETERS,
-        ("result", "processed", "inserted", "updated", "skipped", "ids", "failed", "success"),
-        writes=True, adds=True, fields_in=True, required=("data",),
-        description="insert many rows",
-    ),
-    _Kind(
-        "bulk_update", "BulkUpdate",
-        ("filter", "fields", "data", "allow_all", "version", "tenant_id"),
-        ("result", "matched", "success"), writes=True, description="change many rows",
-    ),
-    _Kind(
-        "bulk_delete", "BulkDelete", ("filter", "ids", "allow_all", "soft_delete", "tenant_id"),
-        ("result", "matched", "deleted", "success"), writes=True, description="remove many rows",
-    ),
-    _Kind(
-        "bulk_upsert", "BulkUpsert",
-        (
-            "data", "match_fields", "update_fields", "batch_size", "return_ids", "on_progress",
-            "atomic", "tenant_id",
-        ),
-        ("result", "processed", "inserted", "updated", "ids", "failed", "success"),
-        writes=True, adds=True, required=("data",), description="insert or change many rows",
-    ),
-    _Kind("count", "Count", ("filter", "include_deleted", "tenant_id"), ("result", "count"),
-          description="the number of rows"),
-    _Kind(
-        "upsert", "Upsert", ("values", "match_fields", "update_fields", "fields", "tenant_id"),
-        ("result", "created"), writes=True, adds=True, fields_in=True, fields_out=True,
-        description="insert or change one row",
-    ),
-)  # fmt: skip
-"""The nine, and the two beside them."""
-
-FILE_KINDS: Final[tuple[_Kind, ...]] = (
-    _Kind(
-        "export_to", "Export", (*EXPORT_PARAMETERS, "include_deleted", "tenant_id"),
-        ("result", "path", "format", "rows", "success"), required=("path",),
-        description="write the rows of a list into a file",
-    ),
-    _Kind(
-        "import_from", "Import", (*IMPORT_PARAMETERS, "tenant_id"),
-        (
-            "result", "path", "format", "processed", "inserted", "updated", "skipped", "failed",
-            "success",
-        ),
-        writes=True, adds=True, required=("path",), description="store the rows of a file",
-    ),
-)  # fmt: skip
-"""Files in and out. They neither take nor give fields, so they reserve no names."""
-
-RESERVED_NAMES: Final = frozenset(
-    name for kind in KINDS for name in (*kind.parameters, *kind.outputs)
-) | {"error", "input", "success"}
-"""Names of outputs and parameters: a field of such a name is read under ``result`` only."""
 
 _OUTPUT_TYPES: Final = {
     "count": Integer(),
@@ -147,11 +45,6 @@ _OUTPUT_TYPES: Final = {
     "truncated": Boolean(),
     "success": Boolean(),
 }
-
-
-def node_name(model: str, suffix: str) -> str:
-    """The name of a node: ``User`` and ``Create`` make ``UserCreateNode``."""
-    return f"{model}{suffix}Node"
 
 
 @frozen
@@ -186,20 +79,28 @@ def model_nodes(
     max_rows: int,
     limits: Limits,
     relations: Relations,
+    policies: Policies,
 ) -> ModelNodes:
     """The node types of a model.
 
-    ``relations`` are those among the models of the same database.
+    ``relations`` are those among the models of the same database; ``policies`` stand around what
+    the nodes do, and may bring further kinds of them.
     """
 
     def behaviours(model: Model) -> Behaviours:
         return _behaviours(model, engine, lookup, max_rows, limits, relations)
 
-    binding = Binding(model, behaviours, engine)
+    binding = Binding(
+        model,
+        behaviours,
+        engine,
+        policies.around(model),
+        lambda binding: Access(binding, policies.bindings, relations, limits),
+    )
     selector = Selector(model, limits, relations)
     made: dict[str, NodeType] = {}
     absent: dict[str, str] = {}
-    for kind in (*KINDS, *FILE_KINDS):
+    for kind in (*KINDS, *FILE_KINDS, *policies.kinds(model)):
         run = binding.runner(kind.key, writes=kind.writes)
         if model.read_only and kind.writes:
             absent[kind.key] = f"the rows of {model.name} are only read: {model.read_only}"
@@ -252,11 +153,11 @@ def _streaming(node: NodeType, binding: Binding) -> Stream:
     def stream(context: Context, parameters: Mapping[str, Any]) -> Any:
         if not parameters.keys() <= known.keys():
             raise unknown_parameter(f"{binding.model.name}.stream", parameters, known)
-        rows = binding.behaviours.stream(context, parameters)
+        rows = binding.stream(context, parameters)
         if binding.model not in binding.engine().tables.ready:
             # The table is seen to at the first row, which may be after the caller changed these.
             given = copy.deepcopy(parameters)
-            rows.again = lambda: binding.behaviours.stream(context, given)
+            rows.again = lambda: binding.stream(context, given)
         return rows
 
     return stream
@@ -265,7 +166,7 @@ def _streaming(node: NodeType, binding: Binding) -> Stream:
 def _node_type(
     model: Model,
     owner: NodeOwner,
-    kind: _Kind,
+    kind: NodeKind,
     selector: Selector,
     behaviour: Behaviour,
     relations: Relations,
@@ -281,11 +182,12 @@ def _node_type(
         outputs=_outputs(model, kind),
         effect=lambda: _effect(model, kind, relations),
         check=_static_check(name, kind, model),
+        confined=bool(model.context_fields),
         description=kind.description,
     )
 
 
-def _effect(model: Model, kind: _Kind, relations: Relations) -> Effect:
+def _effect(model: Model, kind: NodeKind, relations: Relations) -> Effect:
     """What a node touches: its table, those of related rows, those that the database looks at.
 
     A list may name any model, in a stage of a pipeline.
@@ -301,18 +203,19 @@ def _effect(model: Model, kind: _Kind, relations: Relations) -> Effect:
     looked_at = [*looked_at, *referenced(model, models), *referrers(model, models)]
     reads = own | {(item.database, item.key) for item in looked_at}
     writes = set(own)
-    if kind.key in ("delete", "bulk_delete"):
+    # What a plugin brings may do whatever a deletion does, or undo it.
+    if kind.key in ("delete", "bulk_delete") or kind not in (*KINDS, *FILE_KINDS):
         writes |= {(item.database, item.key) for item in affected_by_deletion(model, models)}
     return Effect(frozenset(reads), frozenset(writes), frozenset({model.database}))
 
 
-def _parameters(model: Model, kind: _Kind, selector: Selector) -> dict[str, Parameter]:
+def _parameters(model: Model, kind: NodeKind, selector: Selector) -> dict[str, Parameter]:
     result = {name: Parameter(name, required=name in kind.required) for name in kind.parameters}
     if kind.keys_in:
-        for item in model.primary_key:
+        for item in model.given_key:
             result.setdefault(item.name, Parameter(item.name, type=item.type, nullable=False))
         if selector.alias is not None:
-            key = model.primary_key[0]
+            key = model.given_key[0]
             result.setdefault(
                 selector.alias,
                 Parameter(selector.alias, type=key.type, nullable=False, alias_of=key.name),
@@ -326,7 +229,7 @@ def _parameters(model: Model, kind: _Kind, selector: Selector) -> dict[str, Para
     return result
 
 
-def _outputs(model: Model, kind: _Kind) -> dict[str, Output]:
+def _outputs(model: Model, kind: NodeKind) -> dict[str, Output]:
     result = {item.name: Output(item.name, item.type) for item in model.fields if kind.fields_out}
     for name in kind.outputs:
         known = _OUTPUT_TYPES.get(name)
@@ -338,7 +241,7 @@ def _outputs(model: Model, kind: _Kind) -> dict[str, Output]:
     return result
 
 
-def _static_check(name: str, kind: _Kind, model: Model) -> Callable[[Mapping[str, Any]], None]:
+def _static_check(name: str, kind: NodeKind, model: Model) -> Callable[[Mapping[str, Any]], None]:
     """What can be refused before a run: constant values of the wrong kind."""
     plain = [item for item in model.fields if kind.fields_in and item.name not in kind.parameters]
 

@@ -53,6 +53,8 @@ STREAM_PARAMETERS = (
     "select",
     "distinct",
     "batch_size",
+    "include_deleted",
+    "tenant_id",
 )
 """What ``db.nodes.User.stream`` takes."""
 
@@ -125,6 +127,7 @@ class ListNodes:
         return _page(stream, None, limit, offset, None, truncated=False)
 
     def _stream(self, node: str, parameters: Mapping[str, Any]) -> RowStream:
+        refuse_later(node, parameters)
         size = count_of(node, parameters, "batch_size", least=1) or BATCH_ROWS
         engine, bindings = self.engine(), self.selector.bindings()
         refuse_in_transaction(engine, node)

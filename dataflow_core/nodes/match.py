@@ -20,25 +20,28 @@ def match_fields(
     ``row``, if given, has to give all of them. Raises ``InvalidValue`` if they are no unique key.
     """
     if names is None:
-        names = model.key_names
+        names = [item.name for item in model.given_key]
     if isinstance(names, str):
         names = [names]
     if not isinstance(names, list | tuple) or not names:
         raise InvalidValue(f"{node}: match_fields is a list of field names, got {quoted(names)}")
     fields = tuple(model.field(name, "match_fields") for name in names)
-    if not any(set(key) == set(names) for key in model.unique_keys):
-        keys = " or ".join(f"({', '.join(key)})" for key in model.unique_keys)
+    # What the context has is a part of every key, named or not.
+    implied = {item.name for item in model.context_fields}
+    given = [[name for name in key if name not in implied] for key in model.unique_keys]
+    if not any(set(key) == set(names) - implied for key in given):
+        keys = " or ".join(f"({', '.join(key)})" for key in given)
         raise InvalidValue(
             f"{node}: match_fields {list(names)} is no unique key of {model.name};"
             f" its keys are {keys}",
             parameter="match_fields",
         )
     for name in names if row is not None else ():
-        if name not in row:  # type: ignore[operator]
+        if name not in row and name not in implied:  # type: ignore[operator]
             raise MissingParameter(
                 f"{node}: {name} is missing, which match_fields names", parameter=name
             )
-    return fields
+    return tuple(dict.fromkeys((*fields, *model.context_fields)))
 
 
 def update_fields(
@@ -51,7 +54,7 @@ def update_fields(
         raise InvalidValue(f"{node}: update_fields is a list of field names, got {quoted(names)}")
     fields = tuple(model.field(name, "update_fields") for name in names)
     for item in fields:
-        if item in match or item.primary_key or item.managed == "updated":
+        if item in match or item.primary_key or item.managed == "updated" or item.protected:
             raise InvalidValue(
                 f"{node}: update_fields names {item.name}, which an upsert does not change",
                 parameter="update_fields",

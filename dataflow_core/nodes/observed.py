@@ -22,7 +22,7 @@ def observed(node: NodeType, observers: Observers, kind: str | None = None) -> N
     """The node, told of. ``kind`` is that of a model's node, for the number of its rows."""
     run = node.run
     name = node.name
-    rows_of = _listed if kind is None else _ROWS[kind]
+    rows_of = _listed if kind is None else _ROWS.get(kind, _listed)
 
     async def told(context: Context, parameters: dict[str, Any]) -> dict[str, Any]:
         if is_explaining():

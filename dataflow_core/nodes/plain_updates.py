@@ -60,6 +60,8 @@ class PlainUpdates:
             if not given and item.field.managed is None:
                 return
         model = operation.model
+        if any(item.name in names for item in model.context_fields):
+            return
         checks: list[tuple[Check, str]] = [
             (item.field.type.check, f"{model.name}.{item.field.name}")
             for item in operation.assignments[: len(names)]

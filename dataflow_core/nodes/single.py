@@ -196,7 +196,7 @@ class SingleNodes:
         if parameters.get("update_fields") is not None:
             raise ConflictingParameters(f"{node}: give fields or update_fields, not both")
         engine, now, bindings = self.engine(), utc_now(), self.selector.bindings()
-        document = {item.name: row[item.name] for item in match}
+        document = {item.name: row[item.name] for item in match if item.name in row}
         predicate = self.selector.filter(document, bindings)
         update = parse_update(parameters["fields"], self.model, bindings, now=now, upserting=True)
         async with engine.transaction(joins=True):

@@ -45,6 +45,11 @@ def sql_node(owner: NodeOwner, engine: Callable[[str], Engine]) -> NodeType:
                 "SQLNode: transactions are opened and left by db.transaction() and"
                 f" runtime.execute(..., transaction=True), not by {quoted(sql.strip()[:40])}"
             )
+        if owner.current_tenant is not None:
+            raise InvalidValue(
+                "SQLNode: a tenant is in force, and nothing confines a statement of your own to its"
+                " rows; use the nodes of the models, or call outside of db.tenant(...)"
+            )
         fetch = parameters.get("fetch") or "all"
         if fetch not in _FETCH:
             raise InvalidValue(f"SQLNode: fetch is one of {', '.join(_FETCH)}, got {quoted(fetch)}")

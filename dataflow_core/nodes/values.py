@@ -67,7 +67,7 @@ class Selector:
     _plain: PlainFilters = field(init=False, factory=PlainFilters)
 
     def __attrs_post_init__(self) -> None:
-        keys = self.model.primary_key
+        keys = self.model.given_key
         self.scope = Scope.of(self.model, self.relations)
         self.alias = f"{snake_case(self.model.name)}_id" if len(keys) == 1 else None
         items = tuple(
@@ -97,18 +97,18 @@ class Selector:
             return self._aliased(node, self.alias, parameters)
         values: list[Any] = []
         missing: str | None = None
-        for item in self.model.primary_key:
+        for item in self.model.given_key:
             if item.name in parameters:
                 values.append(self._checked(node, item, parameters[item.name]))
             else:
                 missing = item.name
         if values and missing is not None:
-            names = ", ".join(self.model.key_names)
+            names = ", ".join(item.name for item in self.model.given_key)
             raise MissingParameter(f"{node}: {missing} is missing: the key is {names}")
         return values or None
 
     def _aliased(self, node: str, alias: str, parameters: Mapping[str, Any]) -> list[Any]:
-        key = self.model.primary_key[0]
+        key = self.model.given_key[0]
         if key.name in parameters and key.name != alias:
             raise ConflictingParameters(f"{node}: {key.name} and {alias} are the same parameter")
         return [self._checked(node, key, parameters[alias])]
@@ -131,7 +131,9 @@ class Selector:
         document = parameters.get("filter")
         if not document:
             raise FilterRequired(
-                f"{node}: give the key ({', '.join(self.model.key_names)}) or a filter", node=node
+                f"{node}: give the key"
+                f" ({', '.join(item.name for item in self.model.given_key)}) or a filter",
+                node=node,
             )
         predicate = self.filter(document, bindings)
         return predicate, fixes_unique_key(self.model, predicate)
@@ -180,6 +182,7 @@ def fixes_unique_key(model: Model, predicate: Predicate) -> bool:
         for item in items
         if isinstance(item, Compare) and item.operator == "eq" and isinstance(item.target, Field)
     }
+    fixed.update(item.name for item in model.context_fields)
     return any(fixed.issuperset(key) for key in model.unique_keys)
 
 

@@ -254,7 +254,7 @@ async def _insert_each(
 
 def keys_of(model: Model, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
     """The keys of rows: plain values, or dicts where the key has several fields."""
-    names = model.key_names
+    names = [item.name for item in model.given_key]
     if len(names) == 1:
         return [row[names[0]] for row in rows]
     return [{name: row[name] for name in names} for row in rows]

@@ -36,7 +36,8 @@ _PAUSE: Final = 4
 def coalescer(engine: Engine, plan: Plan) -> Coalescer | None:
     """What lets the calls of a plan share statements; ``None``: each goes alone."""
     operation = plan.operation
-    if not operation.model.coalesce:
+    # What calls share has one context.
+    if not operation.model.coalesce or operation.model.context_fields:
         return None
     if isinstance(operation, Create):
         rows = plan.compiled.rows

@@ -116,6 +116,7 @@ class Engine:
 
     async def prepare(self, model: Model) -> None:
         """See to the table of a model, once."""
+        model = model.declared
         if model in self.tables.ready:
             return
         transaction = current_transaction(self)
@@ -136,10 +137,7 @@ class Engine:
             await self.give_back(session)
 
     async def prepare_all(self) -> None:
-        """See to the tables of all models, so that a transaction has no need to.
-
-        A table that is missing or does not fit is reported when it is used.
-        """
+        """See to the tables of all models; what is wrong with one is reported when it is used."""
         for model in self.tables.pending():
             try:
                 await self.prepare(model)

@@ -20,6 +20,7 @@ from dataflow_core.operations import (
     Update,
     UpdateMany,
 )
+from dataflow_core.operations.confine import confined
 from dataflow_core.schema import Model
 from dataflow_core.updates import Clear, SetTo
 
@@ -52,7 +53,7 @@ class Plan:
         situation = ErrorSituation(
             operation.model, writing=writes, deleting=deleting, computed=_computed(operation)
         )
-        return cls(operation, compiler.compile(operation), writes, situation)
+        return cls(operation, compiler.compile(confined(operation)), writes, situation)
 
     @property
     def model(self) -> Model:

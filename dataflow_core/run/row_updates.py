@@ -53,7 +53,7 @@ async def update_rows(engine: Engine, model: Model, rows: Rows, now: dt.datetime
                     # What is wrong with the rows before counts first.
                     await collected.send(transaction)
                 raise at_row(error, index) from error.__cause__
-            key = parameters[: len(model.primary_key)]
+            key = parameters[: change.key_length]
             if collected is None or not collected.takes(change, key):
                 if collected is not None:
                     matched += await collected.send(transaction)
@@ -67,7 +67,7 @@ async def update_rows(engine: Engine, model: Model, rows: Rows, now: dt.datetime
 
 @define
 class _Change:
-    """The change of one set of fields.
+    """The change of one set of fields; the first ``key_length`` cells are the key.
 
     ``alone``: where a row may take a unique value that another gives up, they change in order.
     """
@@ -76,6 +76,7 @@ class _Change:
     statement: RowsStatement
     cells: list[tuple[str | None, Callable[[Any], Any]]]
     alone: bool
+    key_length: int
 
     def parameters(self, row: Row, now: dt.datetime) -> Parameters:
         """The values of a row, checked and encoded; the key first."""
@@ -134,41 +135,58 @@ class _Collected:
 
 async def _change(engine: Engine, model: Model, names: tuple[str, ...]) -> _Change:
     """How rows that give these fields are changed; refuses what says no row, or nothing new."""
-    columns = [model.field(name, "the row") for name in names if name not in model.key_names]
+    keys = tuple(dict.fromkeys((*model.primary_key, *model.context_fields)))
+    columns = [item for name in names if (item := model.field(name, "the row")) not in keys]
     _check(model, names, columns)
     columns += [item for item in model.fields if item.managed == "updated"]
-    plan = await engine.plan(UpdateRows(model, model.primary_key, tuple(columns)))
+    plan = await engine.plan(UpdateRows(model, keys, tuple(columns)))
     statement = plan.compiled.rows
     assert statement is not None
     unique = {name for key in model.unique_keys for name in key}
     return _Change(
         plan,
         statement,
-        [_cell(engine, model, item) for item in statement.columns],
+        [_cell(engine, model, item, given=item.name in names) for item in statement.columns],
         not unique.isdisjoint(item.name for item in columns),
+        len(keys),
     )
 
 
 def _check(model: Model, names: Sequence[str], columns: Sequence[Field]) -> None:
-    for name in model.key_names:
-        if name not in names:
-            raise MissingParameter(f"{model.name}: {name} is missing, the key", parameter=name)
+    for key in model.given_key:
+        if key.name not in names:
+            raise MissingParameter(
+                f"{model.name}: {key.name} is missing, the key", parameter=key.name
+            )
     for item in columns:
+        if item.protected:
+            raise ManagedField(f"{model.name}.{item.name} {item.protected}", field=item.name)
         if item.managed == "updated":
             raise ManagedField(f"{model.name}.{item.name} is set by every update", field=item.name)
     if not columns:
         raise InvalidUpdate(f"{model.name}: only the key is given, nothing to change")
 
 
-def _cell(engine: Engine, model: Model, item: Field) -> tuple[str | None, Callable[[Any], Any]]:
+def _cell(
+    engine: Engine, model: Model, item: Field, *, given: bool
+) -> tuple[str | None, Callable[[Any], Any]]:
     """Where a value comes from, and how it is checked and encoded."""
     encode, where = engine.dialect.compiler.codec(item.type).encode, f"{model.name}.{item.name}"
-    check, nullable = item.type.check, item.nullable
+    check, nullable, context = item.type.check, item.nullable, item.context
 
     def make(value: Any) -> Any:
         if value is None and nullable:
             return None
         value = check(value, where)
+        if context is not None:
+            value = context.check(value)
         return value if encode is None else encode(value)
 
+    def found(_: Any) -> Any:
+        assert context is not None
+        value = context.read()
+        return value if encode is None else encode(value)
+
+    if context is not None and not given:
+        return None, found
     return (None if item.managed == "updated" else item.name), make

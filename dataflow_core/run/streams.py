@@ -7,6 +7,7 @@ import logging
 import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
@@ -26,9 +27,8 @@ if TYPE_CHECKING:
 
     from dataflow_core.run.engine import Engine
 
-logger = logging.getLogger("dataflow")
-
 __all__ = ["BATCH_ROWS", "RowBatches", "RowStream", "refuse_in_transaction"]
+logger = logging.getLogger("dataflow")
 
 Row = dict[str, Any]
 
@@ -66,10 +66,10 @@ class _Reading:
     waiting: list[Rows] = field(factory=list)
     watched: WatchedStatement | None = None
 
-    async def begin(self, values: Sequence[Any]) -> None:
+    async def begin(self, values: Sequence[Any], context: Context) -> None:
         """Send the statement and read the first batch, so that its errors come from here."""
         statement = self.plan.statement
-        parameters = statement.bind(values)
+        parameters = context.run(statement.bind, values)
         transaction = self.engine.current_transaction()
         if isinstance(transaction, Explanation) or _has_the_only_connection(transaction):
             assert transaction is not None
@@ -174,10 +174,9 @@ class RowStream:
     """Rows of a model as dicts, read from the database while they are asked for, once.
 
     ``async for row in stream``, or ``for row in stream`` in code that is not asynchronous, once; by
-    ``anext`` or ``next``, as often as there are rows. All rows are as they were when the first one
-    was asked for. The connection is given back after the last
-    row, by ``aclose`` (``close``), on leaving ``async with`` (``with``), and when nothing refers
-    to the stream any more.
+    ``anext`` or ``next``, as often as there are rows. All are as they were when the first one was
+    asked for. The connection is given back after the last, by ``aclose`` (``close``), on leaving
+    ``async with`` (``with``), and when nothing refers to the stream any more.
     """
 
     def __init__(
@@ -188,6 +187,7 @@ class RowStream:
         self._values = tuple(values)
         self._size = size
         self._node = node
+        self._context = copy_context()
         self._rows: deque[Row] = deque()
         self._reading: _Reading | None = None
         self._over: str | None = None
@@ -219,7 +219,7 @@ class RowStream:
         reading = self._reading = _Reading(self._engine, plan, self._size)
         weakref.finalize(self, _abandon, reading).atexit = False
         try:
-            await reading.begin(self._values)
+            await reading.begin(self._values, self._context)
         except BaseException as error:
             self._fail(error)
             raise

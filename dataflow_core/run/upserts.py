@@ -77,7 +77,7 @@ async def upsert_many(
 
 def _check_given(model: Model, chunk: Chunk, match: tuple[Field, ...]) -> None:
     for item in match:
-        if item.name not in chunk.writer.given:
+        if item.name not in chunk.writer.given and item.context is None:
             error = MissingParameter(
                 f"{model.name}: {item.name} is missing, by which rows are matched",
                 parameter=item.name,
@@ -374,6 +374,7 @@ def _updates(
             if item.name in writer.given
             and item not in match
             and item.managed is None
+            and item.context is None
             and not item.primary_key
         )
     return updates + tuple(item for item in model.fields if item.managed == "updated")

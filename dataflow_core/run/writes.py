@@ -139,11 +139,7 @@ async def _explain_change(transaction: Explanation, plan: Plan, values: Sequence
     for statement in (plan.compiled.statement, plan.compiled.stored):
         if statement is not None:
             parameters = [
-                None
-                if item.index < 0
-                else values[item.index]
-                if item.encode is None
-                else item.encode(values[item.index])
+                None if item.index < 0 and item.read is None else item.value(values)
                 for item in statement.parameters
             ]
             await transaction.fetch(statement.sql, parameters, plan.situation)

@@ -3,6 +3,7 @@
 from dataflow_core.schema.model import (
     MISSING,
     Check,
+    ContextValue,
     Copies,
     Field,
     ForeignKey,
@@ -11,6 +12,7 @@ from dataflow_core.schema.model import (
     Managed,
     Model,
     Reference,
+    RowScope,
 )
 from dataflow_core.schema.naming import NAME_BYTES
 from dataflow_core.schema.relation_names import Link, links
@@ -20,6 +22,7 @@ __all__ = [
     "MISSING",
     "Check",
     "Column",
+    "ContextValue",
     "Copies",
     "Field",
     "ForeignKey",
@@ -30,6 +33,7 @@ __all__ = [
     "Model",
     "NAME_BYTES",
     "Reference",
+    "RowScope",
     "Table",
     "TableCheck",
     "TableIndex",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from functools import cached_property
 from typing import Any, Final, Literal
 
-from attrs import define, fields, frozen
+from attrs import define, evolve, fields, frozen
 from attrs import field as attribute
 
 from dataflow_core.errors import UnknownField
@@ -17,6 +18,7 @@ from dataflow_core.types import FieldType
 __all__ = [
     "MISSING",
     "Check",
+    "ContextValue",
     "Copies",
     "Field",
     "ForeignKey",
@@ -25,6 +27,7 @@ __all__ = [
     "Managed",
     "Model",
     "Reference",
+    "RowScope",
 ]
 
 
@@ -57,8 +60,8 @@ Generated = Literal["database", "uuid7", "default", "computed"]
 a column that others made, a ``default`` that only the database can compute, or what is always
 ``computed`` and never given."""
 
-Managed = Literal["created", "updated"]
-"""The moment that an automatic timestamp records."""
+Managed = Literal["created", "updated", "counted"]
+"""What the project sets by itself: the moment of a creation, of an update, or how many updates."""
 
 OnDelete = Literal["restrict", "cascade", "set_null", "no_action"]
 
@@ -96,6 +99,34 @@ class Index:
 
 
 @frozen
+class ContextValue:
+    """A value that a call does not give but finds: the tenant in force, for one.
+
+    ``read`` gives it, as a value of the field's type, and raises where there is none. ``check``
+    takes the value that a call gives all the same: it raises unless that is the one in force.
+    ``parameter`` is that of nodes that puts a value in force for one call, ``given`` what does so.
+    """
+
+    name: str
+    read: Callable[[], Any] = attribute(eq=False)
+    check: Callable[[Any], Any] = attribute(eq=False)
+    parameter: str
+    given: Callable[[Any], AbstractContextManager[None]] = attribute(eq=False)
+
+
+@frozen
+class RowScope:
+    """The rows of a model that its operations are about: those that pass a filter document.
+
+    ``lifted_by`` names the parameter of nodes that asks for the other rows as well.
+    """
+
+    name: str
+    filter: Mapping[str, Any] = attribute(hash=False)
+    lifted_by: str | None = None
+
+
+@frozen
 class Check:
     """A rule that every row keeps, as a filter document over the model's fields."""
 
@@ -110,6 +141,8 @@ class Field:  # noqa: PLW1641 - attrs makes the hash
     ``default`` is a value, a callable without arguments, or ``MISSING``.
     ``references`` is what the user wrote (``"User.id"`` or ``"users.id"``). ``check`` is a filter
     over the model's fields. ``enforced``: the database refuses what ``references`` no row.
+    ``context``: the value is always that of the context, and every operation is confined to its
+    rows. ``protected`` says why no call may set the field; empty where calls may.
     """
 
     name: str
@@ -130,6 +163,8 @@ class Field:  # noqa: PLW1641 - attrs makes the hash
     comment: str | None = None
     personal: bool = False
     retain: str | None = None
+    context: ContextValue | None = None
+    protected: str = ""
 
     def __eq__(self, other: object) -> bool:
         # Shapes are compared on every call, and nearly always hold the very same fields.
@@ -143,7 +178,8 @@ class Field:  # noqa: PLW1641 - attrs makes the hash
     @property
     def has_default(self) -> bool:
         """Whether a create may leave the field out though it is not nullable."""
-        return self.default is not MISSING or self.generated is not None or self.managed is not None
+        made = (self.generated, self.managed, self.context)
+        return self.default is not MISSING or any(maker is not None for maker in made)
 
     @property
     def required(self) -> bool:
@@ -163,7 +199,8 @@ class Model:
     claimed of ``__dataflow__``. ``coalesce``: calls that are made together may share statements.
     ``read_only`` says why rows are only read, as those of a view are; empty where they are not.
     ``no_new_rows`` says why none can be added, where those that are there can be changed.
-    ``schema`` is that of the table, where it is not the default one.
+    ``schema`` is that of the table, where it is not the default one. ``scopes`` confine every
+    operation to some of the rows. ``origin`` is the model that this one is a variant of.
     """
 
     name: str
@@ -178,6 +215,49 @@ class Model:
     read_only: str = ""
     no_new_rows: str = ""
     schema: str | None = None
+    scopes: tuple[RowScope, ...] = ()
+    origin: Model | None = None
+    _variants: dict[tuple[frozenset[str], frozenset[str]], Model] = attribute(
+        factory=dict, init=False, repr=False
+    )
+
+    @property
+    def declared(self) -> Model:
+        """The model as it was declared, of which this may be a variant."""
+        return self if self.origin is None else self.origin
+
+    def variant(
+        self, lifted: frozenset[str] = frozenset(), writable: frozenset[str] = frozenset()
+    ) -> Model:
+        """The model without the scopes ``lifted``, its fields ``writable`` set by nobody else.
+
+        Always the same object for the same names. What the context confines stays confined.
+        """
+        if self.origin is not None:
+            return self.origin.variant(lifted, writable)
+        if not lifted and not writable:
+            return self
+        found = self._variants.get((lifted, writable))
+        if found is None:
+            changed = tuple(
+                evolve(item, managed=None, protected="") if item.name in writable else item
+                for item in self.fields
+            )
+            scopes = tuple(scope for scope in self.scopes if scope.name not in lifted)
+            found = evolve(self, fields=changed, scopes=scopes, origin=self)
+            self._variants[lifted, writable] = found
+        return found
+
+    @cached_property
+    def context_fields(self) -> tuple[Field, ...]:
+        """The fields whose value the context has."""
+        return tuple(field for field in self.fields if field.context is not None)
+
+    @cached_property
+    def confined(self) -> bool:
+        """Whether operations are about some of the rows only, or versions are counted."""
+        counted = any(field.managed == "counted" for field in self.fields)
+        return bool(self.scopes or self.context_fields) or counted
 
     @property
     def key(self) -> str:
@@ -198,6 +278,11 @@ class Model:
     def key_names(self) -> tuple[str, ...]:
         """The names of the fields of the primary key."""
         return tuple(field.name for field in self.primary_key)
+
+    @cached_property
+    def given_key(self) -> tuple[Field, ...]:
+        """The fields of the primary key that calls give; the context has the others."""
+        return tuple(field for field in self.primary_key if field.context is None)
 
     @cached_property
     def unique_keys(self) -> tuple[tuple[str, ...], ...]:
@@ -231,7 +316,7 @@ class Model:
 
     def same_as(self, other: Model) -> bool:
         """Whether the other model declares the same, as when a notebook cell runs again."""
-        names = [attribute.name for attribute in fields(Model)]
+        names = [attribute.name for attribute in fields(Model) if attribute.init]
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def field(self, name: Any, where: str = "") -> Field:

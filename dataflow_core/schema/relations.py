@@ -22,9 +22,38 @@ def foreign_keys(model: Model, models: Iterable[Model]) -> tuple[ForeignKey, ...
     resolved = [_in_order_of_key(key, models) for key in model.foreign_keys]
     for item in model.fields:
         if item.references is not None and item.enforced:
-            table, columns = _resolve(model, item.name, item.references, models)
-            resolved.append(ForeignKey((item.name,), Reference(table, columns, item.on_delete)))
+            target, theirs = _resolve(model, item.name, item.references, models)
+            key = ForeignKey((item.name,), Reference(target.table, (theirs,), item.on_delete))
+            resolved.append(_confined(key, model, target))
     return tuple(resolved)
+
+
+def _confined(key: ForeignKey, model: Model, target: Model) -> ForeignKey:
+    """A reference that leads to a row of the same context, where both models have one."""
+    theirs = {item.name: item for item in target.context_fields}
+    if not theirs:
+        return key
+    shared = [(item, theirs[item.name]) for item in model.context_fields if item.name in theirs]
+    column = next(item for item in target.fields if item.column == key.reference.columns[0])
+    if len(shared) < len(theirs):
+        if target.primary_key == (column,):
+            return key
+        raise InvalidModel(
+            f"{model.name}.{key.columns[0]}: references {target.name}, whose rows each belong to a"
+            f" {target.context_fields[0].name}, which {model.name} does not have",
+            model=model.name,
+        )
+    if key.reference.on_delete == "set_null":
+        raise InvalidModel(
+            f"{model.name}.{key.columns[0]}: on_delete is 'set_null', and the reference also leads"
+            f" by {shared[0][0].name}, which is never null; use another",
+            model=model.name,
+        )
+    own = tuple(item.name for item, _ in shared)
+    columns = tuple(item.column for _, item in shared) + key.reference.columns
+    return evolve(
+        key, columns=(*own, *key.columns), reference=evolve(key.reference, columns=columns)
+    )
 
 
 def _in_order_of_key(key: ForeignKey, models: Sequence[Model]) -> ForeignKey:
@@ -106,11 +135,11 @@ def _tables(model: Model, models: Sequence[Model]) -> set[str]:
 
 def _resolve(
     model: Model, field_name: str, text: str, models: Sequence[Model]
-) -> tuple[str, tuple[str, ...]]:
+) -> tuple[Model, str]:
     owner, dot, column = text.rpartition(".")
     for other in models:
         if dot and owner in (other.name, other.table) and column in other.by_name:
-            return other.table, (other.by_name[column].column,)
+            return other, other.by_name[column].column
     raise InvalidModel(
         f"{model.name}.{field_name}: references {quoted(text)}, which no model of this database"
         " has; write 'Model.field' or 'table.field'"

@@ -105,6 +105,11 @@ class _Parser:
         if found.managed == "updated" or (found.primary_key and not self.upserting):
             kind = "is set by every update" if found.managed else "is the key and never changes"
             raise ManagedField(f"{self.model.name}.{found.name} {kind}", field=found.name)
+        kept = found.protected
+        if found.context is not None:
+            kept = f"is the {found.context.name} and never changes"
+        if kept:
+            raise ManagedField(f"{self.model.name}.{found.name} {kept}", field=found.name)
         for other in self.seen.get(found.name, []):
             shorter = min(len(other), len(steps))
             if other[:shorter] == steps[:shorter]:
@@ -124,6 +129,11 @@ class _Parser:
         self.assign(target, Clear())
 
     def set(self, name: Any, value: Any, operator: str = "$set") -> None:
+        known = self.model.by_name.get(name) if isinstance(name, str) else None
+        if known is not None and known.context is not None:
+            # What a row was read with may be given again; nothing else is ever assigned.
+            known.context.check(known.type.check(value, self.where(known.name)))
+            return
         target, steps = self.target(name, operator)
         if steps:
             kind = Json()
@@ -162,6 +172,8 @@ class _Parser:
             if found.managed == "updated":
                 slot = self.bindings.slot(self.now, found.type)
                 self.assign(found, SetTo(slot))
+            elif found.managed == "counted":
+                self.assign(found, Increment(self.bindings.slot(1, found.type)))
         return self.result
 
 

@@ -173,10 +173,11 @@ class Execution:
             f"{settings.run_id}:{node.id}",
             settings.deadline,
         )
-        if node.options.timeout is None and not node.options.retries:
-            result = await node.type.run(context, parameters)
-        else:
-            result = await self._try(node, context, parameters)
+        with context.tenant():
+            if node.options.timeout is None and not node.options.retries:
+                result = await node.type.run(context, parameters)
+            else:
+                result = await self._try(node, context, parameters)
         if not isinstance(result, dict):
             raise InvalidType(
                 f"the result of a node must be a dict, not {type(result).__name__}",

@@ -188,7 +188,7 @@ def check_tenant(workflow: Workflow, tenant_id: object) -> None:
         return
     for step in workflow.steps:
         node_type = step.node.type
-        if "tenant_id" in node_type.parameters or node_type.open_parameters:
+        if node_type.confined or node_type.open_parameters:
             return
         # A node of which nothing is known may hand its context on.
         if step.effect.everything:

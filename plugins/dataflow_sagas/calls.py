@@ -71,7 +71,8 @@ class Call:
         """Make the call."""
         node_id = self.key.removeprefix(f"{self.saga.id}:")
         context = Context(self.db, self.saga.id, node_id, self.saga.definition.tenant_id, self.key)
-        return await self.db.node_type(self.node).run(context, dict(self.parameters))
+        with context.tenant():
+            return await self.db.node_type(self.node).run(context, dict(self.parameters))
 
 
 def call_of(db: DataFlow, saga: Saga, step: Step, *, undo: bool) -> Call:

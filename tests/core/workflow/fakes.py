@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -19,6 +19,7 @@ from dataflow_core.nodes.base import (
 )
 from dataflow_core.nodes.registry import register_owner
 from dataflow_core.run.observing import Observers
+from dataflow_core.run.tenancy import Tenancy
 from dataflow_core.types import Integer, Json, Text, Uuid
 
 EVERYTHING = Effect(everything=True)
@@ -86,6 +87,7 @@ class FakeOwner:
         self.types: dict[str, NodeType] = {}
         self.log: list[str] = []
         self.observers: Observers | None = None
+        self._tenancy = Tenancy()
         self._transaction: ContextVar[str | None] = ContextVar("transaction", default=None)
         if live:
             register_owner(self)
@@ -103,6 +105,15 @@ class FakeOwner:
     def node_names(self) -> tuple[str, ...]:
         """All names."""
         return tuple(self.types)
+
+    @property
+    def current_tenant(self) -> Any:
+        """The tenant in force."""
+        return self._tenancy.current
+
+    def tenant(self, tenant_id: Any) -> AbstractContextManager[None]:
+        """A tenant in force."""
+        return self._tenancy.entered(tenant_id)
 
     def transaction(self, database: str = "primary", *, retry: int = 0) -> Scope:
         """A transaction that only notes how it began and ended, or attempts at it."""
@@ -154,6 +165,7 @@ class FakeOwner:
             effect=lambda: effect,
             check=check,
             open_parameters=parameters is None,
+            confined=any(one.name == "tenant_id" for one in taken),
             last=last,
             common=common,
             repeatable=repeatable,

@@ -1,0 +1,1 @@
+"""Policies of models: tenants, soft delete, versions, and the audit log."""
