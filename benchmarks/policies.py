@@ -52,7 +52,9 @@ async def _filled(db: DataFlow, name: str) -> None:
     if "tenant_id" in fields:
         row |= {"tenant_id": "a", "deleted_at": None, "version": 1}
     with db.tenant("a"):
-        await db.run(f"{model}BulkCreateNode", data=[{**row, "name": f"n{at}"} for at in range(_ROWS)])
+        await db.run(
+            f"{model}BulkCreateNode", data=[{**row, "name": f"n{at}"} for at in range(_ROWS)]
+        )
 
 
 async def _round(db: DataFlow, name: str, reads: int) -> float:

@@ -10,7 +10,8 @@ from attrs import frozen
 from dataflow_core import Context
 from dataflow_core.errors import TransactionFailed
 from dataflow_core.schema import Model
-from dataflow_governance.graph import Filter, Key, Row, inside, key_names
+from dataflow_governance.graph import Filter, Key, Row, inside, key_names, key_of
+from dataflow_governance.hidden import erasing, hiding
 
 __all__ = ["BATCH", "Access", "batches"]
 
@@ -48,9 +49,6 @@ class Access:
             parameters["tenant_id"] = self.tenant_id
         return parameters
 
-    def _takes(self, node: str, name: str) -> bool:
-        return name in self.context.db.node_type(node).parameters
-
     async def pages(
         self,
         model: Model,
@@ -69,7 +67,7 @@ class Access:
             given["select"] = list(select)
         if distinct:
             given["distinct"] = True
-        if model.options.get("soft_delete") and (self.deleted if deleted is None else deleted):
+        if hiding(model) and (self.deleted if deleted is None else deleted):
             given["include_deleted"] = True
         while True:
             found = await self.context.run(f"{model.name}ListNode", **given)
@@ -88,25 +86,32 @@ class Access:
                 yield rows
 
     async def update(self, model: Model, rows: Sequence[Row]) -> None:
-        """Change rows to the values given beside their keys."""
-        node = f"{model.name}BulkUpdateNode"
-        given = self._given(model, {"data": rows})
-        if model.options.get("soft_delete") and self._takes(node, "include_deleted"):
-            given["include_deleted"] = True
-        found = await self.context.run(node, **given)
+        """Change rows to the values given beside their keys, those that were deleted softly too."""
+        rows = await self._with_versions(model, rows)
+        with erasing():
+            given = self._given(model, {"data": rows})
+            found = await self.context.run(f"{model.name}BulkUpdateNode", **given)
         _check(model, "changed", found["matched"], len(rows))
 
     async def delete(self, model: Model, keys: Sequence[Key]) -> None:
-        """Remove rows for good."""
-        node = f"{model.name}BulkDeleteNode"
-        ids = [key[0] if len(key) == 1 else key for key in keys]
-        given = self._given(model, {"ids": ids})
-        if model.options.get("soft_delete"):
+        """Remove rows for good, those that were deleted softly too."""
+        given = self._given(model, {"ids": [key[0] if len(key) == 1 else key for key in keys]})
+        if hiding(model):
             given["soft_delete"] = False
-            if self._takes(node, "include_deleted"):
-                given["include_deleted"] = True
-        found = await self.context.run(node, **given)
+        with erasing():
+            found = await self.context.run(f"{model.name}BulkDeleteNode", **given)
         _check(model, "deleted", found["deleted"], len(keys))
+
+    async def _with_versions(self, model: Model, rows: Sequence[Row]) -> Sequence[Row]:
+        """The rows with their versions, where those are counted: who changes a row names it."""
+        counted = [item.name for item in model.fields if item.managed == "counted"]
+        if not counted:
+            return rows
+        keys = [key_of(model, row) for row in rows]
+        versions: dict[Key, Row] = {}
+        async for some in self.by_key(model, keys, (*key_names(model), *counted)):
+            versions.update((key_of(model, row), row) for row in some)
+        return [{**row, **versions.get(key, {})} for key, row in zip(keys, rows, strict=True)]
 
 
 def _check(model: Model, what: str, found: int, wanted: int) -> None:

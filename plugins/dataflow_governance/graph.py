@@ -18,7 +18,6 @@ __all__ = [
     "Row",
     "equal",
     "inside",
-    "key_fields",
     "key_names",
     "key_of",
     "names_of",
@@ -30,14 +29,9 @@ Key = tuple[Any, ...]
 Filter = dict[str, Any]
 
 
-def key_fields(model: Model) -> tuple[Field, ...]:
-    """The fields of the key that calls give; what the context has, such as a tenant, is no part."""
-    return tuple(item for item in model.primary_key if getattr(item, "context", None) is None)
-
-
 def key_names(model: Model) -> tuple[str, ...]:
-    """Their names."""
-    return names_of(key_fields(model))
+    """The fields of the key that calls give; what the context has, such as a tenant, is no part."""
+    return names_of(model.given_key)
 
 
 def key_of(model: Model, row: Row) -> Key:

@@ -16,7 +16,7 @@ from dataflow_governance.audit import read_trail, trail_for_erasing
 from dataflow_governance.decision import decide, retained_fields
 from dataflow_governance.erase import Erasure
 from dataflow_governance.export import FORMAT_NAMES, exported
-from dataflow_governance.graph import Graph, Key, equal, key_fields, key_names
+from dataflow_governance.graph import Graph, Key, equal, key_names
 from dataflow_governance.walk import Belongings, belongings
 
 if TYPE_CHECKING:
@@ -272,7 +272,7 @@ def _key(node: str, subject: Model, given: Any) -> Key:
         )
     return tuple(
         item.type.check(value, f"{subject.name}.{item.name}")
-        for item, value in zip(key_fields(subject), given, strict=True)
+        for item, value in zip(subject.given_key, given, strict=True)
     )
 
 
