@@ -93,6 +93,7 @@ class Society:
                 self._lead(kind, other, nullable=rng.random() < 0.5)
         if rng.random() < 0.3:
             self._lead(kind, kind, nullable=True)
+        kind.options["soft_delete"] = rng.random() < 0.3
         return kind
 
     def _lead(self, kind: Kind, target: Kind, *, nullable: bool) -> None:
@@ -148,6 +149,13 @@ class Society:
                 if target is not None and row.get(way.fields[0], 0) is None:
                     key = {name: row[name] for name in kind.key}
                     await db.run(f"{kind.name}BulkUpdateNode", data=[{**key, **target}])
+
+    async def delete_softly(self, db: DataFlow) -> None:
+        """Delete some rows that stay in their tables."""
+        for kind in self.kinds:
+            if kind.options["soft_delete"]:
+                given = {"filter": {"id": {"$in": [self.rng.randint(1, ROWS), 2]}}}
+                await db.run(f"{kind.name}BulkDeleteNode", **given)
 
     def _row(self, kind: Kind, number: int) -> Row:
         row: Row = {"id": 1 + number // len(kind.key)}

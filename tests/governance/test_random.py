@@ -37,11 +37,12 @@ async def test_nothing_of_the_person_is_left(
         async with DataFlow(database_url, enable_model_persistence=False) as db:
             society.register(db)
             await society.fill(db)
+            await society.delete_softly(db)
             before = await stored(db, society)
             person = next(iter(before[society.kinds[0]]))
             mine = belonging(society, before, person)
             given = {"user_id": person[0], "model": society.kinds[0].name}
-            exported = await db.run("UserDataExportNode", **given)
+            exported = await db.run("UserDataExportNode", include_deleted=True, **given)
             assert exported["counts"] == {kind.name: len(keys) for kind, keys in mine.items()}
             tried = await db.run(node, dry_run=True, **given, **options)
             assert await stored(db, society) == before
