@@ -113,7 +113,8 @@ class Society:
     def _mark_personal(self, kind: Kind) -> None:
         rng = self.rng
         plain = rng.choice((str, str | None))
-        kind.fields["name"] = (plain, column(personal=True, unique=rng.random() < 0.3))
+        unique = not kind.options["soft_delete"] and rng.random() < 0.4
+        kind.fields["name"] = (plain, column(personal=True, unique=unique))
         kind.personal = ["name"]
         if rng.random() < 0.5:
             kind.fields["about"] = (rng.choice((str, str | None)), column(personal=True))

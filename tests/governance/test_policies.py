@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from dataflow_core import AsyncLocalRuntime, DataFlow, WorkflowBuilder
+from dataflow_core import AsyncLocalRuntime, DataFlow, WorkflowBuilder, field
 from dataflow_core.errors import RecordNotFound, TenantRequired
-from tests.governance.shop import ADA, MODELS, done, fill, rows
+from tests.governance.shop import ADA, MODELS, User, done, fill, rows
 
 WITHOUT_DATABASES = ("pgbouncer",)
 
@@ -27,10 +27,12 @@ async def shops(url: str, options: dict[str, Any]) -> AsyncIterator[DataFlow]:
     """The shop with its models under policies, once for each tenant, the same keys apart."""
     async with DataFlow(url, enable_model_persistence=False, validation="off") as db:
         for model in MODELS:
-            given = {"timestamps": False, **options}
-            db.model(
-                type(model.__name__, (model,), {"__module__": __name__, "__dataflow__": given})
-            )
+            body: dict[str, Any] = {"__module__": __name__}
+            body["__dataflow__"] = {"timestamps": False, **options}
+            if model is User:
+                # Not unique: soft deletion needs more of a database for that.
+                body |= {"email": field(personal=True)}
+            db.model(type(model.__name__, (model,), body))
         yield db
 
 
