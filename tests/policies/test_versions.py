@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from dataflow_core import DataFlow
-from dataflow_core.errors import ManagedField, VersionConflict, VersionRequired
+from dataflow_core.errors import (
+    Deadlock,
+    ManagedField,
+    SerializationFailure,
+    VersionConflict,
+    VersionRequired,
+)
 from tests.policies.models import Author, registered
 
 WITHOUT_DATABASES = ("pgbouncer",)
@@ -135,6 +141,34 @@ async def test_no_update_is_lost(db: DataFlow) -> None:
 
     await asyncio.gather(*(add(5) for _ in range(16)))
     assert (await versions(db))[0] == ("Ada", 80, 81)
+
+
+@pytest.mark.timeout(120)
+async def test_no_update_is_lost_in_bulk(db: DataFlow) -> None:
+    """Writers of many rows, by versions and by operators at once: each adds one to every row."""
+
+    async def add_by_versions(times: int) -> None:
+        for _ in range(times):
+            while True:
+                rows = (await db.run("AuthorListNode"))["result"]
+                data = [
+                    {"id": row["id"], "visits": row["visits"] + 1, "version": row["version"]}
+                    for row in rows
+                ]
+                try:
+                    await db.run("AuthorBulkUpdateNode", data=data)
+                except (VersionConflict, Deadlock, SerializationFailure):
+                    continue
+                break
+
+    async def add_by_operator(times: int) -> None:
+        for _ in range(times):
+            fields = {"$inc": {"visits": 1}}
+            await db.run("AuthorBulkUpdateNode", filter={}, allow_all=True, fields=fields)
+
+    writers = [add_by_versions(3) for _ in range(6)] + [add_by_operator(3) for _ in range(6)]
+    await asyncio.gather(*writers)
+    assert await versions(db) == [("Ada", 36, 37), ("Bob", 36, 37)]
 
 
 async def test_columns_that_are_added_begin_with_one(database_url: str) -> None:
