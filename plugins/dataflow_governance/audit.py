@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from dataflow_core.errors import InvalidValue
@@ -12,6 +13,7 @@ from dataflow_governance.graph import Key
 __all__ = [
     "AuditTrail",
     "audit_trail",
+    "check_reachable",
     "is_audited",
     "read_trail",
     "tombstone",
@@ -65,18 +67,51 @@ def trail_for_erasing(db: Any, models: Sequence[Model]) -> AuditTrail | None:
     return trail
 
 
+def check_reachable(db: Any, models: Iterable[Model]) -> None:
+    """Refuse where values would stay in entries that nobody sees while a tenant is in force.
+
+    Raises:
+        InvalidValue: a model that is audited has no tenants.
+    """
+    for model in models:
+        if not _is_reachable(db, model):
+            raise InvalidValue(
+                f"{model.name} is audited and has no tenants, so its entries are out of reach while"
+                " a tenant is in force: leave that, and give tenant_id",
+                model=model.name,
+            )
+
+
+def _is_reachable(db: Any, model: Model) -> bool:
+    own = bool(model.options.get("multi_tenant"))
+    return own or not is_audited(model) or db.current_tenant is None
+
+
+def _in_tenant(db: Any, model: Model, tenant_id: Any) -> AbstractContextManager[None]:
+    """The tenant of a model's rows in force, where the call gives it."""
+    if tenant_id is None or not model.options.get("multi_tenant"):
+        return nullcontext()
+    entered: AbstractContextManager[None] = db.tenant(tenant_id)
+    return entered
+
+
 async def tombstone(
-    trail: AuditTrail | None, model: Model, keys: Sequence[Key], fields: Sequence[str] | None
+    trail: AuditTrail | None,
+    model: Model,
+    keys: Sequence[Key],
+    fields: Sequence[str] | None,
+    tenant_id: Any,
 ) -> None:
     """Take values out of the entries of rows: all, or those of some fields."""
     if trail is None or not is_audited(model):
         return
-    for key in keys:
-        await trail.atombstone_audit(model=model.name, key=_plain(key), fields=fields)
+    with _in_tenant(trail, model, tenant_id):
+        for key in keys:
+            await trail.atombstone_audit(model=model.name, key=_plain(key), fields=fields)
 
 
 async def read_trail(
-    db: Any, keys: Mapping[Model, Sequence[Key]]
+    db: Any, keys: Mapping[Model, Sequence[Key]], tenant_id: Any
 ) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
     """The entries of rows by model, and a sentence for what has none."""
     trail = audit_trail(db)
@@ -87,9 +122,12 @@ async def read_trail(
     for model, some in keys.items():
         if not is_audited(model):
             notes.append(f"{model.name} has no audit trail: its model has no audit_log")
-            continue
-        entries = [await trail.aaudit(model=model.name, key=_plain(key)) for key in some]
-        found[model.name] = [entry for own in entries for entry in own]
+        elif not _is_reachable(db, model):
+            notes.append(f"{model.name} has no tenants: its entries are not read within one")
+        else:
+            with _in_tenant(db, model, tenant_id):
+                entries = [await trail.aaudit(model=model.name, key=_plain(key)) for key in some]
+            found[model.name] = [entry for own in entries for entry in own]
     return found, notes
 
 

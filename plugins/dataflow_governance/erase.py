@@ -10,7 +10,7 @@ from attrs import define
 from dataflow_core.errors import InvalidValue
 from dataflow_core.schema import Field, Model
 from dataflow_governance.access import Access, batches
-from dataflow_governance.audit import AuditTrail, tombstone
+from dataflow_governance.audit import AuditTrail, check_reachable, tombstone
 from dataflow_governance.decision import Decision
 from dataflow_governance.graph import Key, key_names, key_of
 from dataflow_governance.replacing import Replacing
@@ -32,6 +32,8 @@ class Erasure:
         Raises:
             InvalidValue: there is none, or a value is one that other rows refer to.
         """
+        if self.trail is not None:
+            check_reachable(self.trail, self._models())
         for model in self._models():
             fields = self.decision.erased(model)
             if not fields or not self.decision.kept(model) or model.read_only:
@@ -52,7 +54,7 @@ class Erasure:
             for model, keys in wave.items():
                 for some in batches(keys):
                     await self.access.delete(model, some)
-                    await tombstone(self.trail, model, some, None)
+                    await tombstone(self.trail, model, some, None, self.access.tenant_id)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """By model: how many rows are deleted, anonymised, kept as they are."""
@@ -100,7 +102,8 @@ class Erasure:
         names = [item.name for item in fields]
         async for rows in self._replacing(model, fields).rows(kept):
             await self.access.update(model, rows)
-            await tombstone(self.trail, model, [key_of(model, row) for row in rows], names)
+            keys = [key_of(model, row) for row in rows]
+            await tombstone(self.trail, model, keys, names, self.access.tenant_id)
 
     async def _clear(self, model: Model, rows: dict[Key, set[str]]) -> None:
         for some in batches(list(rows)):

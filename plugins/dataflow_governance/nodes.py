@@ -217,7 +217,7 @@ async def _trail(asked: _Asked, found: Belongings) -> Result:
     if not asked.trail:
         return {"audit_trail": {}, "notes": notes}
     keys = {model: list(rows) for model, rows in found.rows.items()}
-    entries, missing = await read_trail(asked.db, keys)
+    entries, missing = await read_trail(asked.db, keys, asked.tenant_id)
     return {"audit_trail": entries, "notes": [*notes, *missing]}
 
 

@@ -90,3 +90,17 @@ async def test_values_would_stay_in_a_trail_that_nobody_can_change() -> None:
         with pytest.raises(InvalidValue, match="Order has an audit log, in which personal values"):
             await db.run("UserDataAnonymizeNode", user_id=ADA)
         assert sum(lane.opened for lane in db.pool_stats()["primary"].values()) == 0
+
+
+async def test_entries_that_no_tenant_sees() -> None:
+    """Models without tenants have entries without one, which are out of reach within a tenant."""
+    db = audited("sqlite://")
+    async with db:
+        await fill(db)
+        with db.tenant("north"):
+            with pytest.raises(InvalidValue, match="Order is audited and has no tenants"):
+                await db.run("UserDataAnonymizeNode", user_id=ADA)
+            exported = await db.run("UserDataExportNode", user_id=ADA, include_audit_trail=True)
+        assert exported["audit_trail"] == {}
+        assert "Post has no tenants: its entries are not read within one" in exported["notes"]
+        assert (await db.run("UserReadNode", id=ADA))["name"] == "Ada"

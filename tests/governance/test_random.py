@@ -9,7 +9,7 @@ from dataflow_core import DataFlow
 from tests.governance.society import Key, Kind, Row, Society, belonging, stored
 
 WITHOUT_DATABASES = ("pgbouncer",)
-SOCIETIES = {False: 3, True: 200}
+SOCIETIES = {False: 3, True: 60}
 
 Stored = dict[Kind, dict[Key, Row]]
 
