@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 from dataflow_core.app.closing import close_at_exit
 from dataflow_core.app.databases import Databases
 from dataflow_core.app.handles import ModelHandle, NodesNamespace
-from dataflow_core.app.methods import bound_method, methods_by_name
+from dataflow_core.app.methods import bound_method, methods_by_name, recorders_of
 from dataflow_core.app.models import Registry, refuse_instances
 from dataflow_core.app.observers import observers_of
 from dataflow_core.app.schema import Schemas
@@ -25,7 +25,6 @@ from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, NodeType
 from dataflow_core.nodes.generate import unknown_parameter
 from dataflow_core.nodes.registry import forget_owner, register_owner
-from dataflow_core.run.recorders import Recorders
 from dataflow_core.run.retries import check_retry
 from dataflow_core.run.sync_bridge import sync_bridge, synchronous
 from dataflow_core.run.transactions import explaining
@@ -100,9 +99,7 @@ class DataFlow:
         self.observers = observers_of(self.settings, self.plugins, declared, self._databases.urls)
         self._databases.observers = self.observers
         self._methods = methods_by_name(self.plugins.methods(), DataFlow)
-        recorders = self._databases.recorders = Recorders(
-            self.plugins.change_recorders, self.run, lambda: self.current_tenant
-        )
+        recorders = self._databases.recorders = recorders_of(self)
         self._registry = Registry(
             self,
             self._databases.engine,

@@ -1,4 +1,4 @@
-"""Methods of an instance that plugins bring, such as ``db.audit(...)``."""
+"""What plugins bring to an instance: methods, such as ``db.audit(...)``; recorders of changes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any, Final
 from dataflow_core.contract.manager import DISTRIBUTION
 from dataflow_core.errors import PluginError
 from dataflow_core.naming_hints import nearest
+from dataflow_core.run.recorders import Recorders
 from dataflow_core.run.sync_bridge import synchronous
 
-__all__ = ["KNOWN_METHODS", "bound_method", "methods_by_name"]
+__all__ = ["KNOWN_METHODS", "bound_method", "methods_by_name", "recorders_of"]
 
 KNOWN_METHODS: Final[Mapping[str, str]] = {
     "acting": "policies",
@@ -58,3 +59,8 @@ def bound_method(owner: Any, methods: Mapping[str, Callable[..., Any]], name: st
     else:
         reason = "" if hint is None else f"; did you mean {hint}?"
     raise AttributeError(f"DataFlow has no {name!r}{reason}", name=name, obj=owner)
+
+
+def recorders_of(owner: Any) -> Recorders:
+    """Who is told of the changes that an instance makes."""
+    return Recorders(owner.plugins.change_recorders, owner.run, lambda: owner.current_tenant)
