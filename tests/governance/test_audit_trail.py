@@ -104,3 +104,18 @@ async def test_entries_that_no_tenant_sees() -> None:
         assert exported["audit_trail"] == {}
         assert "Post has no tenants: its entries are not read within one" in exported["notes"]
         assert (await db.run("UserReadNode", id=ADA))["name"] == "Ada"
+
+
+async def test_the_log_of_the_policies_holds_afterwards(database_url: str) -> None:
+    """Erasing takes a person's values out of the real audit log, whose chain still verifies."""
+    async with DataFlow(database_url, enable_model_persistence=False, validation="off") as db:
+        for model in MODELS:
+            options = {**getattr(model, "__dataflow__", {}), "audit_log": True}
+            body = {"__module__": __name__, "__dataflow__": options}
+            db.model(type(model.__name__, (model,), body))
+        await fill(db)
+        anchor = (await db.averify_audit())["anchor"]
+        await db.run("UserDataAnonymizeNode", user_id=ADA, cascade_delete=True)
+        assert "Ada" not in str(await db.aaudit(model="User", key=ADA))
+        found = await db.averify_audit(anchor=anchor)
+        assert found["valid"], found["problems"]
