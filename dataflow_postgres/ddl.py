@@ -42,12 +42,28 @@ class PostgresDDLCompiler(BaseDDLCompiler):
     lock = f"SELECT 1 FROM PG_ADVISORY_XACT_LOCK({_LOCK})"
 
     def compile(self, operation: CreateTable) -> tuple[str, ...]:
-        """The statements, in order: the table, its indexes, the comments of its columns."""
+        """The statements, in order: the table, its indexes, the comments of its columns.
+
+        References from the table to what one of the indexes makes unique come after that.
+        """
         model = operation.model
+        later = [key for key in operation.foreign_keys if self._leads_to_index(key, model)]
+        now = tuple(key for key in operation.foreign_keys if key not in later)
+        table = self.compiler.quote(model.table)
+        references = [f"ALTER TABLE {table} ADD {self.foreign_key(key)}" for key in later]
         comments = (
             self.comment(model.table, field) for field in model.fields if field.comment is not None
         )
-        return (*super().compile(operation), *comments)
+        return (*super().compile(evolve(operation, foreign_keys=now)), *references, *comments)
+
+    def _leads_to_index(self, key: ForeignKey, model: Model) -> bool:
+        if key.reference.table != model.table:
+            return False
+        columns = set(key.reference.columns)
+        return any(
+            index.unique and {item.column for item in self._indexed(model, index)} == columns
+            for index in self.indexes(model)
+        )
 
     def alter(self, operation: AlterTable) -> tuple[str, ...]:
         """The statements that change a table, in order."""
