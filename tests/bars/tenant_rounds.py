@@ -333,9 +333,9 @@ def kind_of(call: Call) -> str:
 
 
 def _says_something(value: Any) -> bool:
-    """Whether a result has anything in it but nought, and that all went well."""
+    """Whether a result has anything in it but nought, that all went well, and what failed."""
     if isinstance(value, Mapping):
-        return any(map(_says_something, value.values()))
+        return any(_says_something(item) for key, item in value.items() if key != "failed")
     if isinstance(value, list):
         return any(map(_says_something, value))
     return value is not True and bool(value)
