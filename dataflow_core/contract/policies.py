@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
-from attrs import field, frozen
+from attrs import frozen
 
 from dataflow_core.schema import ContextValue, Field, Model
 from dataflow_core.types import FieldType
@@ -39,7 +39,8 @@ class NodeKind:
         suffix: what stands between the name of the model and ``Node``.
         parameters: names of parameters beside those of the model's fields.
         outputs: keys of the result beside fields.
-        writes: it changes what is stored; ``adds``: rows that were not there among it.
+        writes: it changes what is stored.
+        adds: rows that were not there among it.
         fields_in: the fields of the model are parameters.
         fields_out: the fields of the row are outputs.
         keys_in: the key, by its name, is a parameter.
@@ -138,14 +139,6 @@ Wrap = Callable[[Behaviour, ModelAccess], Behaviour]
 """Makes, of what a node does, what it does under a policy."""
 
 
-def _nothing(model: Model) -> Mapping[str, Wrap]:
-    return {}
-
-
-def _no_kinds(model: Model) -> Mapping[NodeKind, Callable[[ModelAccess], Behaviour]]:
-    return {}
-
-
 @frozen
 class ModelPolicy:
     """What model options mean.
@@ -160,7 +153,5 @@ class ModelPolicy:
 
     options: tuple[str, ...]
     extend: Callable[[Model, PolicyContext], Model]
-    wraps: Callable[[Model], Mapping[str, Wrap]] = field(default=_nothing)
-    nodes: Callable[[Model], Mapping[NodeKind, Callable[[ModelAccess], Behaviour]]] = field(
-        default=_no_kinds
-    )
+    wraps: Callable[[Model], Mapping[str, Wrap]] | None = None
+    nodes: Callable[[Model], Mapping[NodeKind, Callable[[ModelAccess], Behaviour]]] | None = None

@@ -97,9 +97,9 @@ class BulkNodes:
     def _key_of_update(self, node: str) -> tuple[str, ...]:
         """The key by which ``conflict="update"`` finds the row: a generated one only if alone."""
         generated = any(item.generated for item in self.model.primary_key)
-        # What holds the key beside others is no key of its own.
-        own = {item.name for item in self.model.primary_key}
-        others = [key for key in self.model.unique_keys[1:] if not own.issubset(key)]
+        # What holds the whole primary key is no other key.
+        whole = set(self.model.key_names)
+        others = [key for key in self.model.unique_keys[1:] if not whole <= set(key)]
         if generated and len(others) == 1:
             return others[0]
         if generated and others:

@@ -28,9 +28,8 @@ def match_fields(
     fields = tuple(model.field(name, "match_fields") for name in names)
     # What the context has is a part of every key, named or not.
     implied = {item.name for item in model.context_fields}
-    given = [[name for name in key if name not in implied] for key in model.unique_keys]
-    if not any(set(key) == set(names) - implied for key in given):
-        keys = " or ".join(f"({', '.join(key)})" for key in given)
+    if not any(set(key) == set(names) - implied for key in model.given_keys):
+        keys = " or ".join(f"({', '.join(key)})" for key in dict.fromkeys(model.given_keys))
         raise InvalidValue(
             f"{node}: match_fields {list(names)} is no unique key of {model.name};"
             f" its keys are {keys}",

@@ -50,19 +50,24 @@ class Policies:
 
     def kinds(self, model: Model) -> list[NodeKind]:
         """The kinds of nodes that policies add to a model."""
-        return [kind for policy in self.policies for kind in policy.nodes(model)]
+        return list(self._further(model))
+
+    def _further(self, model: Model) -> dict[NodeKind, Callable[[ModelAccess], Behaviour]]:
+        found: dict[NodeKind, Callable[[ModelAccess], Behaviour]] = {}
+        for policy in self.policies:
+            if policy.nodes is not None:
+                found |= policy.nodes(model)
+        return found
 
     def around(self, model: Model) -> Around:
         """What stands around the nodes of a model."""
-        wraps = [policy.wraps(model) for policy in self.policies]
-        further = {
-            kind.key: make for policy in self.policies for kind, make in policy.nodes(model).items()
-        }
+        wraps = [policy.wraps(model) for policy in self.policies if policy.wraps is not None]
+        further = self._further(model)
 
         def around(
             behaviours: Mapping[str, Behaviour], access: ModelAccess
         ) -> dict[str, Behaviour]:
-            made = {key: make(access) for key, make in further.items()}
+            made = {kind.key: make(access) for kind, make in further.items()}
             return surrounded({**behaviours, **made}, access, wraps)
 
         return around

@@ -285,6 +285,12 @@ class Model:
         return tuple(field for field in self.primary_key if field.context is None)
 
     @cached_property
+    def given_keys(self) -> tuple[tuple[str, ...], ...]:
+        """The unique keys, without the fields that the context has."""
+        implied = {field.name for field in self.context_fields}
+        return tuple(tuple(name for name in key if name not in implied) for key in self.unique_keys)
+
+    @cached_property
     def unique_keys(self) -> tuple[tuple[str, ...], ...]:
         """Every set of fields whose values no two rows share, the primary key first."""
         keys = [self.key_names]

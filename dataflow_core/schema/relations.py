@@ -19,50 +19,69 @@ def foreign_keys(model: Model, models: Iterable[Model]) -> tuple[ForeignKey, ...
     Raises ``InvalidModel`` for a reference that leads nowhere.
     """
     models = list(models)
-    resolved = [_in_order_of_key(key, models) for key in model.foreign_keys]
+    resolved = []
+    for key in model.foreign_keys:
+        target = next((other for other in models if other.key == key.reference.table), None)
+        if target is not None:
+            key = _in_order_of_key(_confined(key, model, target), target)
+        resolved.append(key)
     for item in model.fields:
         if item.references is not None and item.enforced:
-            target, theirs = _resolve(model, item.name, item.references, models)
-            key = ForeignKey((item.name,), Reference(target.table, (theirs,), item.on_delete))
+            target, column = _resolve(model, item.name, item.references, models)
+            key = ForeignKey((item.name,), Reference(target.table, (column,), item.on_delete))
             resolved.append(_confined(key, model, target))
     return tuple(resolved)
 
 
 def _confined(key: ForeignKey, model: Model, target: Model) -> ForeignKey:
-    """A reference that leads to a row of the same context, where both models have one."""
-    theirs = {item.name: item for item in target.context_fields}
+    """A reference that leads to a row of the same context, where both models have one.
+
+    What the context confines is never reached from outside of it: by a reference that leads to many
+    contexts, or by a deletion that acts in all of them.
+    """
+    own, theirs = ({item.name: item for item in one.context_fields} for one in (model, target))
+    acts = key.reference.on_delete in ("cascade", "set_null")
     if not theirs:
+        if own and acts:
+            raise _unconfined(
+                key, model, f"on_delete is {key.reference.on_delete!r}, and a row of {target.name}"
+                f" is shared: deleting it would change the rows of every {_names(model)}"
+            )  # fmt: skip
         return key
-    shared = [(item, theirs[item.name]) for item in model.context_fields if item.name in theirs]
-    column = next(item for item in target.fields if item.column == key.reference.columns[0])
-    if len(shared) < len(theirs):
-        if target.primary_key == (column,):
+    if not theirs.keys() <= own.keys():
+        if set(key.reference.columns) == {item.column for item in target.primary_key}:
             return key
-        raise InvalidModel(
-            f"{model.name}.{key.columns[0]}: references {target.name}, whose rows each belong to a"
-            f" {target.context_fields[0].name}, which {model.name} does not have",
-            model=model.name,
-        )
+        raise _unconfined(
+            key, model, f"{target.name} has its keys for each {_names(target)}, which"
+            f" {model.name} does not have"
+        )  # fmt: skip
     if key.reference.on_delete == "set_null":
-        raise InvalidModel(
-            f"{model.name}.{key.columns[0]}: on_delete is 'set_null', and the reference also leads"
-            f" by {shared[0][0].name}, which is never null; use another",
-            model=model.name,
-        )
-    own = tuple(item.name for item, _ in shared)
-    columns = tuple(item.column for _, item in shared) + key.reference.columns
+        raise _unconfined(
+            key, model, "on_delete is 'set_null', and the reference leads by the"
+            f" {_names(target)} as well, which is never null"
+        )  # fmt: skip
+    added = [name for name in theirs if name not in key.columns]
+    columns = tuple(theirs[name].column for name in added) + key.reference.columns
     return evolve(
-        key, columns=(*own, *key.columns), reference=evolve(key.reference, columns=columns)
+        key, columns=(*added, *key.columns), reference=evolve(key.reference, columns=columns)
     )
 
 
-def _in_order_of_key(key: ForeignKey, models: Sequence[Model]) -> ForeignKey:
+def _names(model: Model) -> str:
+    return " and ".join(item.context.name for item in model.fields if item.context is not None)
+
+
+def _unconfined(key: ForeignKey, model: Model, problem: str) -> InvalidModel:
+    columns = ", ".join(key.columns)
+    return InvalidModel(f"{model.name}.{columns}: {problem}", model=model.name)
+
+
+def _in_order_of_key(key: ForeignKey, target: Model) -> ForeignKey:
     """The same reference with its columns in the order of the key it leads to.
 
     It says the same in any order, and some databases take none but that.
     """
-    target = next((other for other in models if other.key == key.reference.table), None)
-    if target is None or len(key.columns) == 1:
+    if len(key.columns) == 1:
         return key
     column_of = {item.name: item.column for item in target.fields}
     own = dict(zip(key.reference.columns, key.columns, strict=True))

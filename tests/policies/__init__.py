@@ -1,0 +1,1 @@
+"""The policies of models: each by itself, and together."""
