@@ -42,7 +42,7 @@ def declare(db: DataFlow, *, unique: bool) -> None:
     class Team:
         __tablename__ = "teams"
         __dataflow__ = _ALL
-        code: str = field(primary_key=True, max_length=20)
+        code: str = field(primary_key=True, max_length=60)
         slug: str = field(unique=unique, max_length=20)
         amount: int = field(default=0, bits=32)
         note: str = ""
@@ -52,8 +52,8 @@ def declare(db: DataFlow, *, unique: bool) -> None:
         __tablename__ = "people"
         __dataflow__ = _ALL
         id: int
-        code: str = field(unique=unique, max_length=20)
-        team_code: str | None = field(default=None, references="Team.code", on_delete="cascade")
+        code: str = field(unique=unique, max_length=60)
+        team_code: str | None = field(default=None, max_length=60, references="Team.code", on_delete="cascade")
         region_id: int | None = field(default=None, references="Region.id", on_delete="restrict")
         amount: int = field(default=0, bits=32)
         label: str | None = field(default=None, max_length=8)
@@ -77,7 +77,7 @@ def declare(db: DataFlow, *, unique: bool) -> None:
     class Tag:
         __tablename__ = "tags"
         __dataflow__ = {"multi_tenant": True}
-        code: str = field(primary_key=True, max_length=20)
+        code: str = field(primary_key=True, max_length=60)
         slug: str = field(unique=True, max_length=20)
         amount: int = field(default=0, bits=32)
         note: str = ""
@@ -87,7 +87,7 @@ def declare(db: DataFlow, *, unique: bool) -> None:
         __tablename__ = "nodes"
         __dataflow__ = {"multi_tenant": True, "versioned": True}
         id: int
-        code: str = field(unique=True, max_length=20)
+        code: str = field(unique=True, max_length=60)
         parent_id: int | None = field(default=None, references="Node.id", on_delete="cascade")
         amount: int = field(default=0, bits=32)
         note: str = ""
