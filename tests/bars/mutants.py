@@ -97,8 +97,10 @@ def _expressions(node: Any, within: str) -> Iterator[tuple[int, str, Any]]:
             yield node.lineno, what, _replaced(node.values, at, neutral)
     elif isinstance(node, ast.IfExp):
         for value in (True, False):
-            yield node.lineno, f"{within}: {value} for the test of '{text}'", _set(
-                node, "test", ast.Constant(value)
+            yield (
+                node.lineno,
+                f"{within}: {value} for the test of '{text}'",
+                _set(node, "test", ast.Constant(value)),
             )
     elif isinstance(node, ast.Call):
         for at, keyword in enumerate(node.keywords):
@@ -119,8 +121,10 @@ def _expressions(node: Any, within: str) -> Iterator[tuple[int, str, Any]]:
             # The type that is left stands twice.
             yield node.lineno, what, _set(node, side, other)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        yield node.lineno, f"{within}: '{text}' without 'not'", _set(
-            node, "operand", ast.UnaryOp(ast.Not(), node.operand)
+        yield (
+            node.lineno,
+            f"{within}: '{text}' without 'not'",
+            _set(node, "operand", ast.UnaryOp(ast.Not(), node.operand)),
         )
     elif isinstance(node, ast.comprehension):
         for at, value in enumerate(node.ifs):

@@ -8,7 +8,7 @@ from typing import Any, Final
 from attrs import evolve
 
 from tests.bars.tenant_calls import COUNTED, KEY, Call, TenantCalls
-from tests.bars.tenant_world import FOREIGN, OURS, ROWS, THEIRS, THIRD
+from tests.bars.tenant_world import FOREIGN, ROWS, THEIRS, THIRD
 
 _NO_TENANTS: Final = (THEIRS, THIRD, "", "nobody", 7, True, ["acme"], {"$ne": "x"}, b"acme")
 
@@ -53,9 +53,7 @@ def moved(calls: TenantCalls) -> Call:
     roll, fields = rng.random(), rng.choice(ways)
     if roll < 0.35:
         # Nothing that it is not seen for another reason first.
-        return Call(
-            f"{name}UpdateNode", {**calls.selected(name), "fields": fields}, refused=True
-        )
+        return Call(f"{name}UpdateNode", {**calls.selected(name), "fields": fields}, refused=True)
     if roll < 0.6:
         return Call(
             f"{name}BulkUpdateNode", {"filter": calls.filter(name), "fields": fields}, refused=True

@@ -53,7 +53,9 @@ def declare(db: DataFlow, *, unique: bool) -> None:
         __dataflow__ = _ALL
         id: int
         code: str = field(unique=unique, max_length=60)
-        team_code: str | None = field(default=None, max_length=60, references="Team.code", on_delete="cascade")
+        team_code: str | None = field(
+            default=None, max_length=60, references="Team.code", on_delete="cascade"
+        )
         region_id: int | None = field(default=None, references="Region.id", on_delete="restrict")
         amount: int = field(default=0, bits=32)
         label: str | None = field(default=None, max_length=8)
@@ -124,14 +126,21 @@ def seed_rows(tenant: str, rng: random.Random) -> Iterator[tuple[str, list[dict[
         }
         for n in numbers
     ]  # fmt: skip
-    yield "Task", [
-        {"id": task_key(n), "person_id": first + n % 6, "title": f"t{n}", **own(n)} for n in numbers
-    ]
+    yield (
+        "Task",
+        [
+            {"id": task_key(n), "person_id": first + n % 6, "title": f"t{n}", **own(n)}
+            for n in numbers
+        ],
+    )
     yield "Tag", [{"code": f"c{n}", "slug": f"s{n}", **own(n)} for n in numbers]
-    yield "Node", [
-        {"id": first + n, "code": f"c{n}", "parent_id": first + n // 3 if n else None, **own(n)}
-        for n in numbers
-    ]
+    yield (
+        "Node",
+        [
+            {"id": first + n, "code": f"c{n}", "parent_id": first + n // 3 if n else None, **own(n)}
+            for n in numbers
+        ],
+    )
 
 
 async def fill(db: DataFlow, tenants: tuple[str, ...], seed: int) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from dataflow_core import DataFlow
 from dataflow_core.conformance.servers import SharedServer
-from tests.bars.tenant_rounds import Leak, Rounds
+from tests.bars.tenant_rounds import Rounds
 from tests.bars.tenant_world import MARKED
 
 WITHOUT_DATABASES = ("pgbouncer",)
