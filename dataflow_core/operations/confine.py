@@ -6,7 +6,6 @@ each shape.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, TypeVar
 
 import attrs
@@ -34,16 +33,16 @@ class _Constants(Bindings):
 
     def slot(self, value: Any, kind: FieldType) -> Slot:
         """Bind a single value."""
-        return Slot(-1, kind, read=partial(_same, value))
+        return _constant(super().slot(value, kind), value)
 
     def list_slot(self, items: list[Any], kind: FieldType) -> Slot:
         """Bind a list."""
-        length = super().list_slot(items, kind).length
-        return Slot(-1, kind, length, partial(_same, items))
+        return _constant(super().list_slot(items, kind), items)
 
 
-def _same(value: Any) -> Any:
-    return value
+def _constant(slot: Slot, value: Any) -> Slot:
+    """The slot with its value, at a position that no value of a call has."""
+    return attrs.evolve(slot, index=-1 - slot.index, read=lambda: value)
 
 
 def confining(model: Model) -> tuple[Predicate, ...]:
@@ -80,16 +79,19 @@ def _within(model: Model, predicate: Predicate) -> Predicate:
     if not tests:
         return inner
     if inner == Always(True):
-        return tests[0] if len(tests) == 1 else And(tests)
+        return _every(tests)
     items = inner.items if isinstance(inner, And) else (inner,)
     return And((*items, *tests))
+
+
+def _every(tests: tuple[Predicate, ...]) -> Predicate:
+    return tests[0] if len(tests) == 1 else And(tests)
 
 
 def _predicate(node: Predicate) -> Predicate:
     """A filter whose conditions on related rows are about those that may be seen."""
     if isinstance(node, And | Or):
-        items = tuple(_predicate(item) for item in node.items)
-        return node if items == node.items else attrs.evolve(node, items=items)
+        return attrs.evolve(node, items=tuple(_predicate(item) for item in node.items))
     if isinstance(node, Not):
         return Not(_predicate(node.item))
     if isinstance(node, Related):
@@ -98,8 +100,7 @@ def _predicate(node: Predicate) -> Predicate:
 
 
 def _pipeline(pipeline: Pipeline) -> Pipeline:
-    stages = tuple(_stage(stage) for stage in pipeline.stages)
-    return pipeline if stages == pipeline.stages else attrs.evolve(pipeline, stages=stages)
+    return attrs.evolve(pipeline, stages=tuple(_stage(stage) for stage in pipeline.stages))
 
 
 def _stage(stage: Stage) -> Stage:
@@ -109,8 +110,7 @@ def _stage(stage: Stage) -> Stage:
     if isinstance(stage, UnionWith):
         inner, tests = _pipeline(stage.pipeline), confining(stage.model)
         if tests:
-            first = Match(tests[0] if len(tests) == 1 else And(tests))
-            inner = attrs.evolve(inner, stages=(first, *inner.stages))
+            inner = attrs.evolve(inner, stages=(Match(_every(tests)), *inner.stages))
         return attrs.evolve(stage, pipeline=inner)
     if isinstance(stage, Join):
         lookup = stage.lookup

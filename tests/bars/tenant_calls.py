@@ -253,9 +253,10 @@ class TenantCalls:
                         "all": {"$push": "$it.amount"},
                     }
                 }
-            return Call(
-                f"{name}ListNode", {"aggregate": [{"$lookup": stage}, {"$unwind": unwind}, last]}
-            )
+            stages: list[Row] = [{"$lookup": stage}, {"$unwind": unwind}, last]
+            if rng.random() < 0.3:
+                stages = [{"$match": self.filter(name)}, {"$lookup": stage}]
+            return Call(f"{name}ListNode", {"aggregate": stages})
         if roll < 0.85:
             name, other = self.name(), rng.choice(_UNIONS)
             keep: Row = {"$project": {"amount": 1, "note": 1, "_id": 0}}

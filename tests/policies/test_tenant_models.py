@@ -6,17 +6,28 @@ Run against mutants of the policy too (`tests/bars/test_tenant_mutations.py`): e
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from attrs import evolve
 
 from dataflow_core import DataFlow, field
+from dataflow_core.aggregate.ast import Limit, Match, Pipeline, UnionWith
 from dataflow_core.errors import (
     DataFlowError,
     InvalidModel,
     TenantMismatch,
 )
+from dataflow_core.filters.ast import Always, And, Compare, IsNull, Or, Slot
+from dataflow_core.operations import (
+    Aggregate,
+    Count,
+    Create,
+    CreateMany,
+    UpdateRows,
+    Upsert,
+)
+from dataflow_core.operations.confine import confined, confining
 from dataflow_core.run.tenancy import Tenancy
 from dataflow_core.schema import Field, Index, Model, RowScope
 from dataflow_core.types import Boolean, Integer, Text, Uuid
@@ -138,6 +149,58 @@ async def test_an_own_type_of_tenant(database_url: str) -> None:
             assert [row["name"] for row in (await db.run("ParcelListNode"))["records"]] == ["p2"]
             with pytest.raises(DataFlowError):
                 await db.run("ParcelListNode", tenant_id="2")
+
+
+SHARED: Final = Model("Thing", "things", (COUNTED, SIZE))
+OWNED: Final = extended(COUNTED, SIZE)
+SCOPED: Final = evolve(OWNED, scopes=(RowScope("live", {"size": None}),))
+ONE: Final = Compare(SIZE, "eq", Slot(0, Integer()))
+LIVE: Final = IsNull(SIZE)
+
+
+def test_a_filter_says_no_more_than_is_needed() -> None:
+    """Statements stay short: no condition is added but those of the model, and none nested."""
+    [tenant] = confining(OWNED)
+    for model, given, expected in (
+        (SHARED, Always(True), Always(True)),
+        (SHARED, ONE, ONE),
+        (SHARED, And((ONE, LIVE)), And((ONE, LIVE))),
+        (OWNED, Always(True), tenant),
+        (OWNED, ONE, And((ONE, tenant))),
+        (OWNED, And((ONE, LIVE)), And((ONE, LIVE, tenant))),
+        (OWNED, Or((ONE, LIVE)), And((Or((ONE, LIVE)), tenant))),
+        (SCOPED, Always(True), And((tenant, LIVE))),
+        (SCOPED, ONE, And((ONE, tenant, LIVE))),
+    ):
+        assert confined(Count(model, given)).filter == expected
+
+
+def test_a_united_model_is_confined_first() -> None:
+    """What a pipeline unites with begins with the conditions of that model, if it has any."""
+    [tenant] = confining(OWNED)
+    limit = Limit(Slot(0, Integer()))
+    for model, before in (
+        (SHARED, ()),
+        (OWNED, (Match(tenant),)),
+        (SCOPED, (Match(And((tenant, LIVE))),)),
+    ):
+        union = UnionWith(model, Pipeline(model.fields, (limit,), model.fields))
+        operation = Aggregate(SHARED, Pipeline(SHARED.fields, (union,), SHARED.fields))
+        [stage] = confined(operation).pipeline.stages
+        assert isinstance(stage, UnionWith)
+        assert stage.pipeline.stages == (*before, limit)
+
+
+def test_what_writes_by_key_is_left_as_it_is() -> None:
+    """Creates, upserts and updates of rows by key are confined where they are compiled."""
+    fields = OWNED.fields
+    for operation in (
+        Create(OWNED, fields),
+        CreateMany(OWNED, fields),
+        UpdateRows(OWNED, OWNED.primary_key, (SIZE,)),
+        Upsert(OWNED, fields, OWNED.primary_key, (SIZE,)),
+    ):
+        assert confined(operation) is operation
 
 
 async def test_scopes_with_values(database_url: str) -> None:

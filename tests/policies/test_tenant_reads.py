@@ -107,6 +107,14 @@ async def test_included_rows(db: DataFlow) -> None:
     assert [label["weight"] for label in shelf["boxes"][0]["labels"]] == [3, 3]
 
 
+async def test_lists_of_looked_up_rows(db: DataFlow) -> None:
+    """Rows that are looked up and stay in a list are those of the tenant."""
+    lookup = {"from": "Box", "localField": "id", "foreignField": "shelf_id", "as": "boxes"}
+    with db.tenant("acme"):
+        [shelf] = (await db.run("ShelfListNode", aggregate=[{"$lookup": lookup}]))["result"]
+    assert [box["weight"] for box in shelf["boxes"]] == [1]
+
+
 @pytest.mark.parametrize(
     ("node", "pipeline", "rows"),
     [
