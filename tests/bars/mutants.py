@@ -96,11 +96,11 @@ def _expressions(node: Any, within: str) -> Iterator[tuple[int, str, Any]]:
             neutral = ast.Constant(isinstance(node.op, ast.And))
             yield node.lineno, what, _replaced(node.values, at, neutral)
     elif isinstance(node, ast.IfExp):
-        for value in (True, False):
+        for met in (True, False):
             yield (
                 node.lineno,
-                f"{within}: {value} for the test of '{text}'",
-                _set(node, "test", ast.Constant(value)),
+                f"{within}: {met} for the test of '{text}'",
+                _set(node, "test", ast.Constant(met)),
             )
     elif isinstance(node, ast.Call):
         for at, keyword in enumerate(node.keywords):

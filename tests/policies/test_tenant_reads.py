@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from dataflow_core import DataFlow
 from dataflow_core.errors import (
@@ -22,13 +23,14 @@ from tests.policies.boxes import (
     weights,
 )
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 WITHOUT_DATABASES = ("pgbouncer",)
 
 
-@pytest.fixture
-async def db(database_url: str) -> AsyncIterator[DataFlow]:
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def db(module_database_url: str) -> AsyncIterator[DataFlow]:
     """Two tenants with rows under the same natural keys; those of others weigh a hundred more."""
-    async with filled(database_url) as db:
+    async with filled(module_database_url) as db:
         yield db
 
 

@@ -211,7 +211,7 @@ async def test_a_tenant_ends_with_its_block() -> None:
                 await asyncio.sleep(0)
                 return db.current_tenant
 
-        assert await asyncio.gather(other(), other()) == ["c", "c"]
+        assert list(await asyncio.gather(other(), other())) == ["c", "c"]
         with pytest.raises(ZeroDivisionError), db.tenant("d"):
             raise ZeroDivisionError
         assert db.current_tenant == "a"
