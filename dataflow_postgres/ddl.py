@@ -13,6 +13,7 @@ from dataflow_core.operations import AlterTable, CreateTable
 from dataflow_core.schema import Field, ForeignKey, Index, Model
 from dataflow_core.types import Enumeration, FieldType, Text
 from dataflow_postgres.alter import POSTGRES_STEPS, before_steps
+from dataflow_postgres.indexes import index_part, unique_by_index
 from dataflow_postgres.types import column_type
 
 __all__ = ["PostgresDDLCompiler", "constraint_name"]
@@ -42,28 +43,12 @@ class PostgresDDLCompiler(BaseDDLCompiler):
     lock = f"SELECT 1 FROM PG_ADVISORY_XACT_LOCK({_LOCK})"
 
     def compile(self, operation: CreateTable) -> tuple[str, ...]:
-        """The statements, in order: the table, its indexes, the comments of its columns.
-
-        References from the table to what one of the indexes makes unique come after that.
-        """
+        """The statements, in order: the table, its indexes, the comments of its columns."""
         model = operation.model
-        later = [key for key in operation.foreign_keys if self._leads_to_index(key, model)]
-        now = tuple(key for key in operation.foreign_keys if key not in later)
-        table = self.compiler.quote(model.table)
-        references = [f"ALTER TABLE {table} ADD {self.foreign_key(key)}" for key in later]
         comments = (
             self.comment(model.table, field) for field in model.fields if field.comment is not None
         )
-        return (*super().compile(evolve(operation, foreign_keys=now)), *references, *comments)
-
-    def _leads_to_index(self, key: ForeignKey, model: Model) -> bool:
-        if key.reference.table != model.table:
-            return False
-        columns = set(key.reference.columns)
-        return any(
-            index.unique and {item.column for item in self._indexed(model, index)} == columns
-            for index in self.indexes(model)
-        )
+        return (*super().compile(operation), *comments)
 
     def alter(self, operation: AlterTable) -> tuple[str, ...]:
         """The statements that change a table, in order."""
@@ -78,7 +63,7 @@ class PostgresDDLCompiler(BaseDDLCompiler):
     def create_table(self, model: Model, foreign_keys: Iterable[ForeignKey]) -> str:
         """The statement that makes the table if it is not there."""
         fields = [
-            evolve(field, unique=False) if _unique_by_index(field, model) else field
+            evolve(field, unique=False) if unique_by_index(field, model) else field
             for field in model.fields
         ]
         return super().create_table(evolve(model, fields=tuple(fields)), foreign_keys)
@@ -112,7 +97,7 @@ class PostgresDDLCompiler(BaseDDLCompiler):
         return {
             Index((field.name,), unique=True)
             for field in model.fields
-            if field.unique and not _unique_by_index(field, model)
+            if field.unique and not unique_by_index(field, model)
         }
 
     def index_name(self, model: Model, index: Index) -> str:
@@ -126,7 +111,7 @@ class PostgresDDLCompiler(BaseDDLCompiler):
         """
         compiler = self.compiler
         parts = [
-            _index_part(
+            index_part(
                 compiler.quote(field.column),
                 descending=name in index.descending,
                 nullable=field.nullable,
@@ -143,20 +128,3 @@ class PostgresDDLCompiler(BaseDDLCompiler):
     def _indexed(self, model: Model, index: Index) -> list[Field]:
         by_column = {field.column: field for field in model.fields}
         return [model.by_name.get(name) or by_column[name] for name in index.columns]
-
-
-def _unique_by_index(field: Field, model: Model) -> bool:
-    """Whether an index makes a field unique: a constraint's own one cannot put NULL first.
-
-    A reference from the table to itself needs the constraint while the table is made.
-    """
-    own = {item.references.partition(".")[0] for item in model.fields if item.references}
-    own |= {key.reference.table for key in model.foreign_keys}
-    return field.unique and field.nullable and own.isdisjoint((model.name, model.table))
-
-
-def _index_part(column: str, *, descending: bool, nullable: bool) -> str:
-    way = " DESC" if descending else ""
-    if nullable:
-        way += f" NULLS {'LAST' if descending else 'FIRST'}"
-    return column + way

@@ -33,16 +33,11 @@ class _Constants(Bindings):
 
     def slot(self, value: Any, kind: FieldType) -> Slot:
         """Bind a single value."""
-        return _constant(super().slot(value, kind), value)
+        return attrs.evolve(super().slot(value, kind), read=lambda: value)
 
     def list_slot(self, items: list[Any], kind: FieldType) -> Slot:
         """Bind a list."""
-        return _constant(super().list_slot(items, kind), items)
-
-
-def _constant(slot: Slot, value: Any) -> Slot:
-    """The slot with its value, at a position that no value of a call has."""
-    return attrs.evolve(slot, index=-1 - slot.index, read=lambda: value)
+        return attrs.evolve(super().list_slot(items, kind), read=lambda: items)
 
 
 def confining(model: Model) -> tuple[Predicate, ...]:

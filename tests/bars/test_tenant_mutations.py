@@ -28,7 +28,10 @@ TESTS: Final = (
 SLICE: Final = 3
 AT_ONCE: Final = 2
 
-EQUIVALENT: Final[dict[str, str]] = {}
+EQUIVALENT: Final[dict[str, str]] = {
+    ": without 'Confined = TypeVar('Confined', bound=Operation)'": "annotations are not evaluated",
+    ": 'TypeVar('Confined', bound=Operation)' without 'bound'": "it is for the type checker",
+}
 """Mutants that do what the module does -> why."""
 
 
