@@ -24,14 +24,15 @@ from dataflow_core.operations import (
     DropIndex,
     RenameColumn,
 )
-from dataflow_core.schema import Column, Field, TableCheck, TableIndex, TableReference
+from dataflow_core.schema import Column, Field, Index, TableCheck, TableIndex, TableReference
 from dataflow_core.types import Binary, Text
+from dataflow_mysql.indexes import index_parts, made_index, marker_name
 from dataflow_mysql.types import column_type, plain_type, refuse_conversion
 
 if TYPE_CHECKING:
     from dataflow_mysql.ddl import MySQLDDLCompiler
 
-__all__ = ["UNLOCK", "alter_table", "made_index"]
+__all__ = ["UNLOCK", "alter_table"]
 
 UNLOCK: Final = "UNLOCK TABLES"
 """Ends the lock of a table that is changed; harmless where there is none."""
@@ -72,14 +73,6 @@ def _without_rows(change: _Change, statements: Sequence[str]) -> tuple[str, ...]
     )
 
 
-def made_index(table: str, reference: TableReference) -> str:
-    """The name of the index that the server makes for a reference, if there is no other."""
-    name = str(reference.name)
-    prefix = f"{table}_ibfk_"
-    numbered = name.startswith(prefix) and name[len(prefix) :].isdecimal()
-    return reference.columns[0] if numbered else name
-
-
 @define
 class _Change:
     """What the steps come to: the columns as they will be, and what is dropped and added."""
@@ -94,6 +87,8 @@ class _Change:
     """Columns, by their present names, whose lines are written anew."""
     indexes: list[str] = field(factory=list)
     """The names of the indexes that are dropped."""
+    again: list[Index] = field(factory=list)
+    """Those of them that are made anew."""
     references: list[TableReference] = field(factory=list)
     """The references that are dropped."""
     checks: list[str] = field(factory=list)
@@ -140,6 +135,7 @@ class _Change:
     def clauses(self) -> list[str]:
         """What stands behind ALTER TABLE."""
         self._dependents_of_dropped()
+        self._partial_of_renamed()
         columns = self._columns()
         self._checks()
         self._keys()
@@ -157,7 +153,8 @@ class _Change:
             self.indexes += [
                 index.name
                 for index in before.indexes
-                if name in index.columns and index.name not in self.indexes
+                if (name in index.columns or self._quote(name) in (index.where or ""))
+                and index.name not in self.indexes
             ]
             self.references += [
                 key
@@ -171,6 +168,15 @@ class _Change:
                 and self._quote(name) in check.sql
                 and check.name not in self.checks
             ]
+
+    def _partial_of_renamed(self) -> None:
+        """Partial indexes about renamed columns are made anew: their markers name the columns."""
+        for index in self.operation.before.indexes:
+            own = None if index.where is None or index.name in self.indexes else self._own(index)
+            about = f"{self.compiler.quoted(index.columns)} {index.where}"
+            if own is not None and any(self._quote(name) in about for name in self.renamed):
+                self.indexes.append(index.name)
+                self.again.append(own)
 
     # Columns
 
@@ -306,33 +312,35 @@ class _Change:
         compiler, operation = self.compiler, self.operation
         model = operation.model
         sizes = compiler.sizes(model, operation.foreign_keys)
-        added = [step.index for step in operation.steps if isinstance(step, AddIndex)]
-        self.drops += [f"DROP INDEX {self._quote(name)}" for name in self.indexes]
+        partial = {index.name for index in operation.before.indexes if index.where is not None}
+        for name in self.indexes:
+            self.drops.append(f"DROP INDEX {self._quote(name)}")
+            if name in partial:
+                self.drops.append(f"DROP COLUMN {self._quote(marker_name(name))}")
         self.additions += [
-            f"ADD {compiler.index_line(model, index, sizes)}"
-            for index in added
+            f"ADD {line}"
+            for index in self._added_indexes()
             if index.unique or compiler.can_index(model, index)
+            for line in compiler.index_lines(model, index, sizes)
         ]
         for index in operation.before.indexes:
-            name = self._own_name(index)
-            if index.name not in self.indexes and name not in (None, index.name):
-                old, new = self._quote(index.name), self._quote(str(name))
+            if index.name in self.indexes or self.renamed.keys().isdisjoint(index.columns):
+                continue
+            own = self._own(index)
+            if own is not None and (name := compiler.index_name(model, own)) != index.name:
+                old, new = self._quote(index.name), self._quote(name)
                 self.additions.append(f"RENAME INDEX {old} TO {new}")
 
-    def _own_name(self, index: TableIndex) -> str | None:
-        """The name of an index of the model over a renamed column."""
-        if not any(column in self.renamed for column in index.columns):
-            return None
+    def _added_indexes(self) -> list[Index]:
+        steps = self.operation.steps
+        return [*(step.index for step in steps if isinstance(step, AddIndex)), *self.again]
+
+    def _own(self, index: TableIndex) -> Index | None:
+        """The index of the model that one of the table is, when columns have been renamed."""
         columns = tuple(self.renamed.get(column, column) for column in index.columns)
-        down = {self.renamed.get(column, column) for column in index.descending}
-        model = self.operation.model
-        column_of = {item.name: item.column for item in model.fields}
-        for own in model.all_indexes:
-            own_columns = tuple(column_of.get(name, name) for name in own.columns)
-            own_down = {column_of.get(name, name) for name in own.descending}
-            if (own_columns, own_down, own.unique) == (columns, down, index.unique):
-                return self.compiler.index_name(model, own)
-        return None
+        down = frozenset(self.renamed.get(column, column) for column in index.descending)
+        wanted, model = (columns, index.unique, down, index.where is not None), self.operation.model
+        return next((own for own in model.all_indexes if index_parts(model, own) == wanted), None)
 
     # References
 
@@ -379,9 +387,8 @@ class _Change:
             if index.name not in self.indexes:
                 yield tuple(self.renamed.get(column, column) for column in index.columns)
         column_of = {item.name: item.column for item in model.fields}
-        for step in operation.steps:
-            if isinstance(step, AddIndex):
-                yield tuple(column_of.get(name, name) for name in step.index.columns)
+        for added in self._added_indexes():
+            yield tuple(column_of.get(name, name) for name in added.columns)
 
 
 def _served(operation: AlterTable) -> Iterable[tuple[str, ...]]:

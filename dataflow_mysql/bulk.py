@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from dataflow_core.compile import LoadStatement, StagedStatements, names_list
+from dataflow_core.compile import LiteralBuild, LoadStatement, StagedStatements, names_list
+from dataflow_core.filters import EVERYTHING
 from dataflow_core.operations import Upsert
 from dataflow_core.schema import Field
 from dataflow_core.types import (
@@ -151,6 +152,12 @@ def staged_statements(compiler: MySQLCompiler, operation: Upsert) -> StagedState
     meant = " AND ".join(
         f"{table}.{quote(item.column)} <=> {stage}.{quote(item.column)}" for item in match
     )
+    if operation.among != EVERYTHING:
+        # The new row stands beside the stored one.
+        stored = {item.name: f"{table}.{quote(item.column)}" for item in model.fields}
+        meant += (
+            f" AND {compiler.predicate(operation.among, LiteralBuild(compiler, columns=stored))}"
+        )
     counted = f"({_UPDATED} := {_UPDATED} + IF({meant}, 1, POW(10, 400 + {_UPDATED}))) IS NULL"
     first, *others = [quote(item.column) for item in operation.updates or match[:1]]
     changes = [

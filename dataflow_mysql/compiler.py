@@ -19,6 +19,7 @@ from dataflow_core.compile import (
     Render,
     StagedStatements,
     counted,
+    filter_text,
     names_list,
     row_tests,
     statement,
@@ -28,7 +29,7 @@ from dataflow_core.compile import (
 from dataflow_core.dialect import refuse_exponential
 from dataflow_core.expressions import Call, Expression, FieldValue
 from dataflow_core.features import Feature
-from dataflow_core.filters import Pattern, Predicate, Slot, render_regex
+from dataflow_core.filters import EVERYTHING, Pattern, Predicate, Slot, render_regex
 from dataflow_core.operations import Delete, Update, UpdateMany, Upsert
 from dataflow_core.schema import Field, Model
 from dataflow_core.types import FieldType, Text
@@ -271,7 +272,12 @@ class MySQLCompiler(MySQLExpressions):
         return f"({names}) IN ({values_list(self, columns, rows)})"
 
     def update_rows(
-        self, model: Model, match: Sequence[Field], updates: Sequence[Field], rows: int
+        self,
+        model: Model,
+        match: Sequence[Field],
+        updates: Sequence[Field],
+        rows: int,
+        among: Predicate = EVERYTHING,
     ) -> str:
         """One UPDATE over a list of rows; the first one gives names and collations."""
         table, given = self.table(model), [*match, *updates]
@@ -282,6 +288,7 @@ class MySQLCompiler(MySQLExpressions):
         same = " AND ".join([*pairs[: len(match)], *row_tests(self, model)])
         changes = ", ".join([*pairs[len(match) :], *counted(self, model, updates)])
         source = f"SELECT {', '.join(marks)}{further}"
+        same += filter_text(self, among, " AND ")
         return f"UPDATE {table} JOIN ({source}) AS `__new` ON {same} SET {changes}"
 
     def inserted(self, kind: FieldType) -> str:

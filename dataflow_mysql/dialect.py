@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 _OFF: Final = {
     "schema.partial_index": Feature(
-        "unsupported", "the server has no indexes of a part of the rows"
+        "unsupported", "the server has no indexes of a part of the rows, but for unique ones"
     ),
     "connection.memory": Feature("unsupported", "the server keeps no database in memory"),
 }
@@ -83,6 +83,7 @@ _FULL: Final = (
     "relations",
     "schema.introspection",
     "schema.alter",
+    "schema.partial_unique",
     "expressions.arithmetic",
     "expressions.text",
     "expressions.logic",

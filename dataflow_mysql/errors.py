@@ -43,9 +43,8 @@ from dataflow_mysql.ddl import (
     ENUM_CHECK,
     LENGTH_CHECK,
     TYPE_CHECK,
-    UNIQUE_INDEX,
-    constraint_name,
 )
+from dataflow_mysql.indexes import UNIQUE_INDEX, constraint_name, index_name
 from dataflow_mysql.protocol.failures import ConnectionGone, ServerError
 from dataflow_mysql.protocol.plain import server_error
 
@@ -56,6 +55,9 @@ _NAME: Final = re.compile(r"`((?:[^`]|``)+)`")
 # MariaDB doubles a backtick in a name, MySQL does not.
 # A server may cut its text short, in the middle of a column.
 _REFERENCE: Final = re.compile(r"CONSTRAINT `(.+)` FOREIGN KEY \(`(.+?)(`\)|$)", re.DOTALL)
+_MADE_OF_COLUMNS: Final = re.compile(
+    UNIQUE_INDEX + r":[^:]*:(.+?)(?<!~[0-9a-f]{10})(?:\?[0-9a-f]{10})?"
+)
 _NEAR: Final = re.compile(r"[^']*'([^'\"]{1,60})")
 
 Translate = Callable[[ServerError, ErrorSituation], DataFlowError]
@@ -200,10 +202,9 @@ def _unique_key(text: str, model: Model | None) -> tuple[str | None, tuple[str, 
 
 
 def _named_columns(name: str) -> tuple[str, ...]:
-    """The columns in a name that was made of them."""
-    prefix, _, rest = name.partition(":")
-    _, _, listed = rest.partition(":")
-    return tuple(listed.split(",")) if prefix == UNIQUE_INDEX and listed else ()
+    """The columns in a name that was made of them, unless it was cut."""
+    found = _MADE_OF_COLUMNS.fullmatch(name)
+    return () if found is None else tuple(found[1].split(","))
 
 
 def _unique_keys(model: Model) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
@@ -211,13 +212,10 @@ def _unique_keys(model: Model) -> Iterator[tuple[tuple[str, ...], tuple[str, ...
     column_of = {field.name: field.column for field in model.fields}
     yield tuple(field.column for field in model.primary_key), ("PRIMARY",)
     for index in model.indexes:
-        columns = tuple(column_of.get(name, name) for name in index.columns)
-        if index.unique and index.name is not None:
-            yield columns, (index.name, constraint_name(index.name))
-        elif index.unique:
-            signs = ["-" if name in index.descending else "" for name in index.columns]
-            listed = ",".join(sign + column for sign, column in zip(signs, columns, strict=True))
-            yield columns, (constraint_name(UNIQUE_INDEX, model.table, listed),)
+        if index.unique:
+            columns = tuple(column_of.get(name, name) for name in index.columns)
+            name = index_name(model, index)
+            yield columns, (index.name or name, name)
     for field in model.fields:
         if field.unique:
             # A table that somebody else made: the server calls the index like its first column.

@@ -11,7 +11,6 @@ from attrs import define, evolve, field
 
 from dataflow_core.contract import Connection
 from dataflow_core.schema import MISSING, Column, Table, TableCheck, TableIndex, TableReference
-from dataflow_mysql.alter import made_index
 from dataflow_mysql.catalogue import (
     as_written,
     compared_value,
@@ -21,6 +20,7 @@ from dataflow_mysql.catalogue import (
 )
 from dataflow_mysql.columns import Rules, constant, found_type, native_type
 from dataflow_mysql.ddl import ENUM_CHECK, LENGTH_CHECK, TYPE_CHECK
+from dataflow_mysql.indexes import made_index, marker_name
 
 __all__ = ["read_tables"]
 
@@ -39,6 +39,7 @@ _ACTIONS: Final[Mapping[str, Any]] = {
 _PARTS: Final = ("columns", "indexes", "keys", "rules", "checks", "triggers")
 _LENGTH: Final = re.compile(r"char_length\(`((?:[^`]|``)+)`\) (<=?) (\d+)")
 _VALID: Final = re.compile(r"\(?json_valid\(`((?:[^`]|``)+)`\)\)?")
+_MARKED: Final = re.compile(r"\(?case when (.*) then 1 end\)?", re.DOTALL | re.IGNORECASE)
 _UPDATED: Final = re.compile(r"on update \S+", re.IGNORECASE)
 
 
@@ -113,12 +114,15 @@ class _Table:
     def read(self) -> Table:
         """The table, without what the list of tables says of it."""
         checks, own_checks, rules = self._checks()
-        primary, indexes = self._indexes()
+        markers = self._markers()
+        primary, indexes = self._indexes(markers)
         references = self._references()
         made = self._made_for(references)
         return Table(
             self.name,
-            columns=tuple(self._column(row, rules) for row in self.columns),
+            columns=tuple(
+                self._column(row, rules) for row in self.columns if row[0] not in markers
+            ),
             primary_key=primary,
             indexes=tuple(
                 index
@@ -194,7 +198,17 @@ class _Table:
                 checks.append(TableCheck(None if level == "Column" else name, sql))
         return checks, own, rules
 
-    def _indexes(self) -> tuple[tuple[str, ...], list[TableIndex]]:
+    def _markers(self) -> dict[str, str]:
+        """The columns by which this project keeps values unique among some rows: the conditions."""
+        wanted = {marker_name(row[0]) for row in self.indexes if not row[1]}
+        found = {row[0]: _MARKED.fullmatch(row[-1] or "") for row in self.columns}
+        return {
+            name: self._text(condition[1])
+            for name, condition in found.items()
+            if condition is not None and name in wanted
+        }
+
+    def _indexes(self, markers: Mapping[str, str]) -> tuple[tuple[str, ...], list[TableIndex]]:
         """The columns of the primary key, and the other indexes."""
         parts: dict[str, list[Sequence[Any]]] = defaultdict(list)
         for row in self.indexes:
@@ -203,6 +217,8 @@ class _Table:
         result = []
         for name, rows in parts.items():
             unique = not rows[0][1]
+            where = markers.get(marker_name(name))
+            rows = rows if where is None else rows[:-1]
             columns = tuple(self._part(row, unique=unique) for row in rows)
             method = rows[0][5]
             if rows[0][7] != "YES":
@@ -214,6 +230,7 @@ class _Table:
                     unique=unique,
                     descending=frozenset(row[2] for row in rows if row[3] == "D" and row[2]),
                     expressions=any(row[2] is None or (unique and row[4]) for row in rows),
+                    where=where,
                     method=None if method == "BTREE" else method.lower(),
                 )
             )

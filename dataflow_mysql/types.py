@@ -145,6 +145,7 @@ class Variant:
         difference: of two ints, ``{left}`` and ``{right}``; an error if it does not fit.
         scale: the most digits after the point of a Decimal.
         stage: the engine that temporary tables are quickest with.
+        invisible: what keeps a column out of ``SELECT *``, on versions that know it.
     """
 
     collation: str
@@ -160,6 +161,7 @@ class Variant:
     difference: str
     scale: int
     stage: str
+    invisible: str
 
 
 def _mariadb(collation: str, lower: str, upper: str) -> Variant:
@@ -179,6 +181,7 @@ def _mariadb(collation: str, lower: str, upper: str) -> Variant:
         difference="(({left} - CAST({right} AS DECIMAL(20,0))) DIV 1)",
         scale=38,
         stage="Aria TRANSACTIONAL=0",
+        invisible="INVISIBLE",
     )
 
 
@@ -204,6 +207,7 @@ MYSQL: Final = Variant(
     difference="({left} - {right})",
     scale=30,
     stage="InnoDB",
+    invisible="/*!80023 INVISIBLE */",
 )
 """MySQL from 8.0.19."""
 

@@ -14,10 +14,9 @@ from dataflow_core.operations import (
     ChangeNullable,
     ChangePrimaryKey,
     ChangeType,
-    DropIndex,
     RenameColumn,
 )
-from dataflow_core.schema import Column, Index, TableIndex
+from dataflow_core.schema import Column
 from dataflow_core.types import (
     Date,
     Decimal,
@@ -29,13 +28,12 @@ from dataflow_core.types import (
     Uuid,
 )
 from dataflow_postgres.columns import storage_of
+from dataflow_postgres.indexes import index_columns, kept_indexes, present_name
 
 if TYPE_CHECKING:
     from dataflow_postgres.ddl import PostgresDDLCompiler
 
 __all__ = ["POSTGRES_STEPS", "before_steps"]
-
-_MADE_NAMES: Final = ("index:", "unique:")
 
 
 def before_steps(compiler: PostgresDDLCompiler, operation: AlterTable) -> list[str]:
@@ -72,8 +70,8 @@ def _rename_column(
         result += alter_table(compiler, operation, change)
     last = [item for item in operation.steps if isinstance(item, RenameColumn)][-1]
     if step is last:
-        for stored, index in _kept_indexes(operation):
-            name = _present_name(compiler, operation, stored, index)
+        for stored, index in kept_indexes(operation):
+            name = present_name(compiler, operation, stored, index)
             if name != stored.name:
                 result.append(f"ALTER INDEX {quote(stored.name)} RENAME TO {quote(name)}")
     return result
@@ -87,9 +85,9 @@ def _change_nullable(
     Unique ones stay as they are: foreign keys of other tables may need them.
     """
     result = STEPS[ChangeNullable](compiler, operation, step)
-    for stored, index in _kept_indexes(operation):
-        if step.field.column in _columns(operation, index) and not stored.unique:
-            name = _present_name(compiler, operation, stored, index)
+    for stored, index in kept_indexes(operation):
+        if step.field.column in index_columns(operation, index) and not stored.unique:
+            name = present_name(compiler, operation, stored, index)
             result.append(f"DROP INDEX {compiler.compiler.quote(name)}")
             result.append(compiler.create_index(operation.model, index, absent=False))
     return result
@@ -147,7 +145,7 @@ def _change_primary_key(
 def _add_index(compiler: PostgresDDLCompiler, operation: AlterTable, step: AddIndex) -> list[str]:
     """An index, or the constraint that makes a field unique. One of that name is an error."""
     if step.index in compiler.constraints(operation.model):
-        columns = compiler.quoted(_columns(operation, step.index))
+        columns = compiler.quoted(index_columns(operation, step.index))
         return alter_table(compiler, operation, f"ADD UNIQUE ({columns})")
     return [compiler.create_index(operation.model, step.index, absent=False)]
 
@@ -169,53 +167,6 @@ POSTGRES_STEPS: Final[dict[type, RenderStep]] = {
     ChangeComment: _change_comment,
 }
 """The statements of every kind of step."""
-
-
-# Indexes that stay
-
-
-def _columns(operation: AlterTable, index: Index) -> tuple[str, ...]:
-    by_name = operation.model.by_name
-    return tuple(by_name[name].column if name in by_name else name for name in index.columns)
-
-
-def _kept_indexes(operation: AlterTable) -> list[tuple[TableIndex, Index]]:
-    """The indexes of the table that the model has too, and no step drops."""
-    renamed = {
-        step.before: step.field.column for step in operation.steps if isinstance(step, RenameColumn)
-    }
-    dropped = {step.name for step in operation.steps if isinstance(step, DropIndex)}
-    wanted = {
-        (
-            _columns(operation, index),
-            index.unique,
-            frozenset(
-                column
-                for name, column in zip(index.columns, _columns(operation, index), strict=True)
-                if name in index.descending
-            ),
-            index.where is not None,
-        ): index
-        for index in operation.model.all_indexes
-    }
-    result = []
-    for stored in operation.before.indexes:
-        columns = tuple(renamed.get(name, name) for name in stored.columns)
-        descending = frozenset(renamed.get(name, name) for name in stored.descending)
-        index = wanted.get((columns, stored.unique, descending, stored.where is not None))
-        if index is not None and stored.name not in dropped and not stored.constraint:
-            result.append((stored, index))
-    return result
-
-
-def _present_name(
-    compiler: PostgresDDLCompiler, operation: AlterTable, stored: TableIndex, index: Index
-) -> str:
-    """What a kept index is called when columns have been renamed."""
-    renamed = {step.before for step in operation.steps if isinstance(step, RenameColumn)}
-    if renamed.isdisjoint(stored.columns) or not stored.name.startswith(_MADE_NAMES):
-        return stored.name
-    return compiler.index_name(operation.model, index)
 
 
 # Types

@@ -76,6 +76,7 @@ _FULL: Final = (
     "schema.introspection",
     "schema.alter",
     "schema.partial_index",
+    "schema.partial_unique",
     "expressions.arithmetic",
     "expressions.text",
     "expressions.logic",

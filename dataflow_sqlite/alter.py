@@ -34,6 +34,7 @@ from dataflow_core.operations import (
 from dataflow_core.schema import Field, ForeignKey, Index, Model, TableIndex
 from dataflow_sqlite.catalogue import BROKEN_REFERENCES, KEEP_COUNTER, REFUSE_IF_REFERRED
 from dataflow_sqlite.functions.conversions import converted
+from dataflow_sqlite.indexes import index_parts, stored_parts
 from dataflow_sqlite.statements.parse import (
     ParsedColumn,
     ParsedTable,
@@ -350,9 +351,9 @@ class _Change:
     def _made_again(self) -> list[Index]:
         """Indexes of the model that the table had, under the names that they have now."""
         parts = {
-            _index_parts(index, self.interim): index for index in self.operation.model.all_indexes
+            index_parts(index, self.interim): index for index in self.operation.model.all_indexes
         }
-        return [parts[key] for key in map(_stored_parts, self._own_indexes()) if key in parts]
+        return [parts[key] for key in map(stored_parts, self._own_indexes()) if key in parts]
 
     def _own_indexes(self) -> list[TableIndex]:
         gone = {step.name for step in self._steps(DropIndex)}
@@ -363,8 +364,8 @@ class _Change:
         ]
 
     def _statements_again(self) -> Iterator[str]:
-        parts = {_index_parts(index, self.interim) for index in self.operation.model.all_indexes}
-        again = {index.name for index in self._own_indexes() if _stored_parts(index) in parts}
+        parts = {index_parts(index, self.interim) for index in self.operation.model.all_indexes}
+        again = {index.name for index in self._own_indexes() if stored_parts(index) in parts}
         again |= {step.name for step in self._steps(DropIndex)}
         again |= set(self._indexes_of_dropped())
         for statement in self.operation.before.source[1:]:
@@ -385,14 +386,3 @@ def _holds(columns: Iterable[ParsedColumn], kind: str) -> bool:
 
 def _folded(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name.casefold() for name in names)
-
-
-def _index_parts(index: Index, model: Model) -> tuple[Any, ...]:
-    column_of = {item.name: item.column for item in model.fields}
-    columns = tuple(column_of.get(name, name) for name in index.columns)
-    descending = frozenset(column_of.get(name, name) for name in index.descending)
-    return columns, index.unique, descending, index.where is not None
-
-
-def _stored_parts(index: TableIndex) -> tuple[Any, ...]:
-    return index.columns, index.unique, index.descending, index.where is not None

@@ -13,9 +13,38 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import databases
+from tests.limits import bars_are_full
 
 DEFAULT_SEED = 20130101
 ROOT = Path(__file__).resolve().parents[1]
+
+# What does not depend on the Python: kills of servers and processes, what surrounds the packages,
+# how the suite itself works. `scripts/test` runs these files and folders on the newest Python only,
+# and with them what is marked `one_python`, because it is run in another way on each Python anyway.
+ON_ONE_PYTHON = (
+    "bars",
+    "conformance/test_commands.py",
+    "conformance/test_mutants.py",
+    "conformance/test_new_dialect.py",
+    "conformance/test_plain_statements.py",
+    "conformance/test_replicas.py",
+    "conformance/test_runner.py",
+    "conformance/test_workers.py",
+    "docs",
+    "examples",
+    "faults",
+    "mysql/test_losing.py",
+    "mysql/test_replica.py",
+    "packaging",
+    "postgres/test_faults.py",
+    "postgres/test_pooler.py",
+    "postgres/test_replica.py",
+    "sagas/test_killed.py",
+    "sagas/test_leases.py",
+    "sagas/test_server_killed.py",
+    "servers",
+    "style",
+)
 
 # A slice draws the same examples on every run; the long bars draw new ones and print what failed.
 settings.register_profile(
@@ -32,11 +61,6 @@ settings.register_profile(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
-
-
-def bars_are_full() -> bool:
-    """Whether the long bars run in full size (`tox -e bars`) and not as a slice."""
-    return os.environ.get("DATAFLOW_BARS") == "full"
 
 
 settings.load_profile("full" if bars_are_full() else "slice")
@@ -93,6 +117,15 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["DATAFLOW_TEST_DOCKER"] = "1"
     config.pluginmanager.register(databases, "database fixtures")
     config.pluginmanager.register(databases.Databases(config), "databases")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what does not depend on the Python."""
+    places = [ROOT / "tests" / name for name in ON_ONE_PYTHON]
+    for item in items:
+        if any(item.path.is_relative_to(place) for place in places):
+            item.add_marker("one_python")
 
 
 @pytest.fixture

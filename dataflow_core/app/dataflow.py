@@ -94,7 +94,7 @@ class DataFlow:
         declared = self.plugins.settings()
         refuse_unavailable(self.settings, declared)
         own = [option for plugin in declared for option in plugin.options]
-        self._databases = Databases(self.settings, self.plugins, self._models_of, self._adopt, own)
+        self._databases = Databases(self.settings, self.plugins, self.models_of, self._adopt, own)
         self.observers = observers_of(self.settings, self.plugins, declared, self._databases.urls)
         self._databases.observers = self.observers
         self._registry = Registry(
@@ -111,7 +111,7 @@ class DataFlow:
             self,
             self._databases.engine,
             self._databases.tables,
-            self._models_of,
+            self.models_of,
             self._add_model,
             self._databases.may_change,
         )
@@ -159,6 +159,12 @@ class DataFlow:
             for model in self._registry.models.values()
             if not model.table.startswith(OWN_TABLES)
         ]
+
+    def models_of(self, database: str | None = None) -> list[Model]:
+        """The models of a database, or all, as values; also those of the project's own tables."""
+        if database is None:
+            return list(self._registry.models.values())
+        return self._registry.models_of(database)
 
     def node_names(self) -> tuple[str, ...]:
         """The names of all node types."""
@@ -382,9 +388,6 @@ class DataFlow:
         if self._closed:
             raise InstanceClosed("this instance is closed")
         return self
-
-    def _models_of(self, database: str) -> list[Any]:
-        return self._registry.models_of(database)
 
 
 atexit.register(close_at_exit)

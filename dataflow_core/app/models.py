@@ -85,6 +85,7 @@ class Registry:
             self._refuse_duplicates(model)
             self._refuse_duplicate_indexes(model)
             _read_checks(model)
+            _read_partial_keys(model)
             brought = {item.name for item in model.fields if item.context or item.protected}
             check_model(cls, declared, validation, RESERVED_NAMES - brought)
         return self._add(model)
@@ -233,6 +234,21 @@ def _read_checks(model: Model) -> None:
                 raise InvalidModel(
                     f"{model.name}: a check is not about {item.name}, which {reason}: not every"
                     " database takes that",
+                    model=model.name,
+                )
+
+
+def _read_partial_keys(model: Model) -> None:
+    """Refuse, at registration, a filter of a unique index that not every database can keep."""
+    for index in model.partial_keys:
+        assert index.where is not None
+        rule = parse_filter(index.where, Scope.of(model), Bindings(), where=f"{model.name}: index")
+        for leaf in walk(rule):
+            item = getattr(leaf, "target", None)
+            if isinstance(item, Field) and item.generated == "database":
+                raise InvalidModel(
+                    f"{model.name}: the filter of a unique index is not about {item.name}, which"
+                    " the database counts: not every database takes that",
                     model=model.name,
                 )
 

@@ -16,7 +16,13 @@ from dataflow_core.compile.expressions import CALL_TABLE, expression_sql
 from dataflow_core.compile.predicates import PREDICATES, SIGNS, escape_like, joined, listed
 from dataflow_core.compile.rows import OPERATIONS
 from dataflow_core.compile.statement import PLAIN, Codec, Encode, Parameter, ResultColumn, Statement
-from dataflow_core.compile.statements import names_list, statement, values_list, where_clause
+from dataflow_core.compile.statements import (
+    filter_text,
+    names_list,
+    statement,
+    values_list,
+    where_clause,
+)
 from dataflow_core.compile.writer import RowWriter, WriterCache
 
 __all__ = [
@@ -46,6 +52,7 @@ __all__ = [
     "counted",
     "escape_like",
     "expression_sql",
+    "filter_text",
     "joined",
     "listed",
     "names_list",

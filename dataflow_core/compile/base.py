@@ -15,11 +15,11 @@ from dataflow_core.compile.expressions import CALL_TABLE, condition
 from dataflow_core.compile.predicates import PREDICATES, WIDEST, features_used, text_match
 from dataflow_core.compile.rows import OPERATIONS
 from dataflow_core.compile.statement import PLAIN, Codec
-from dataflow_core.compile.statements import names_list, values_list
+from dataflow_core.compile.statements import filter_text, names_list, values_list
 from dataflow_core.errors import UnsupportedFeature
 from dataflow_core.expressions.ast import Expression
 from dataflow_core.features import Feature
-from dataflow_core.filters.ast import Always, And, Pattern, Predicate
+from dataflow_core.filters.ast import EVERYTHING, And, Pattern, Predicate
 from dataflow_core.filters.parse import parse_filter
 from dataflow_core.filters.scope import Bindings, Scope
 from dataflow_core.operations import Operation, Upsert
@@ -197,7 +197,10 @@ class BaseCompiler:
         # A row that is not assigned to is not given back either.
         quoted = [self.quote(item.column) for item in operation.updates or operation.match[:1]]
         assignments = ", ".join(f"{name} = excluded.{name}" for name in quoted)
-        return f" ON CONFLICT ({names_list(self, operation.match)}) DO UPDATE SET {assignments}"
+        # In the words of the index: one database takes no others.
+        where = filter_text(self, operation.among, " WHERE ")
+        target = f"({names_list(self, operation.match)}){where}"
+        return f" ON CONFLICT {target} DO UPDATE SET {assignments}"
 
     def default_row(self) -> str:
         """What follows the table's name in an INSERT that gives no column."""
@@ -218,30 +221,29 @@ class BaseCompiler:
         return f"{subject} IN (VALUES {values_list(self, columns, rows)})"
 
     def update_rows(
-        self, model: Model, match: Sequence[Field], updates: Sequence[Field], rows: int
+        self,
+        model: Model,
+        match: Sequence[Field],
+        updates: Sequence[Field],
+        rows: int,
+        among: Predicate = EVERYTHING,
     ) -> str:
         """Set ``updates`` in the stored rows with the same ``match`` fields.
 
-        A row of parameters has the ``match`` fields and then the ``updates``.
+        A row of parameters has the ``match`` fields and then the ``updates``. Only stored rows that
+        pass ``among``, a filter without values, are changed.
         """
         given, table, new = (*match, *updates), self.table(model), self.quote("__new")
         names = [self.quote(f"__value{at}") for at, _ in enumerate(given)]
         columns = [self.quote(item.column) for item in given]
-        same = [
-            f"{table}.{column} = {new}.{name}"
-            for column, name in zip(columns, names[: len(match)], strict=False)
-        ]
-        same += row_tests(self, model)
-        changes = [
-            f"{column} = {new}.{name}"
-            for column, name in zip(columns[len(match) :], names[len(match) :], strict=True)
-        ]
-        changes += counted(self, model, updates)
+        pairs = [f"{column} = {new}.{name}" for column, name in zip(columns, names, strict=True)]
+        same = [f"{table}.{pair}" for pair in pairs[: len(match)]] + row_tests(self, model)
+        changes = pairs[len(match) :] + counted(self, model, updates)
         # The list of names stands inside: drivers count the rows of what begins with UPDATE.
         values = f"WITH {new} ({', '.join(names)}) AS (VALUES {values_list(self, given, rows)})"
         return (
             f"UPDATE {table} SET {', '.join(changes)} FROM ({values} SELECT * FROM {new}) AS {new}"
-            f" WHERE {' AND '.join(same)}"
+            f" WHERE {' AND '.join(same)}{filter_text(self, among, ' AND ')}"
         )
 
     def zero(self, kind: FieldType) -> str:
@@ -280,7 +282,7 @@ class BaseCompiler:
 
     def add_filter(self, where: list[str], node: Predicate, build: Build) -> None:
         """Append the parts of a filter that are joined by AND."""
-        if node == Always(True):
+        if node == EVERYTHING:
             return
         # Many conditions become a balanced tree: a long chain is too deep for a parser.
         items = node.items if isinstance(node, And) and len(node.items) <= WIDEST else (node,)

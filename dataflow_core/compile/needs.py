@@ -251,6 +251,7 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     "schema.introspection": "where tables are read",
     "schema.alter": "where a table is changed",
     "schema.partial_index": "where the table is made",
+    "schema.partial_unique": "where the table is made",
     "relations": "where related rows are asked for",
     "transactions": "where one begins",
     "transactions.savepoint": "where one is set",
@@ -304,8 +305,9 @@ def table_needs(model: Model, *, made: bool) -> tuple[str, ...]:
         found["constraints.foreign_key"] = None
     if made and (model.checks or any(item.check is not None for item in fields)):
         found["constraints.check"] = None
-    if made and any(index.where is not None for index in model.indexes):
-        found["schema.partial_index"] = None
+    for index in model.indexes if made else ():
+        if index.where is not None:
+            found["schema.partial_unique" if index.unique else "schema.partial_index"] = None
     return tuple(found)
 
 

@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dataflow_core.compile.build import Build
+from dataflow_core.compile.build import Build, LiteralBuild
 from dataflow_core.compile.codegen import make_binder, make_decoder
 from dataflow_core.compile.compiled import RowsStatement
 from dataflow_core.compile.statement import ResultColumn, Statement
+from dataflow_core.filters.ast import EVERYTHING, Predicate
 from dataflow_core.schema import Field
 
 if TYPE_CHECKING:
     from dataflow_core.compile.base import BaseCompiler
 
-__all__ = ["names_list", "result", "rows_statement", "statement", "values_list", "where_clause"]
+__all__ = [
+    "filter_text",
+    "names_list",
+    "result",
+    "rows_statement",
+    "statement",
+    "values_list",
+    "where_clause",
+]
 
 
 def statement(
@@ -49,6 +58,13 @@ def where_clause(compiler: BaseCompiler, predicate: Any, build: Build) -> str:
     parts: list[str] = []
     compiler.add_filter(parts, predicate, build)
     return f" WHERE {' AND '.join(parts)}" if parts else ""
+
+
+def filter_text(compiler: BaseCompiler, predicate: Predicate, word: str) -> str:
+    """``word`` and a filter that has no values; nothing if every row passes."""
+    if predicate == EVERYTHING:
+        return ""
+    return word + compiler.predicate(predicate, LiteralBuild(compiler))
 
 
 def values_list(compiler: BaseCompiler, columns: Sequence[Field], rows: int) -> str:

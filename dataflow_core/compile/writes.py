@@ -13,13 +13,14 @@ from dataflow_core.compile.compiled import INSERTED, Compiled, RowsStatement, St
 from dataflow_core.compile.confines import row_tests
 from dataflow_core.compile.statement import Statement
 from dataflow_core.compile.statements import (
+    filter_text,
     names_list,
     result,
     rows_statement,
     statement,
     where_clause,
 )
-from dataflow_core.filters.ast import And, Compare, Predicate, Related, Slot, walk
+from dataflow_core.filters.ast import EVERYTHING, And, Compare, Predicate, Related, Slot, walk
 from dataflow_core.operations import (
     Create,
     CreateMany,
@@ -116,6 +117,7 @@ def _by_key(
     keys: Sequence[Field],
     back: Sequence[Field],
     *,
+    among: Predicate = EVERYTHING,
     lock: bool = False,
 ) -> RowsStatement:
     """Selects the rows whose ``keys`` have one of the given combinations of values.
@@ -125,9 +127,10 @@ def _by_key(
     tests = "".join(f" AND {test}" for test in row_tests(compiler, model)) if lock else ""
     head = f"SELECT {names_list(compiler, back)} FROM {compiler.table(model)} WHERE"
     tail = f" {compiler.locking()}" if lock and compiler.locking() else ""
+    more = filter_text(compiler, among, " AND ")
 
     def text(rows: int) -> str:
-        return f"{head} {compiler.one_of(keys, rows)}{tests}{tail}"
+        return f"{head} {compiler.one_of(keys, rows)}{more}{tests}{tail}"
 
     return rows_statement(compiler, keys, text, result(compiler, back))
 
@@ -147,7 +150,9 @@ def upsert(compiler: BaseCompiler, operation: Upsert) -> Compiled:
         return compiler.insert(model, columns, rows, tail=tail, back=back, flag=flag)
 
     rows = rows_statement(compiler, columns, text, result(compiler, fields) if fields else None)
-    existing = None if flag is not None else _by_key(compiler, model, match, match)
+    existing = (
+        None if flag is not None else _by_key(compiler, model, match, match, among=operation.among)
+    )
     return Compiled(rows=rows, existing=existing, staged=_staged(compiler, operation))
 
 
@@ -167,13 +172,14 @@ def _looked_up(compiler: BaseCompiler, operation: Upsert) -> Compiled:
         given = (*match, *operation.updates)
 
         def text(rows: int) -> str:
-            return compiler.update_rows(model, match, operation.updates, rows)
+            return compiler.update_rows(model, match, operation.updates, rows, operation.among)
 
         changes = rows_statement(compiler, given, text)
     # The other unique keys tell whether it matters in which order the rows are written.
-    unique = [model.by_name[name] for key in model.unique_keys for name in key]
+    keys = [*model.unique_keys, *(index.columns for index in model.partial_keys)]
+    unique = [model.by_name[name] for key in keys for name in key]
     back = tuple(dict.fromkeys((*match, *operation.returning, *unique)))
-    existing = _by_key(compiler, model, match, back, lock=True)
+    existing = _by_key(compiler, model, match, back, among=operation.among, lock=True)
     return Compiled(
         rows=inserting.rows,
         written=inserting.written,

@@ -18,7 +18,7 @@ from dataflow_core.dialect.codecs import (
     decimal_from_scaled,
     decimal_to_scaled,
 )
-from dataflow_core.dialect.ddl import BaseDDLCompiler
+from dataflow_core.dialect.ddl import BaseDDLCompiler, indexed
 from dataflow_core.dialect.documents import (
     json_condition,
     json_matches,
@@ -49,6 +49,7 @@ __all__ = [
     "decimal_as_integer",
     "decimal_from_scaled",
     "decimal_to_scaled",
+    "indexed",
     "json_condition",
     "json_matches",
     "json_operand",

@@ -26,7 +26,7 @@ from dataflow_core.types import (
     Uuid,
 )
 
-__all__ = ["BaseDDLCompiler"]
+__all__ = ["BaseDDLCompiler", "indexed"]
 
 _ON_DELETE: Final = {
     "no_action": "",
@@ -217,19 +217,14 @@ class BaseDDLCompiler:
         """The name of an index: its own, or one that no other index has."""
         if index.name is not None:
             return index.name
-        signs = ["-" if name in index.descending else "" for name in index.columns]
-        columns = self._columns(model, index)
-        listed = ",".join(sign + column for sign, column in zip(signs, columns, strict=True))
-        if index.where is not None:
-            listed += f"?{digest_of(index.where)}"
-        return f"{'unique' if index.unique else 'index'}:{model.table}:{listed}"
+        return f"{'unique' if index.unique else 'index'}:{model.table}:{indexed(model, index)}"
 
     def create_index(self, model: Model, index: Index) -> str:
         """The statement that makes an index if it is not there."""
         quote = self.compiler.quote
         parts = ", ".join(
             quote(column) + (" DESC" if name in index.descending else "")
-            for name, column in zip(index.columns, self._columns(model, index), strict=True)
+            for name, column in zip(index.columns, _columns(model, index), strict=True)
         )
         word = "UNIQUE INDEX" if index.unique else "INDEX"
         name = quote(self.index_name(model, index))
@@ -242,6 +237,14 @@ class BaseDDLCompiler:
             return ""
         return f" WHERE {self.compiler.literal_predicate(model, index.where)}"
 
-    def _columns(self, model: Model, index: Index) -> list[str]:
-        column_of = {field.name: field.column for field in model.fields}
-        return [column_of.get(name, name) for name in index.columns]
+
+def indexed(model: Model, index: Index) -> str:
+    """What an index is over, as a part of its name: its columns, and which rows."""
+    columns = zip(index.columns, _columns(model, index), strict=True)
+    listed = ",".join(("-" if name in index.descending else "") + item for name, item in columns)
+    return listed if index.where is None else f"{listed}?{digest_of(index.where)}"
+
+
+def _columns(model: Model, index: Index) -> list[str]:
+    column_of = {field.name: field.column for field in model.fields}
+    return [column_of.get(name, name) for name in index.columns]

@@ -54,6 +54,7 @@ from dataflow_core.errors.execution import (
     StreamInTransaction,
     StreamNotReadable,
     TransactionSpansDatabases,
+    TransactionUndone,
     WorkflowTimeout,
 )
 from dataflow_core.errors.features import FeatureError, UnsupportedFeature
@@ -198,6 +199,7 @@ __all__ = [
     "TableMissing",
     "TransactionFailed",
     "TransactionSpansDatabases",
+    "TransactionUndone",
     "UniqueViolation",
     "UnknownDatabase",
     "UnknownField",

@@ -161,8 +161,31 @@ class TransactionSpansDatabases(ExecutionError):
             "runtime.execute(analytics.build(), transaction=True)",
         ),
         Solution(
+            "Make a transaction of the nodes of each database.",
+            'with workflow.transaction("order"):\n'
+            '    workflow.add_node("OrderCreateNode", "order", {"customer": "Ada"})\n'
+            'workflow.add_node("VisitCreateNode", "visit", {"page": "/order"})',
+        ),
+        Solution(
             "Run without a transaction, if each node may stand alone.",
             "runtime.execute(workflow.build())",
+        ),
+    )
+
+
+class TransactionUndone(ExecutionError):
+    """A node belongs to a transaction in which another node failed, so nothing of it is done."""
+
+    code = "DF-524"
+    title = "Undone with its transaction"
+    causes: tuple[str, ...] = (
+        "Another node of the same transaction failed; the result names it under `failed_node`.",
+    )
+    solutions: tuple[Solution, ...] = (
+        Solution(
+            "Read the error of the node that failed.",
+            'results, run_id = runtime.execute(workflow.build(), on_error="continue")\n'
+            'print(results[results["order"]["failed_node"]]["error"])',
         ),
     )
 

@@ -36,7 +36,7 @@ from dataflow_core.operations import (
 )
 from dataflow_core.run.session import Session
 from dataflow_core.run.table_keeper import ModelAdapted
-from dataflow_core.schema import Model
+from dataflow_core.schema import ForeignKey, Model
 from dataflow_core.schema.relations import foreign_keys, referenced
 from dataflow_core.schema.tables import Table
 
@@ -215,8 +215,9 @@ class Tables:
     def _change(self, found: Finding, dialect: Dialect, later: Set[str]) -> TableChange:
         keys = foreign_keys(found.model, self.models())
         if found.table is None:
+            now = (key for key in keys if key.reference.table not in later)
             made = CreateTable(
-                found.model, tuple(key for key in keys if key.reference.table not in later)
+                found.model, tuple(key for key in now if not _needs_index(key, found.model))
             )
             return TableChange(made, dialect.ddl.compile(made))
         steps = found.differing.steps
@@ -385,3 +386,10 @@ def _by_name(records: Iterable[Record]) -> dict[str, tuple[Record, ...]]:
     for record in records:
         found[record.name] = (*found.get(record.name, ()), record)
     return found
+
+
+def _needs_index(key: ForeignKey, model: Model) -> bool:
+    """Whether a reference leads to an index of its own table, which is made after the table."""
+    columns = {frozenset({item.column}) for item in model.fields if item.unique}
+    columns.add(frozenset(item.column for item in model.primary_key))
+    return key.reference.table == model.table and frozenset(key.reference.columns) not in columns

@@ -1,6 +1,7 @@
 """The filter language: documents, trees, and what they mean."""
 
 from dataflow_core.filters.ast import (
+    EVERYTHING,
     Always,
     And,
     ArraySize,
@@ -33,6 +34,7 @@ from dataflow_core.filters.scope import Bindings, Scope
 from dataflow_core.filters.text import fold, next_prefix, upper
 
 __all__ = [
+    "EVERYTHING",
     "Always",
     "And",
     "ArraySize",

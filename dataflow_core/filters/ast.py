@@ -8,7 +8,7 @@ plain complement and includes the rows where the field is NULL, as in a MongoDB 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from attrs import frozen
 
@@ -17,6 +17,7 @@ from dataflow_core.schema.relation_names import Relation
 from dataflow_core.types import FieldType
 
 __all__ = [
+    "EVERYTHING",
     "Always",
     "And",
     "ArraySize",
@@ -80,6 +81,10 @@ class Always:
     """True or false of every row."""
 
     value: bool
+
+
+EVERYTHING: Final = Always(True)
+"""The filter that every row passes."""
 
 
 @frozen(cache_hash=True)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from attrs import define, field, frozen
 
+from dataflow_core.contract import Isolation
 from dataflow_core.run.observing import Observers
 from dataflow_core.types import FieldType
 
@@ -95,12 +96,18 @@ class NodeOwner(Protocol):
         """The tenant in force, or ``None``."""
         ...
 
-    def transaction(self, database: str = "primary", *, retry: int = 0) -> Any:
+    def transaction(
+        self,
+        database: str = "primary",
+        *,
+        isolation: Isolation | None = None,
+        retry: int = 0,
+    ) -> Any:
         """``async with``: a transaction that every call inside joins; ``async for``: attempts."""
         ...
 
-    def current_transaction(self) -> Any | None:
-        """The transaction that the current task is in, or ``None``."""
+    def current_transaction(self, database: str = "primary") -> Any | None:
+        """The transaction that the current task is in on a database, or ``None``."""
         ...
 
 

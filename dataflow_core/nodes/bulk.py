@@ -17,12 +17,13 @@ from dataflow_core.errors import (
 from dataflow_core.filters.ast import And, Compare, Membership, Or, Predicate
 from dataflow_core.filters.scope import Bindings
 from dataflow_core.naming_hints import quoted
-from dataflow_core.nodes.match import match_fields, update_fields
+from dataflow_core.nodes.match import match_by, update_fields
 from dataflow_core.nodes.single import utc_now
 from dataflow_core.nodes.values import Selector, boolean, count_of, refuse_later
 from dataflow_core.operations import DeleteMany, UpdateMany
 from dataflow_core.run import bulk, writes
 from dataflow_core.run.chunks import BulkCounts, BulkWrite
+from dataflow_core.run.matches import match_among
 from dataflow_core.run.row_updates import update_rows
 from dataflow_core.run.upserts import upsert_many
 from dataflow_core.schema import Field, Model
@@ -79,7 +80,7 @@ class BulkNodes:
             self.model.field(name, node)
         options = self._options(node, parameters, conflict, shared)
         if conflict == "update":
-            match = match_fields(node, self.model, self._key_of_update(node), None)
+            match = match_by(node, self.model, self._key_of_update(node), None)
             counts = await upsert_many(
                 self.engine(),
                 self.model,
@@ -96,10 +97,15 @@ class BulkNodes:
 
     def _key_of_update(self, node: str) -> tuple[str, ...]:
         """The key by which ``conflict="update"`` finds the row: a generated one only if alone."""
-        generated = any(item.generated for item in self.model.primary_key)
+        model = self.model
+        generated = any(item.generated for item in model.primary_key)
+        partial = [index.columns for index in model.partial_keys if match_among(model, index)]
         # What holds the whole primary key is no other key.
-        whole = set(self.model.key_names)
-        others = [key for key in self.model.unique_keys[1:] if not whole <= set(key)]
+        others = [
+            key
+            for key in dict.fromkeys((*model.unique_keys[1:], *partial))
+            if not set(model.key_names) <= set(key)
+        ]
         if generated and len(others) == 1:
             return others[0]
         if generated and others:
@@ -108,7 +114,7 @@ class BulkNodes:
                 f" use {self.model.name}BulkUpsertNode with match_fields",
                 parameter="conflict",
             )
-        return tuple(item.name for item in self.model.given_key)
+        return tuple(item.name for item in model.given_key)
 
     def _options(
         self, node: str, parameters: Mapping[str, Any], conflict: Any, shared: Mapping[str, Any]
@@ -133,8 +139,8 @@ class BulkNodes:
         node = f"{self.model.name}BulkUpsertNode"
         refuse_later(node, parameters)
         rows = _data(node, parameters)
-        match = match_fields(node, self.model, parameters.get("match_fields"), None)
-        updates = update_fields(node, self.model, parameters.get("update_fields"), match)
+        match = match_by(node, self.model, parameters.get("match_fields"), None)
+        updates = update_fields(node, self.model, parameters.get("update_fields"), match.fields)
         options = self._options(node, parameters, "error", {})
         counts = await upsert_many(
             self.engine(),

@@ -17,7 +17,7 @@ from dataflow_core.errors import (
 )
 from dataflow_core.naming_hints import quoted
 from dataflow_core.nodes.including import attach, included, join_fields
-from dataflow_core.nodes.match import match_fields, update_fields
+from dataflow_core.nodes.match import match_by, update_fields
 from dataflow_core.nodes.plain_updates import PlainUpdates
 from dataflow_core.nodes.values import Selector, boolean, refuse_later
 from dataflow_core.operations import Delete, Find, Update
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from dataflow_core.nodes.base import Context
     from dataflow_core.run.engine import Engine
+    from dataflow_core.run.matches import Match
 
 __all__ = ["SingleNodes"]
 
@@ -176,10 +177,10 @@ class SingleNodes:
         own = ("match_fields", "update_fields", "fields")
         given = {name: value for name, value in parameters.items() if name not in own}
         row = self._row("Upsert", given)
-        match = match_fields(node, self.model, parameters.get("match_fields"), row)
+        match = match_by(node, self.model, parameters.get("match_fields"), row)
         if parameters.get("fields") is not None:
             return await self._update_or_create(node, parameters, row, match)
-        updates = update_fields(node, self.model, parameters.get("update_fields"), match)
+        updates = update_fields(node, self.model, parameters.get("update_fields"), match.fields)
         stored, created = await upsert_one(
             self.engine(), self.model, row, utc_now(), match=match, updates=updates
         )
@@ -190,19 +191,28 @@ class SingleNodes:
         node: str,
         parameters: Mapping[str, Any],
         row: Mapping[str, Any],
-        match: tuple[Field, ...],
+        match: Match,
     ) -> Result:
         """``fields`` changes a row that is there, with operators; else the row is created."""
         if parameters.get("update_fields") is not None:
             raise ConflictingParameters(f"{node}: give fields or update_fields, not both")
         engine, now, bindings = self.engine(), utc_now(), self.selector.bindings()
-        document = {item.name: row[item.name] for item in match if item.name in row}
+        document = {item.name: row[item.name] for item in match.fields if item.name in row}
+        document |= {item.name: None for item in match.unset}
         predicate = self.selector.filter(document, bindings)
         update = parse_update(parameters["fields"], self.model, bindings, now=now, upserting=True)
+        new = {**row, **update.on_insert}
+        match.check_row(self.model, new)
         async with engine.transaction(joins=True):
-            operation = Update(self.model, predicate, tuple(update.assignments), unique=True)
-            stored = await writes.update(engine, operation, bindings.values)
+            stored: dict[str, Any] | None
+            if update.assignments:
+                operation = Update(self.model, predicate, tuple(update.assignments), unique=True)
+                stored = await writes.update(engine, operation, bindings.values)
+            else:
+                # Nothing but what is set on insert: the row stays as it is.
+                there = Find(self.model, self.model.fields, predicate, lock=True)
+                stored = next(iter(await find(engine, there, bindings.values)), None)
             created = stored is None
             if stored is None:
-                stored = await writes.create(engine, self.model, {**row, **update.on_insert}, now)
+                stored = await writes.create(engine, self.model, new, now)
         return {**stored, "result": stored, "created": created}

@@ -11,7 +11,7 @@ from typing import Literal
 from attrs import frozen
 
 from dataflow_core.aggregate.ast import Pipeline
-from dataflow_core.filters.ast import Always, Predicate, Slot
+from dataflow_core.filters.ast import EVERYTHING, Predicate, Slot
 from dataflow_core.order import SortKey
 from dataflow_core.schema import Field, Model
 from dataflow_core.updates.ast import Assignment
@@ -30,8 +30,6 @@ __all__ = [
     "UpdateRows",
     "Upsert",
 ]
-
-EVERYTHING = Always(True)
 
 
 @frozen(cache_hash=True)
@@ -146,7 +144,8 @@ class Upsert:
     """Insert a row, or, where one with the same ``match`` fields is stored, assign ``updates``.
 
     ``updates`` are fields set to the value the new row would have had. ``returning`` are the
-    fields that come back of every row.
+    fields that come back of every row. ``among`` is the filter, without values, of the unique
+    index that ``match`` is: only stored rows that pass it are matched, and new rows pass it.
     """
 
     model: Model
@@ -154,6 +153,7 @@ class Upsert:
     match: tuple[Field, ...]
     updates: tuple[Field, ...]
     returning: tuple[Field, ...] = ()
+    among: Predicate = EVERYTHING
 
 
 Operation = (

@@ -22,6 +22,7 @@ from dataflow_core.run.chunks import Row, Rows, at_row, checked_row, each_row
 from dataflow_core.run.engine import Engine
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.inserts import Parameters, flat
+from dataflow_core.run.matches import filtered_fields
 from dataflow_core.run.plans import Plan
 from dataflow_core.run.transactions import Transaction
 from dataflow_core.schema import Field, Model
@@ -143,6 +144,8 @@ async def _change(engine: Engine, model: Model, names: tuple[str, ...]) -> _Chan
     statement = plan.compiled.rows
     assert statement is not None
     unique = {name for key in model.unique_keys for name in key}
+    for index in model.partial_keys:
+        unique.update(index.columns, filtered_fields(model, index))
     return _Change(
         plan,
         statement,

@@ -98,6 +98,9 @@ class TransactionScope:
 
     def _check_nested(self, outer: Transaction | Explanation) -> None:
         """Refuse what only a transaction that is not within another can have."""
+        if isinstance(outer, Explanation):
+            # What stands in for a transaction decides on nothing.
+            return
         asked = {
             "isolation": self.isolation is not None,
             "retry": self.retry > 0,

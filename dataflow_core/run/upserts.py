@@ -22,10 +22,11 @@ from dataflow_core.run.engine import Engine
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.inserts import Parameters, by_key, flat, parameters_of, select
 from dataflow_core.run.loads import upsert_staged
+from dataflow_core.run.matches import Match, filtered_fields
 from dataflow_core.run.plans import Plan
 from dataflow_core.run.reads import only_row
 from dataflow_core.run.transactions import Transaction
-from dataflow_core.schema import Field, Model
+from dataflow_core.schema import Field, Index, Model
 
 __all__ = ["upsert_many", "upsert_one"]
 
@@ -43,7 +44,7 @@ async def upsert_many(
     write: BulkWrite,
     now: dt.datetime,
     *,
-    match: tuple[Field, ...],
+    match: Match,
     updates: tuple[Field, ...] | None,
     match_given: bool = True,
 ) -> BulkCounts:
@@ -59,14 +60,15 @@ async def upsert_many(
         transaction: Transaction | Explanation, chunk: Chunk, counts: BulkCounts
     ) -> None:
         if match_given:
-            _check_given(model, chunk, match)
+            _check_given(model, chunk, match.fields)
+        match.check(model, chunk)
         plan = await _upsert_plan(engine, model, chunk.writer, match, updates, returning)
-        for part in _without_repeats(chunk, match, last_wins=updates is None):
+        for part in _without_repeats(chunk, match.fields, last_wins=updates is None):
             inserted = await upsert_staged(transaction, plan, part.rows)
             if inserted is not None:
                 counts.inserted += inserted
                 continue
-            written = await _write(transaction, plan, part, match)
+            written = await _write(transaction, plan, part, match.fields)
             counts.inserted += written.count
             if write.returning_keys:
                 counts.keys += keys_of(model, written.rows)
@@ -91,13 +93,14 @@ async def upsert_one(
     row: Row,
     now: dt.datetime,
     *,
-    match: tuple[Field, ...],
+    match: Match,
     updates: tuple[Field, ...] | None,
 ) -> tuple[dict[str, Any], bool]:
     """Insert or update one row: the row as stored, and whether it was inserted."""
     await engine.prepare(model)
     writer = engine.writers(model).writer(row)
     chunk = Chunk(0, writer, [writer.write(row, now)])
+    match.check_row(model, row)
     plan = await _upsert_plan(engine, model, writer, match, updates, model.fields)
     # Whoever comes second is refused its insert where a stored row is looked up before.
     attempts = _ATTEMPTS if plan.compiled.only_inserts and not engine.current_transaction() else 1
@@ -105,7 +108,7 @@ async def upsert_one(
         attempts -= 1
         try:
             async with engine.transaction(joins=True) as transaction:
-                written = await _write(transaction, plan, chunk, match, again=False)
+                written = await _write(transaction, plan, chunk, match.fields, again=False)
             return only_row(written.rows, model), written.count == 1
         except UniqueViolation:
             if not attempts:
@@ -196,7 +199,11 @@ def _takes_over(plan: Plan, chunk: Chunk, keys: Sequence[Parameters | None], kno
     assert statement.returning is not None
     encoders = {column.name: column.codec.encode for column in statement.returning.columns}
     positions = {item.name: at for at, item in enumerate(chunk.columns)}
-    for names in plan.model.unique_keys:
+    if any(_enters(plan, index) for index in plan.model.partial_keys):
+        return True
+    # Values that two rows of a partial index's table may share are looked at no closer.
+    partial = (index.columns for index in plan.model.partial_keys)
+    for names in (*plan.model.unique_keys, *partial):
         if not positions.keys() >= set(names):
             continue
         owners = {}
@@ -212,6 +219,13 @@ def _takes_over(plan: Plan, chunk: Chunk, keys: Sequence[Parameters | None], kno
             if owners.get(tuple(given[positions[name]] for name in names), key) != key:
                 return True
     return False
+
+
+def _enters(plan: Plan, index: Index) -> bool:
+    """Whether the rows that are changed may come into a partial index by it, or leave it."""
+    assert isinstance(plan.operation, Upsert)
+    changed = {item.name for item in plan.operation.updates}
+    return not changed.isdisjoint(filtered_fields(plan.model, index))
 
 
 async def _in_two_steps(
@@ -296,12 +310,13 @@ async def _upsert_plan(
     engine: Engine,
     model: Model,
     writer: RowWriter,
-    match: tuple[Field, ...],
+    match: Match,
     updates: tuple[Field, ...] | None,
     returning: tuple[Field, ...],
 ) -> Plan:
-    changed = _updates(model, writer, match, updates)
-    return await engine.plan(Upsert(model, writer.columns, match, changed, returning))
+    changed = _updates(model, writer, match.fields, updates)
+    operation = Upsert(model, writer.columns, match.fields, changed, returning, match.among)
+    return await engine.plan(operation)
 
 
 def _match_keys(chunk: Chunk, match: tuple[Field, ...]) -> list[Parameters | None]:

@@ -15,6 +15,7 @@ from dataflow_core.schema.model import (
     RowScope,
 )
 from dataflow_core.schema.naming import NAME_BYTES
+from dataflow_core.schema.relation_names import Link, links
 from dataflow_core.schema.tables import Column, Table, TableCheck, TableIndex, TableReference
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "ForeignKey",
     "Generated",
     "Index",
+    "Link",
     "Managed",
     "Model",
     "NAME_BYTES",
@@ -36,4 +38,5 @@ __all__ = [
     "TableCheck",
     "TableIndex",
     "TableReference",
+    "links",
 ]

@@ -292,11 +292,19 @@ class Model:
 
     @cached_property
     def unique_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Every set of fields whose values no two rows share, the primary key first."""
+        """Every set of fields whose values no two rows share, the primary key first.
+
+        See ``partial_keys`` for what is unique among some rows only.
+        """
         keys = [self.key_names]
         keys += [(field.name,) for field in self.fields if field.unique]
         keys += [index.columns for index in self.indexes if index.unique and index.where is None]
         return tuple(dict.fromkeys(key for key in keys if key))
+
+    @cached_property
+    def partial_keys(self) -> tuple[Index, ...]:
+        """The indexes in which no two rows are equal, of the rows that pass their filter."""
+        return tuple(index for index in self.indexes if index.unique and index.where is not None)
 
     @cached_property
     def all_checks(self) -> tuple[Check, ...]:

@@ -12,7 +12,7 @@ from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.schema.model import Field, Model
 from dataflow_core.schema.naming import plural, snake_case
 
-__all__ = ["Relation", "Relations"]
+__all__ = ["Link", "Relation", "Relations", "links"]
 
 
 @frozen(cache_hash=True)
@@ -93,8 +93,8 @@ class Relations:
 
 
 @frozen
-class _Key:
-    """A foreign key whose target is known."""
+class Link:
+    """A foreign key whose target is known: ``fields`` of ``owner`` hold ``target_fields``."""
 
     owner: Model
     fields: tuple[Field, ...]
@@ -112,15 +112,19 @@ class _Key:
         return len(self.fields) == 1 and self.stem != self.fields[0].name
 
 
-def _keys(model: Model, models: Sequence[Model]) -> Iterator[_Key]:
-    """The foreign keys of a model that lead to one of the models."""
+def links(model: Model, models: Iterable[Model]) -> list[Link]:
+    """The foreign keys of a model that lead to one of the models, each once; enforced or not."""
+    return list(dict.fromkeys(_links(model, list(models))))
+
+
+def _links(model: Model, models: Sequence[Model]) -> Iterator[Link]:
     for item in model.fields:
         if item.references is None:
             continue
         owner, _, name = item.references.rpartition(".")
         for other in models:
             if owner in (other.name, other.table) and name in other.by_name:
-                yield _Key(model, (item,), other, (other.by_name[name],))
+                yield Link(model, (item,), other, (other.by_name[name],))
                 break
     for key in model.foreign_keys:
         target = next((other for other in models if other.table == key.reference.table), None)
@@ -129,7 +133,7 @@ def _keys(model: Model, models: Sequence[Model]) -> Iterator[_Key]:
         own = _fields(model, key.columns)
         theirs = _fields(target, key.reference.columns)
         if own is not None and theirs is not None:
-            yield _Key(model, own, target, theirs)
+            yield Link(model, own, target, theirs)
 
 
 def _fields(model: Model, names: Iterable[str]) -> tuple[Field, ...] | None:
@@ -144,7 +148,7 @@ class _Wanted:
     """A relation, and the names that it would have, the shorter one first."""
 
     names: tuple[str, str]
-    key: _Key
+    key: Link
     many: bool = False
 
 
@@ -152,7 +156,7 @@ def _named(model: Model, models: Sequence[Model]) -> tuple[dict[str, Relation], 
     """The relations of a model by name, and the names that several of them would have."""
     by_field: list[_Wanted] = []
     by_class: list[_Wanted] = []
-    for key in dict.fromkeys(_keys(model, models)):
+    for key in links(model, models):
         target = snake_case(key.target.name)
         longer = f"{key.stem}_{target}"
         if key.says_what:
@@ -163,7 +167,7 @@ def _named(model: Model, models: Sequence[Model]) -> tuple[dict[str, Relation], 
         _Wanted((name, f"{name}_by_{key.stem}"), key, many=True)
         for other in models
         for name in (plural(snake_case(other.name)),)
-        for key in dict.fromkeys(_keys(other, models))
+        for key in links(other, models)
         if key.target is model
     ]
     result: dict[str, Relation] = {}
@@ -195,7 +199,7 @@ def _place(
     return rest
 
 
-def _relation(name: str, key: _Key, *, many: bool) -> Relation:
+def _relation(name: str, key: Link, *, many: bool) -> Relation:
     if many:
         return Relation(name, key.target, key.target_fields, key.owner, key.fields, many=True)
     return Relation(name, key.owner, key.fields, key.target, key.target_fields, many=False)

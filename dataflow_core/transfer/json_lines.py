@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import decimal
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -24,7 +24,7 @@ from dataflow_core.transfer.columns import Columns
 from dataflow_core.transfer.text import TextLines, content_error
 from dataflow_core.types import Binary, Boolean, Decimal, Float, Integer, Json, Text
 
-__all__ = ["JsonLinesReader", "JsonLinesWriter"]
+__all__ = ["JsonLinesReader", "JsonLinesWriter", "json_rows"]
 
 Row = dict[str, Any]
 
@@ -32,25 +32,34 @@ _NATIVE: Final = (Integer, Float, Boolean, Text, Json)
 _BATCH: Final = 500
 
 
+def json_rows(fields: Sequence[Field]) -> Callable[[Iterable[Row]], Iterator[Row]]:
+    """What turns rows of these fields into rows that JSON has types for, each in its place."""
+    written_as_text = [
+        (item.name, writer_of(item.type))
+        for item in fields
+        if not isinstance(base_type(item.type), _NATIVE)
+    ]
+
+    def convert(rows: Iterable[Row]) -> Iterator[Row]:
+        for row in rows:
+            for name, write in written_as_text:
+                if row[name] is not None:
+                    row[name] = write(row[name])
+            yield row
+
+    return convert
+
+
 class JsonLinesWriter:
     """Writes rows as JSON Lines."""
 
     def __init__(self, file: BinaryIO, fields: Sequence[Field]) -> None:
         self._file = file
-        self._written_as_text = [
-            (item.name, writer_of(item.type))
-            for item in fields
-            if not isinstance(base_type(item.type), _NATIVE)
-        ]
+        self._rows = json_rows(fields)
 
     def write(self, rows: Sequence[Row]) -> None:
         """Write rows, in order."""
-        lines = []
-        for row in rows:
-            for name, write in self._written_as_text:
-                if row[name] is not None:
-                    row[name] = write(row[name])
-            lines.append(json_text(row))
+        lines = [json_text(row) for row in self._rows(rows)]
         lines.append("")
         self._file.write("\n".join(lines).encode())
 

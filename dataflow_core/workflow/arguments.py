@@ -10,6 +10,7 @@ from dataflow_core.naming_hints import quoted
 from dataflow_core.workflow.graph import OnError
 
 __all__ = [
+    "checked_ids",
     "checked_names",
     "checked_on_error",
     "checked_parameters",
@@ -86,6 +87,19 @@ def checked_parameters(value: object, where: str) -> dict[str, Any]:
         )
     checked_names(value, f"{where}: parameters")
     return dict(value)
+
+
+def checked_ids(value: object, where: str) -> tuple[str, ...]:
+    """Return a collection of ids of nodes in its order, each once."""
+    checked_names(value, where)
+    assert isinstance(value, Collection)
+    ids = tuple(value)
+    for number, node_id in enumerate(ids):
+        if node_id in ids[:number]:
+            raise InvalidValue(
+                f"{where} names {quoted(node_id)} twice", where=where, expected="each once"
+            )
+    return ids
 
 
 def checked_names(value: object, where: str) -> frozenset[str]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from dataflow_core.contract import Isolation
 from dataflow_core.errors import (
     DuplicateNode,
     InvalidType,
     InvalidValue,
+    InvalidWorkflow,
     UnknownNode,
     UnknownTarget,
 )
@@ -19,6 +22,7 @@ from dataflow_core.naming_hints import quoted
 from dataflow_core.nodes.base import NodeOwner
 from dataflow_core.types import check_text
 from dataflow_core.workflow.arguments import (
+    checked_ids,
     checked_names,
     checked_on_error,
     checked_parameters,
@@ -31,12 +35,14 @@ from dataflow_core.workflow.graph import (
     Connection,
     NodeOptions,
     OnError,
+    TransactionPart,
     Workflow,
     WorkflowNode,
 )
 from dataflow_core.workflow.lookup import node_types
 from dataflow_core.workflow.paths import parse_path
 from dataflow_core.workflow.plan import arranged
+from dataflow_core.workflow.transactions import check_part_nodes, checked_part, part_target
 
 __all__ = ["WorkflowBuilder"]
 
@@ -65,6 +71,9 @@ class WorkflowBuilder:
         self._nodes: dict[str, _Asked] = {}
         self._connections: list[Connection] = []
         self._counts: dict[str, int] = {}
+        self._parts: dict[str, TransactionPart] = {}
+        # The name and the nodes so far of the transaction whose block is open.
+        self._block: tuple[str, list[str]] | None = None
 
     def add_node(
         self,
@@ -119,7 +128,73 @@ class WorkflowBuilder:
                 deferred=checked_names(deferred, f"{where}: deferred"),
             ),
         )
+        if self._block is not None:
+            self._block[1].append(node_id)
         return node_id
+
+    @contextmanager
+    def transaction(
+        self, name: str, *, isolation: Isolation | None = None, retry: int = 0
+    ) -> Iterator[None]:
+        """``with workflow.transaction("name"):`` the nodes added inside are done all or not at all.
+
+        They run in order, over one connection, in one transaction; other nodes run as without it.
+        Where the whole workflow runs in a transaction the part is a savepoint in it.
+
+        Parameters:
+            name: how the transaction is called in this workflow.
+            isolation: ``"read committed"``, ``"repeatable read"`` or ``"serializable"``.
+            retry: how often it is done again where the database ends it for another one's sake.
+
+        Raises:
+            InvalidWorkflow: the block is within another one, or the name is taken.
+            InvalidType, InvalidValue: an argument is of a wrong kind.
+        """
+        part = self._new_part(name, isolation, retry)
+        if self._block is not None:
+            raise InvalidWorkflow(
+                f"the transaction {quoted(name)} is within the transaction"
+                f" {quoted(self._block[0])}: a node belongs to one only; end that one before, or"
+                " add all nodes to it",
+                transaction=name,
+            )
+        self._parts[name] = part
+        inside: list[str] = []
+        self._block = (name, inside)
+        try:
+            yield
+        finally:
+            self._block = None
+            self._parts[name] = evolve(part, nodes=tuple(inside))
+
+    def add_transaction(
+        self,
+        name: str,
+        nodes: Collection[str],
+        *,
+        isolation: Isolation | None = None,
+        retry: int = 0,
+    ) -> None:
+        """Make a transaction of nodes that are named by their ids; all else as ``transaction``.
+
+        Raises:
+            InvalidWorkflow: the name is taken, or a node is in another transaction already.
+            InvalidType, InvalidValue: an argument is of a wrong kind.
+        """
+        part = self._new_part(name, isolation, retry)
+        ids = checked_ids(nodes, f"the transaction {quoted(name)}: nodes")
+        taken = {node_id: one.name for one in self._parts.values() for node_id in one.nodes}
+        if self._block is not None:
+            taken |= dict.fromkeys(self._block[1], self._block[0])
+        for node_id in ids:
+            if node_id in taken:
+                raise InvalidWorkflow(
+                    f"the transaction {quoted(name)}: node {quoted(node_id)} is in the transaction"
+                    f" {quoted(taken[node_id])} already",
+                    transaction=name,
+                    node_id=node_id,
+                )
+        self._parts[name] = evolve(part, nodes=ids)
 
     def add_connection(self, source: str, output: str, target: str, parameter: str) -> None:
         """Pass an output of one node to a parameter of another, which then runs after it.
@@ -156,9 +231,16 @@ class WorkflowBuilder:
         The builder may be used further; what it built before does not change.
 
         Raises:
-            WorkflowError: nodes or connections do not make a workflow that can run.
+            WorkflowError: nodes, connections or transactions do not make a workflow that can run.
             ParameterError: a node's constant parameters can never be right, or one is missing.
+            TransactionSpansDatabases: nodes of one transaction use several databases.
         """
+        if self._block is not None:
+            raise InvalidWorkflow(
+                f"build() was called within the block of the transaction {quoted(self._block[0])},"
+                " to which nodes can still be added: build after it",
+                transaction=self._block[0],
+            )
         asked = self._nodes
         types = node_types({node_id: one.name for node_id, one in asked.items()}, self._owner)
         nodes = {
@@ -175,7 +257,21 @@ class WorkflowBuilder:
                 fed.setdefault(connection.target, []).append(connection)
         for node in nodes.values():
             check_node(node, fed.get(node.id, ()))
-        return Workflow(nodes, connections, arranged(tuple(nodes.values()), connections))
+        parts = tuple(self._parts.values())
+        for part in parts:
+            check_part_nodes(part, nodes)
+        units = arranged(tuple(nodes.values()), connections, parts)
+        targets = {unit.part: part_target(unit.part, unit.steps) for unit in units if unit.part}
+        return Workflow(nodes, connections, units, {part: targets[part] for part in parts})
+
+    def _new_part(self, name: object, isolation: Isolation | None, retry: int) -> TransactionPart:
+        part = checked_part(name, isolation, retry)
+        if part.name in self._parts:
+            raise InvalidWorkflow(
+                f"the workflow already has a transaction {quoted(part.name)}",
+                transaction=part.name,
+            )
+        return part
 
     def _free_id(self, node_type: str) -> str:
         while True:

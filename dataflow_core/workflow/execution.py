@@ -9,17 +9,31 @@ that the run reports the same failure as a sequential one.
 from __future__ import annotations
 
 import asyncio
+from collections import ChainMap
+from collections.abc import Coroutine, Mapping
 from heapq import heapify, heappop, heappush
 from typing import Any, NoReturn
 
 from attrs import frozen
 
-from dataflow_core.errors import DataFlowError, InvalidType, NodeExecutionError, NodeTimeout
-from dataflow_core.naming_hints import quoted
+from dataflow_core.errors import (
+    InvalidType,
+    NodeExecutionError,
+    NodeTimeout,
+)
 from dataflow_core.nodes.base import Context
 from dataflow_core.workflow.checks import check_retries
-from dataflow_core.workflow.graph import OnError, Step, Workflow, WorkflowNode
+from dataflow_core.workflow.failures import comes_from, node_failure, undone
+from dataflow_core.workflow.graph import (
+    OnError,
+    Step,
+    TransactionPart,
+    Unit,
+    Workflow,
+    WorkflowNode,
+)
 from dataflow_core.workflow.preflight import Constants
+from dataflow_core.workflow.transactions import carried_out, check_part_feeds
 
 __all__ = ["Execution", "RunSettings"]
 
@@ -42,18 +56,20 @@ class Execution:
 
     def __init__(self, workflow: Workflow, constants: Constants, settings: RunSettings) -> None:
         self._workflow = workflow
-        self._steps = workflow.steps
+        self._units = workflow.units
         self._constants = constants
         self._settings = settings
         self._results: dict[str, Result] = {}
-        self._waits = [step.waits for step in workflow.steps]
+        self._waits = [unit.waits for unit in workflow.units]
         self._ready = [place for place, waits in enumerate(self._waits) if not waits]
         self._running: dict[asyncio.Task[Result], int] = {}
         self._ended: list[asyncio.Task[Result]] = []
         self._wake: asyncio.Future[None] | None = None
-        # The place of each node that failed or was skipped, with the one that failed first.
+        # The place of each unit that failed or was skipped, with the one that failed first.
         self._lost: dict[int, int] = {}
-        self._failed_at = len(workflow.steps)
+        # The node of a part at which it failed; none where it could not be begun or committed.
+        self._failed_steps: dict[int, Step] = {}
+        self._failed_at = len(workflow.units)
         self._failure: BaseException | None = None
         self._task: asyncio.Task[Any] | None = None
         self._cancels = 0
@@ -89,7 +105,7 @@ class Execution:
                 continue
             while ready and len(running) < limit:
                 place = heappop(ready)
-                task = asyncio.create_task(self._perform(self._steps[place]))
+                task = asyncio.create_task(self._work(place))
                 task.add_done_callback(self._note_end)
                 running[task] = place
             await self._some_end()
@@ -99,7 +115,7 @@ class Execution:
 
     async def _run_here(self, place: int) -> None:
         try:
-            result = await self._perform(self._steps[place])
+            result = await self._work(place)
         except (Exception, asyncio.CancelledError) as error:
             if self._is_cancelled():
                 self._end_as_cancelled(error)
@@ -118,10 +134,13 @@ class Execution:
             self._fail(place, error)
 
     def _fail(self, place: int, error: BaseException) -> None:
-        node = self._steps[place].node
-        if (node.options.on_error or self._settings.on_error) == "continue":
+        unit = self._units[place]
+        if self._passes_over(unit):
             self._lost[place] = place
-            self._settle(place, {"success": False, "error": self._described(place, error)})
+            failure = {"success": False, "error": self._error(place, error).to_dict()["cause"]}
+            if unit.part is not None:
+                failure = undone(unit.part, self._failed_steps.get(place), failure)
+            self._settle(place, failure)
             return
         self._failed_at, self._failure = place, error
         self._ready[:] = [other for other in self._ready if other < place]
@@ -130,14 +149,22 @@ class Execution:
             if other > place:
                 task.cancel()
 
+    def _passes_over(self, unit: Unit) -> bool:
+        """Whether the run goes on when a unit fails; for a part no node of it may ask otherwise."""
+        asked = [step.node.options.on_error or self._settings.on_error for step in unit.steps]
+        return "raise" not in asked
+
     def _settle(self, place: int, result: Result) -> None:
-        """Note a result, and make ready what has waited for it."""
+        """Note the result of a node, or those of a part, and make ready what has waited for it."""
         settled = [(place, result)]
         while settled:
             place, result = settled.pop()
-            step = self._steps[place]
-            self._results[step.node.id] = result
-            for follower in step.followers:
+            unit = self._units[place]
+            if unit.part is None:
+                self._results[unit.steps[0].node.id] = result
+            else:
+                self._results.update(result)
+            for follower in unit.followers:
                 self._waits[follower] -= 1
                 if self._waits[follower]:
                     continue
@@ -147,24 +174,63 @@ class Execution:
                     heappush(self._ready, follower)
 
     def _skipped(self, place: int) -> Result | None:
-        """The result of a node whose sources did not all succeed, or ``None``."""
-        lost = [self._lost[source] for source in self._steps[place].depends if source in self._lost]
+        """The result of a unit whose sources did not all succeed, or ``None``."""
+        unit = self._units[place]
+        lost = [self._lost[source] for source in unit.depends if source in self._lost]
         if not lost:
             return None
-        failed = self._steps[min(lost)].node.id
+        failed = self._failed_node(min(lost)).id
         self._lost[place] = min(lost)
-        return {
+        skipped = {
             "success": False,
             "skipped": True,
             "failed_node": failed,
             "error": self._results[failed]["error"],
         }
+        if unit.part is None:
+            return skipped
+        return {node_id: dict(skipped) for node_id in unit.part.nodes}
 
-    async def _perform(self, step: Step) -> Result:
+    def _work(self, place: int) -> Coroutine[Any, Any, Result]:
+        unit = self._units[place]
+        if unit.part is None:
+            return self._perform(unit.steps[0], self._results)
+        return self._perform_part(place, unit, unit.part)
+
+    async def _perform_part(self, place: int, unit: Unit, part: TransactionPart) -> Result:
+        """Run the nodes of a part in order, in one transaction; their results, once it is kept."""
+        target = self._workflow.parts[part]
+        # Within a transaction it is a savepoint: what is ended is the transaction, as a whole.
+        retry = part.retry if target.in_force is None else 0
+        if retry:
+            check_part_feeds(unit, part, self._results)
+
+        failures: list[tuple[Step, BaseException]] = []
+
+        async def work() -> Result:
+            inside: dict[str, Result] = {}
+            results = ChainMap(inside, self._results)
+            for step in unit.steps:
+                try:
+                    inside[step.node.id] = await self._perform(step, results)
+                except BaseException as error:
+                    failures.append((step, error))
+                    raise
+            return inside
+
+        try:
+            return await carried_out(target, work, isolation=part.isolation, retry=retry)
+        except BaseException as error:
+            # An earlier attempt may have failed at a node, and the last one at its begin or commit.
+            if failures and comes_from(error, failures[-1][1]):
+                self._failed_steps[place] = failures[-1][0]
+            raise
+
+    async def _perform(self, step: Step, results: Mapping[str, Result]) -> Result:
         node, settings = step.node, self._settings
         parameters = dict(self._constants.get(node.id, node.parameters))
         for feed in step.feeds:
-            parameters[feed.parameter] = feed.output.follow(self._results[feed.source], feed.source)
+            parameters[feed.parameter] = feed.output.follow(results[feed.source], feed.source)
         context = Context(
             node.type.owner,
             settings.run_id,
@@ -244,7 +310,10 @@ class Execution:
                 again = error
         for task, place in self._running.items():
             if not task.cancelled() and task.exception() is None:
-                self._results[self._steps[place].node.id] = task.result()
+                unit, result = self._units[place], task.result()
+                self._results.update(
+                    result if unit.part is not None else {unit.steps[0].node.id: result}
+                )
         self._running.clear()
         if again is not None:
             raise again
@@ -264,21 +333,18 @@ class Execution:
         raise asyncio.CancelledError from error
 
     def _error(self, place: int, cause: BaseException) -> NodeExecutionError:
-        node = self._steps[place].node
-        # What other errors say is shown as their own text, beside the message.
-        text = cause.message if isinstance(cause, DataFlowError) else type(cause).__name__
-        return NodeExecutionError(
-            f"node {quoted(node.id)} ({node.type.name}) failed: {text}",
-            node_id=node.id,
-            node_type=node.type.name,
-            cause=cause,
-            results=self.results,
-            run_id=self._settings.run_id,
+        return node_failure(
+            self._failed_node(place),
+            cause,
+            self.results,
+            self._settings.run_id,
+            part=self._units[place].part,
+            at_node=place in self._failed_steps,
         )
 
-    def _described(self, place: int, cause: BaseException) -> dict[str, Any]:
-        described: dict[str, Any] = self._error(place, cause).to_dict()["cause"]
-        return described
+    def _failed_node(self, place: int) -> WorkflowNode:
+        """The node that failed; of a part that could not be begun or committed, the last."""
+        return self._failed_steps.get(place, self._units[place].steps[-1]).node
 
 
 def _may_be_repeated(error: BaseException) -> bool:

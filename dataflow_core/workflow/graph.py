@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 from attrs import field, frozen
 
+from dataflow_core.contract import Isolation
 from dataflow_core.naming_hints import quoted
 from dataflow_core.nodes.base import Effect, NodeOwner, NodeType
 from dataflow_core.run.observing import Observers
@@ -18,6 +19,9 @@ __all__ = [
     "NodeOptions",
     "OnError",
     "Step",
+    "TransactionPart",
+    "TransactionTarget",
+    "Unit",
     "Workflow",
     "WorkflowNode",
     "is_read_once",
@@ -78,6 +82,41 @@ class Connection:
         return quoted(f"{self.source}.{self.output.text} -> {self.target}.{self.parameter}")
 
 
+@frozen
+class TransactionPart:
+    """Nodes of a workflow that are done in one transaction, all or none.
+
+    Attributes:
+        name: how the part is called in its workflow.
+        nodes: the ids of its nodes.
+        isolation: what is asked of the transaction; ``None`` leaves it to the database.
+        retry: how often it is done again where the database ends it for another one's sake.
+    """
+
+    name: str
+    nodes: tuple[str, ...]
+    isolation: Isolation | None = None
+    retry: int = 0
+
+
+@frozen
+class TransactionTarget:
+    """Where a transaction is opened; ``database`` ``None`` is the owner's default."""
+
+    owner: NodeOwner
+    database: str | None
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """The database as an argument of the owner's methods."""
+        return () if self.database is None else (self.database,)
+
+    @property
+    def in_force(self) -> Any | None:
+        """The transaction that the current task is in there, or ``None``."""
+        return self.owner.current_transaction(*self.place)
+
+
 @frozen(eq=False)
 class Step:
     """One node at its position in the sequential order.
@@ -86,17 +125,30 @@ class Step:
         node: the node.
         effect: what running it may read and change.
         feeds: the connections that carry a value to it.
-        depends: the positions of the nodes that it is connected to.
-        waits: for how many earlier nodes it waits.
-        followers: the positions of the nodes that wait for it.
     """
 
     node: WorkflowNode
     effect: Effect
     feeds: tuple[Connection, ...]
+
+
+@frozen(eq=False)
+class Unit:
+    """What runs as one: a node, or all nodes of a part in one transaction.
+
+    Attributes:
+        steps: its nodes in sequential order.
+        depends: the positions of the units that it is connected to.
+        waits: for how many earlier units it waits.
+        followers: the positions of the units that wait for it.
+        part: the part of which these are the nodes.
+    """
+
+    steps: tuple[Step, ...]
     depends: tuple[int, ...]
     waits: int
     followers: tuple[int, ...]
+    part: TransactionPart | None = None
 
 
 @frozen(eq=False, repr=False)
@@ -108,20 +160,40 @@ class Workflow:
     Attributes:
         nodes: the nodes by id, in the order in which they were added.
         connections: the connections.
-        steps: the nodes in sequential order, each with what it waits for.
+        units: what runs as one, in sequential order, each with what it waits for.
+        parts: the parts that are transactions, and where each is opened.
+        steps: the nodes in sequential order.
         owners: the instances that the nodes belong to.
+        targets: the databases that they use.
         observers: who is told of what they do.
         read_once: node and name of each constant that is used up by reading it.
     """
 
     nodes: Mapping[str, WorkflowNode]
     connections: tuple[Connection, ...]
-    steps: tuple[Step, ...]
+    units: tuple[Unit, ...]
+    parts: Mapping[TransactionPart, TransactionTarget] = field(factory=dict)
+    steps: tuple[Step, ...] = field(init=False)
     owners: tuple[NodeOwner, ...] = field(init=False)
+    targets: tuple[TransactionTarget, ...] = field(init=False)
     observers: tuple[Observers, ...] = field(init=False)
     read_once: tuple[tuple[str, str], ...] = field(init=False)
     # An iterator is read once, so the first run that reads one is remembered.
     _first_reader: dict[tuple[str, str], str] = field(factory=dict, init=False)
+
+    @steps.default
+    def _all_steps(self) -> tuple[Step, ...]:
+        return tuple(step for unit in self.units for step in unit.steps)
+
+    @targets.default
+    def _all_targets(self) -> tuple[TransactionTarget, ...]:
+        # What may use any database may use the default one.
+        found = {
+            (id(step.node.type.owner), database): TransactionTarget(step.node.type.owner, database)
+            for step in self.steps
+            for database in (None, *step.effect.databases)
+        }
+        return tuple(found.values())
 
     @owners.default
     def _all_owners(self) -> tuple[NodeOwner, ...]:

@@ -6,102 +6,223 @@ that leaves a choice, in the order in which they were added.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
+from itertools import pairwise
 from typing import Final
 
-from dataflow_core.errors import WorkflowCycle
+from dataflow_core.errors import InvalidWorkflow, WorkflowCycle
+from dataflow_core.naming_hints import quoted
 from dataflow_core.nodes.base import Effect
-from dataflow_core.workflow.graph import ORDER_ONLY, Connection, Step, WorkflowNode
+from dataflow_core.workflow.graph import (
+    ORDER_ONLY,
+    Connection,
+    Step,
+    TransactionPart,
+    Unit,
+    WorkflowNode,
+)
 
 __all__ = ["arranged"]
 
 _SHOWN_CYCLE: Final = 20
 
 
-def arranged(nodes: Sequence[WorkflowNode], connections: Sequence[Connection]) -> tuple[Step, ...]:
+def arranged(
+    nodes: Sequence[WorkflowNode],
+    connections: Sequence[Connection],
+    parts: Sequence[TransactionPart] = (),
+) -> tuple[Unit, ...]:
     """Put the nodes into sequential order and say for which earlier ones each has to wait.
+
+    The nodes of a part follow each other, as if they were one node, added where the first was.
 
     Raises:
         WorkflowCycle: nodes wait for each other in a circle; the error names them in order.
+        InvalidWorkflow: a part waits for something that waits for the part.
     """
     index = {node.id: number for number, node in enumerate(nodes)}
-    sources: list[set[int]] = [set() for _ in nodes]
-    targets: list[set[int]] = [set() for _ in nodes]
     feeds: list[list[Connection]] = [[] for _ in nodes]
+    arrows = []
     for connection in connections:
         source, target = index[connection.source], index[connection.target]
-        sources[target].add(source)
-        targets[source].add(target)
+        arrows.append((source, target))
         if connection.parameter != ORDER_ONLY:
             feeds[target].append(connection)
-    order = _sequence(nodes, sources, targets)
-    position = {number: place for place, number in enumerate(order)}
-    depends = [tuple(sorted(position[source] for source in sources[number])) for number in order]
+    # A node that runs last is taken only when no other can be.
+    graph = _Graph([(node.type.last, number) for number, node in enumerate(nodes)], arrows)
+    order = graph.sequence()
+    if len(order) < len(nodes):
+        raise _cycle([nodes[number].id for number in graph.ring(order)])
     effects = _effects(nodes)
-    frontier = _Frontier()
-    waits = [
-        frontier.alone(place)
-        if effects[number].everything or nodes[number].type.last
-        else frontier.beside_others(place, effects[number], depends[place])
-        for place, number in enumerate(order)
+    steps = [
+        Step(node, effect, tuple(fed))
+        for node, effect, fed in zip(nodes, effects, feeds, strict=True)
     ]
-    followers: list[list[int]] = [[] for _ in nodes]
+    if not parts:
+        return _units(graph, order, [(step,) for step in steps], {})
+    groups = _groups(graph, [[index[node_id] for node_id in part.nodes] for part in parts])
+    outer = graph.contracted(groups)
+    order = outer.sequence()
+    if len(order) < len(groups):
+        raise _no_part(nodes, parts, groups, arrows, outer.ring(order))
+    members = [tuple(steps[number] for number in group) for group in groups]
+    return _units(outer, order, members, dict(enumerate(parts)))
+
+
+def _groups(graph: _Graph, members: Sequence[Sequence[int]]) -> list[list[int]]:
+    """The nodes of each part in their order, then each other node by itself."""
+    inside = {number for group in members for number in group}
+    groups = [graph.within(group) for group in members]
+    groups += [[number] for number in range(len(graph.ranks)) if number not in inside]
+    return groups
+
+
+def _units(
+    graph: _Graph,
+    order: Sequence[int],
+    members: Sequence[tuple[Step, ...]],
+    parts: Mapping[int, TransactionPart],
+) -> tuple[Unit, ...]:
+    """The groups of a graph in their order, each with what it waits for."""
+    position = {group: place for place, group in enumerate(order)}
+    depends = [tuple(sorted(position[one] for one in graph.sources[group])) for group in order]
+    frontier = _Frontier()
+    waits = []
+    for place, group in enumerate(order):
+        effect = _of_all(members[group])
+        if effect.everything or any(step.node.type.last for step in members[group]):
+            waits.append(frontier.alone(place))
+        else:
+            waits.append(frontier.beside_others(place, effect, depends[place]))
+    followers: list[list[int]] = [[] for _ in order]
     for place, earlier in enumerate(waits):
         for one in earlier:
             followers[one].append(place)
     return tuple(
-        Step(
-            node=nodes[number],
-            effect=effects[number],
-            feeds=tuple(feeds[number]),
+        Unit(
+            steps=members[group],
             depends=depends[place],
             waits=len(waits[place]),
             followers=tuple(followers[place]),
+            part=parts.get(group),
         )
-        for place, number in enumerate(order)
+        for place, group in enumerate(order)
     )
 
 
-def _sequence(
-    nodes: Sequence[WorkflowNode],
-    sources: Sequence[set[int]],
-    targets: Sequence[set[int]],
-) -> list[int]:
-    # A node that runs last is taken only when no other can be.
-    rank = [(node.type.last, number) for number, node in enumerate(nodes)]
-    missing = [len(found) for found in sources]
-    ready = [rank[number] for number, count in enumerate(missing) if not count]
-    heapify(ready)
-    order = []
-    while ready:
-        _, number = heappop(ready)
-        order.append(number)
-        for target in targets[number]:
-            missing[target] -= 1
-            if not missing[target]:
-                heappush(ready, rank[target])
-    if len(order) < len(nodes):
-        raise _cycle(nodes, sources, {number for number, count in enumerate(missing) if count})
-    return order
+def _of_all(steps: tuple[Step, ...]) -> Effect:
+    """What running all of these may read and change."""
+    if len(steps) == 1:
+        return steps[0].effect
+    effects = [step.effect for step in steps]
+    return Effect(
+        reads=frozenset().union(*(effect.reads for effect in effects)),
+        writes=frozenset().union(*(effect.writes for effect in effects)),
+        databases=frozenset().union(*(effect.databases for effect in effects)),
+        everything=any(effect.everything for effect in effects),
+    )
 
 
-def _cycle(
-    nodes: Sequence[WorkflowNode], sources: Sequence[set[int]], stuck: set[int]
-) -> WorkflowCycle:
-    # Each stuck node has a stuck source, so walking backwards must come round.
-    walked: dict[int, None] = {}
-    number = min(stuck)
-    while number not in walked:
-        walked[number] = None
-        number = min(sources[number] & stuck)
-    backwards = list(walked)
-    ring = backwards[backwards.index(number) :][::-1]
-    first = ring.index(min(ring))
-    circle = [nodes[one].id for one in (*ring[first:], *ring[:first], ring[first])]
+class _Graph:
+    """What comes before what, by number; of what may come next the one of lowest rank does."""
+
+    def __init__(
+        self, ranks: Sequence[tuple[bool, int]], arrows: Iterable[tuple[int, int]]
+    ) -> None:
+        self.ranks = ranks
+        self.sources: list[set[int]] = [set() for _ in ranks]
+        self.targets: list[set[int]] = [set() for _ in ranks]
+        for source, target in arrows:
+            self.sources[target].add(source)
+            self.targets[source].add(target)
+
+    def sequence(self) -> list[int]:
+        """The numbers in order; those that wait for each other, and what waits for them, lack."""
+        by_rank = {rank: number for number, rank in enumerate(self.ranks)}
+        missing = [len(found) for found in self.sources]
+        ready = [self.ranks[number] for number, count in enumerate(missing) if not count]
+        heapify(ready)
+        order = []
+        while ready:
+            number = by_rank[heappop(ready)]
+            order.append(number)
+            for target in self.targets[number]:
+                missing[target] -= 1
+                if not missing[target]:
+                    heappush(ready, self.ranks[target])
+        return order
+
+    def ring(self, order: Iterable[int]) -> list[int]:
+        """Numbers that wait for each other in a circle, the first of them again at the end."""
+        stuck = set(range(len(self.ranks))).difference(order)
+        # Each of them has a stuck source, so walking backwards must come round.
+        walked: dict[int, None] = {}
+        number = min(stuck)
+        while number not in walked:
+            walked[number] = None
+            number = min(self.sources[number] & stuck)
+        backwards = list(walked)
+        ring = backwards[backwards.index(number) :][::-1]
+        first = ring.index(min(ring))
+        return [*ring[first:], *ring[:first], ring[first]]
+
+    def within(self, numbers: Sequence[int]) -> list[int]:
+        """Some of the numbers in order, as if there were no others."""
+        place = {number: at for at, number in enumerate(numbers)}
+        arrows = (
+            (place[source], at)
+            for number, at in place.items()
+            for source in self.sources[number]
+            if source in place
+        )
+        inner = _Graph([self.ranks[number] for number in numbers], arrows)
+        return [numbers[at] for at in inner.sequence()]
+
+    def contracted(self, groups: Sequence[Sequence[int]]) -> _Graph:
+        """The graph of groups; each has the rank of its first member, and is last if one is."""
+        group_of = {number: at for at, group in enumerate(groups) for number in group}
+        ranks = [(any(self.ranks[number][0] for number in group), min(group)) for group in groups]
+        arrows = (
+            (group_of[source], group_of[target])
+            for target, sources in enumerate(self.sources)
+            for source in sources
+            if group_of[source] != group_of[target]
+        )
+        return _Graph(ranks, arrows)
+
+
+def _cycle(circle: list[str]) -> WorkflowCycle:
     shown = circle if len(circle) <= _SHOWN_CYCLE else [*circle[:_SHOWN_CYCLE], "..."]
     return WorkflowCycle(
         f"the nodes wait for each other in a circle: {' -> '.join(shown)}", cycle=circle
+    )
+
+
+def _no_part(
+    nodes: Sequence[WorkflowNode],
+    parts: Sequence[TransactionPart],
+    groups: Sequence[Sequence[int]],
+    arrows: Sequence[tuple[int, int]],
+    ring: Sequence[int],
+) -> InvalidWorkflow:
+    """The error of a part that something leaves and comes back to."""
+    # Nodes alone form no circle, so a part is among them; parts have the lowest numbers.
+    part = parts[ring[0]]
+    path = []
+    for group, following in pairwise(ring):
+        source, target = next(
+            (source, target)
+            for source, target in arrows
+            if source in groups[group] and target in groups[following]
+        )
+        path.append(f"{nodes[source].id} -> {nodes[target].id}")
+    shown = path if len(path) <= _SHOWN_CYCLE else [*path[:_SHOWN_CYCLE], "..."]
+    return InvalidWorkflow(
+        f"the transaction {quoted(part.name)} cannot run as one, because a path leaves it and comes"
+        f" back: {', '.join(shown)}; let it hold all nodes on the path, or end before it",
+        transaction=part.name,
+        path=path,
     )
 
 

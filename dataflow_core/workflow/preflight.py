@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
-
 from dataflow_core.errors import (
     ConflictingParameters,
     InvalidType,
     InvalidWorkflow,
     MissingParameter,
-    TransactionSpansDatabases,
     UnknownNode,
     UnknownParameter,
 )
 from dataflow_core.naming_hints import nearest, quoted
-from dataflow_core.nodes.base import NodeOwner
 from dataflow_core.run.retries import RETRIES
+from dataflow_core.run.transactions import is_explaining
 from dataflow_core.workflow.arguments import checked_parameters
 from dataflow_core.workflow.builder import WorkflowBuilder
 from dataflow_core.workflow.checks import (
@@ -28,29 +25,25 @@ from dataflow_core.workflow.checks import (
     check_retries,
     described,
 )
-from dataflow_core.workflow.graph import OnError, Workflow, WorkflowNode, is_read_once
+from dataflow_core.workflow.graph import OnError, Workflow, WorkflowNode
+from dataflow_core.workflow.transactions import (
+    check_in_transaction,
+    check_part_retry,
+    may_run_again,
+)
 
 __all__ = [
-    "TransactionTarget",
     "check_one_transaction",
+    "check_parts",
     "check_readers",
     "check_tenant",
     "checked_workflow",
     "in_transaction",
     "run_constants",
     "transaction_retries",
-    "transaction_target",
 ]
 
 Constants = dict[str, Mapping[str, Any]]
-
-
-@frozen
-class TransactionTarget:
-    """Where the transaction of a run is opened; ``database`` ``None`` is the owner's default."""
-
-    owner: NodeOwner
-    database: str | None
 
 
 def checked_workflow(workflow: object) -> Workflow:
@@ -202,7 +195,7 @@ def check_tenant(workflow: Workflow, tenant_id: object) -> None:
 
 def in_transaction(workflow: Workflow) -> bool:
     """Whether the caller is already in a transaction of one of the workflow's instances."""
-    return any(owner.current_transaction() is not None for owner in workflow.owners)
+    return any(target.in_force is not None for target in workflow.targets)
 
 
 def check_one_transaction(workflow: Workflow, on_error: OnError) -> None:
@@ -212,22 +205,27 @@ def check_one_transaction(workflow: Workflow, on_error: OnError) -> None:
         ConflictingParameters: a node is retried, or its failure is to be passed over.
     """
     for node in workflow.nodes.values():
-        if (node.options.on_error or on_error) == "continue":
+        check_in_transaction(node, on_error)
+
+
+def check_parts(workflow: Workflow, constants: Constants, *, transaction: bool) -> None:
+    """Refuse what this run makes impossible for a part of the workflow that is a transaction.
+
+    Raises:
+        ConflictingParameters: ``isolation`` within a transaction; ``retry`` of what this run gives
+            something that can be read only once.
+    """
+    for part, target in workflow.parts.items():
+        check_part_retry(part, workflow.nodes, constants)
+        # What is only explained is sent nowhere.
+        within = transaction or (target.in_force is not None and not is_explaining())
+        if part.isolation is not None and within:
             raise ConflictingParameters(
-                f"{described(node)}: on_error='continue' in a transaction: a failure undoes the"
-                " whole transaction, so there is nothing to continue with",
-                node_id=node.id,
-                node_type=node.type.name,
-                parameter="on_error",
-            )
-        if node.options.retries:
-            raise ConflictingParameters(
-                f"{described(node)}: retries={node.options.retries} in a transaction: a failure"
-                " undoes the whole transaction, so a node alone cannot be tried again; run the"
-                " workflow again",
-                node_id=node.id,
-                node_type=node.type.name,
-                parameter="retries",
+                f"the transaction {quoted(part.name)}: isolation={part.isolation!r} within a"
+                " transaction, of which it is a part: that one decides on isolation; give it there,"
+                " or run the workflow outside of one",
+                transaction=part.name,
+                parameter="isolation",
             )
 
 
@@ -237,44 +235,5 @@ def transaction_retries(workflow: Workflow, constants: Constants) -> int:
     Never, where a node may do something outside of the database, or has a parameter that can be
     read only once.
     """
-    for node in workflow.nodes.values():
-        given = constants.get(node.id, node.parameters)
-        if not node.type.repeatable or any(map(is_read_once, given.values())):
-            return 0
-    return RETRIES
-
-
-def transaction_target(workflow: Workflow) -> TransactionTarget | None:
-    """The one instance and database of all nodes that use one; ``None`` where no node does.
-
-    Raises:
-        TransactionSpansDatabases: there are several.
-    """
-    found: tuple[WorkflowNode, str | None] | None = None
-    for step in workflow.steps:
-        # What may use any database of its instance uses, inside a transaction, the one of that.
-        unknown = (None,) if step.effect.everything else ()
-        for database in sorted(step.effect.databases) or unknown:
-            if found is not None:
-                _check_same_database(found, (step.node, database))
-            if found is None or found[1] is None:
-                found = (step.node, database)
-    return None if found is None else TransactionTarget(found[0].type.owner, found[1])
-
-
-def _check_same_database(
-    one: tuple[WorkflowNode, str | None], other: tuple[WorkflowNode, str | None]
-) -> None:
-    same_owner = one[0].type.owner is other[0].type.owner
-    if same_owner and (one[1] == other[1] or None in (one[1], other[1])):
-        return
-    names = [
-        "a database" if database is None else f"the database {quoted(database)}"
-        for database in (one[1], other[1])
-    ]
-    raise TransactionSpansDatabases(
-        f"one transaction cannot span two databases: {described(one[0])} uses {names[0]},"
-        f" {described(other[0])} uses {names[1]}{'' if same_owner else ' of another instance'}",
-        nodes=[one[0].id, other[0].id],
-        databases=[one[1], other[1]],
-    )
+    again = all(may_run_again(node, constants) for node in workflow.nodes.values())
+    return RETRIES if again else 0

@@ -16,19 +16,19 @@ from dataflow_core.run.sync_bridge import sync_bridge
 from dataflow_core.uuid7 import uuid7
 from dataflow_core.workflow.arguments import checked_on_error, checked_seconds
 from dataflow_core.workflow.execution import Execution, RunSettings
-from dataflow_core.workflow.graph import OnError, Workflow
+from dataflow_core.workflow.graph import OnError, TransactionTarget, Workflow
 from dataflow_core.workflow.preflight import (
     Constants,
-    TransactionTarget,
     check_one_transaction,
+    check_parts,
     check_readers,
     check_tenant,
     checked_workflow,
     in_transaction,
     run_constants,
     transaction_retries,
-    transaction_target,
 )
+from dataflow_core.workflow.transactions import carried_out, transaction_target
 
 __all__ = ["AsyncLocalRuntime", "LocalRuntime", "Results"]
 
@@ -91,11 +91,12 @@ class AsyncLocalRuntime:
                 expected="bool",
             )
         check_tenant(workflow, tenant_id)
-        target = transaction_target(workflow) if transaction else None
+        target = transaction_target(workflow.steps) if transaction else None
         ordered = transaction or in_transaction(workflow)
         if ordered:
             check_one_transaction(workflow, mode)
         constants = run_constants(workflow, parameters)
+        check_parts(workflow, constants, transaction=transaction)
         run_id = str(uuid7())
         check_readers(workflow, constants, run_id)
         settings = RunSettings(
@@ -185,14 +186,7 @@ class _Running:
         """Run all nodes, in a transaction if there is a target."""
         if target is None:
             return await self._once()
-        database = () if target.database is None else (target.database,)
-        if not retries:
-            async with target.owner.transaction(*database):
-                return await self._once()
-        async for attempt in target.owner.transaction(*database, retry=retries):
-            async with attempt:
-                await self._once()
-        return self.results
+        return await carried_out(target, self._once, retry=retries)
 
     async def _once(self) -> Results:
         execution = Execution(self.workflow, self.constants, self.settings)

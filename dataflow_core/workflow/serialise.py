@@ -15,7 +15,7 @@ from dataflow_core.errors import InvalidType, InvalidValue, InvalidWorkflow, Lim
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import NodeOwner
 from dataflow_core.workflow.builder import WorkflowBuilder
-from dataflow_core.workflow.graph import NodeOptions, Workflow, WorkflowNode
+from dataflow_core.workflow.graph import NodeOptions, TransactionPart, Workflow, WorkflowNode
 
 __all__ = ["from_dict", "to_dict"]
 
@@ -24,9 +24,11 @@ _TYPE: Final = "$type"
 _VALUE: Final = "value"
 _MAX_DEPTH: Final = 100
 _DEFAULTS: Final = NodeOptions()
-_WORKFLOW_KEYS: Final = ("version", "nodes", "connections")
+_NEEDED_KEYS: Final = ("version", "nodes", "connections")
+_WORKFLOW_KEYS: Final = (*_NEEDED_KEYS, "transactions")
 _OPTION_KEYS: Final = ("retries", "retry_delay", "timeout", "on_error", "deferred")
 _NODE_KEYS: Final = ("id", "type", "parameters", *_OPTION_KEYS)
+_PART_KEYS: Final = ("name", "nodes", "isolation", "retry")
 _CONNECTION_KEYS: Final = ("source", "output", "target", "parameter")
 
 _WRITERS: Final[Mapping[type, tuple[str, Callable[[Any], str]]]] = {
@@ -50,7 +52,7 @@ _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
 
 def to_dict(workflow: Workflow) -> dict[str, Any]:
     """Describe the workflow; see ``Workflow.to_dict``."""
-    return {
+    described: dict[str, Any] = {
         "version": _VERSION,
         "nodes": [_node_to_dict(node) for node in workflow.nodes.values()],
         "connections": [
@@ -63,11 +65,24 @@ def to_dict(workflow: Workflow) -> dict[str, Any]:
             for one in workflow.connections
         ],
     }
+    if workflow.parts:
+        # Left out where there are none, so that releases without transactions read the rest.
+        described["transactions"] = [_part_to_dict(part) for part in workflow.parts]
+    return described
+
+
+def _part_to_dict(part: TransactionPart) -> dict[str, Any]:
+    described: dict[str, Any] = {"name": part.name, "nodes": list(part.nodes)}
+    if part.isolation is not None:
+        described["isolation"] = part.isolation
+    if part.retry:
+        described["retry"] = part.retry
+    return described
 
 
 def from_dict(data: Mapping[str, Any], owner: NodeOwner | None) -> Workflow:
     """Build what ``to_dict`` described; see ``Workflow.from_dict``."""
-    described = _mapping(data, "the workflow", _WORKFLOW_KEYS, _WORKFLOW_KEYS)
+    described = _mapping(data, "the workflow", _WORKFLOW_KEYS, _NEEDED_KEYS)
     version = described["version"]
     if type(version) is not int or version != _VERSION:
         raise InvalidWorkflow(
@@ -94,6 +109,10 @@ def from_dict(data: Mapping[str, Any], owner: NodeOwner | None) -> Workflow:
     for number, item in enumerate(_list(described["connections"], "connections")):
         where = f"connections[{number}]"
         builder.add_connection(**_mapping(item, where, _CONNECTION_KEYS, _CONNECTION_KEYS))
+    for number, item in enumerate(_list(described.get("transactions", []), "transactions")):
+        where = f"transactions[{number}]"
+        part = _mapping(item, where, _PART_KEYS, ("name", "nodes"))
+        builder.add_transaction(part.pop("name"), _list(part.pop("nodes"), where), **part)
     return builder.build()
 
 

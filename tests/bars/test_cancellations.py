@@ -20,6 +20,7 @@ from dataflow_core.errors import (
     SerializationFailure,
     StatementTimeout,
 )
+from tests.limits import at_most
 
 FULL = 10_000
 SLICE = 250
@@ -201,9 +202,9 @@ def instance(url: str, **options: Any) -> DataFlow:
     return db
 
 
-async def until(condition: Any, seconds: float = 2.0) -> bool:
+async def until(condition: Any, seconds: float = 2) -> bool:
     """Whether a condition holds within some seconds."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + at_most(seconds)
     while time.monotonic() < deadline:
         if await asyncio.to_thread(condition):
             return True

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks import report
 from benchmarks.startup import measure_startup
+from tests.limits import at_most
 
 pytestmark = pytest.mark.bars
 
@@ -17,11 +18,10 @@ DRIVERS = ("sqlite3", "aiosqlite", "asyncpg", "psycopg", "aiomysql", "pymysql", 
 
 def test_start(full_bars: bool) -> None:
     """The import costs at most 1.5 times its requirements; a first row is there in 0.5 s."""
-    figures = measure_startup(7 if full_bars else 3)
-    # A slice shares the machine with other tests.
-    factor = 1 if full_bars else 3
-    assert figures.ratio <= report.MOST_IMPORT * factor, figures
-    assert figures.first_row < report.MOST_FIRST_ROW * factor, figures
+    figures = measure_startup(7 if full_bars else 1)
+    assert figures.first_row < at_most(report.MOST_FIRST_ROW), figures
+    # How two processes compare is told by a machine that has nothing else to do.
+    assert not full_bars or figures.ratio <= report.MOST_IMPORT, figures
 
 
 @pytest.mark.parametrize(

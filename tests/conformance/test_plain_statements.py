@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from dataflow_core.compile import filter_text
 from dataflow_core.conformance import Report, run
 from dataflow_core.contract import ConnectOptions, DialectSpec, Driver, hookimpl
+from dataflow_core.filters import EVERYTHING, Predicate
 from dataflow_core.schema import Field, Model
 from dataflow_core.url import DatabaseURL, parse_url
 from dataflow_sqlite.compiler import SQLiteCompiler
@@ -25,7 +27,12 @@ class PlainCompiler(SQLiteCompiler):
         return "last_insert_rowid()"
 
     def update_rows(
-        self, model: Model, match: Sequence[Field], updates: Sequence[Field], rows: int
+        self,
+        model: Model,
+        match: Sequence[Field],
+        updates: Sequence[Field],
+        rows: int,
+        among: Predicate = EVERYTHING,
     ) -> str:
         quote = self.quote
         names = [quote(f"column{at + 1}") for at in range(len(match) + len(updates))]
@@ -39,6 +46,7 @@ class PlainCompiler(SQLiteCompiler):
             for item, name in zip(match, names, strict=False)
         )
         values = ", ".join(f"({marks})" for _ in range(rows))
+        same += filter_text(self, among, " AND ")
         return (
             f"UPDATE {quote(model.table)} SET {changed} FROM (VALUES {values}) AS new WHERE {same}"
         )

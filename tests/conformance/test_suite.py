@@ -15,7 +15,7 @@ UNTESTED = {"connection.read_replica", "connection.tls"}
 LACKING = {"transactions.two_phase"}
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(params=["file", pytest.param("memory", marks=pytest.mark.one_python)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database, in a file and in memory."""
     return ":memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'suite.db'}"

@@ -135,6 +135,7 @@ def bad(report: Report) -> list[tuple[str, Outcome, str]]:
     return [(item.case.id, item.outcome, item.observation.explanation) for item in results]
 
 
+@pytest.mark.one_python
 @pytest.mark.timeout(400)
 async def test_the_suite_passes_through_the_adapter(tmp_path: Any) -> None:
     """Statements, transactions, bulk writes, cancelling: all as through an asynchronous driver."""

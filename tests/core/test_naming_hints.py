@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflow_core.naming_hints import QUOTED_LENGTH, nearest, quoted
+from tests.limits import at_most
 
 FIELDS = ("id", "name", "email", "created_at", "updated_at")
 
@@ -52,7 +53,7 @@ def test_hostile_tables_cost_little() -> None:
     choices = (f"{number:0200d}" for number in range(1_000_000))
     start = time.perf_counter()
     nearest("a" * 200, choices)
-    assert time.perf_counter() - start < 1
+    assert time.perf_counter() - start < at_most(1)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_cyclic_and_deep_objects_are_cut() -> None:
     assert quoted(deep) == "[[[<list>]]]"
     assert len(quoted([0] * 1_000_000)) <= QUOTED_LENGTH
     assert len(quoted(dict.fromkeys(range(1_000_000)))) <= QUOTED_LENGTH
-    assert time.perf_counter() - start < 1
+    assert time.perf_counter() - start < at_most(1)
 
 
 @given(

@@ -8,6 +8,7 @@ import pytest
 
 from dataflow_core.errors import ConnectionLost, DataFlowError
 from tests.faults.load import Load, create, instance, serving
+from tests.limits import at_most
 
 WITHOUT_DATABASES = ("sqlite", "pgbouncer")
 
@@ -50,7 +51,7 @@ async def test_a_transaction_that_the_server_did_not_survive(own_server: Any, ow
             await asyncio.to_thread(own_server.kill)
             started = time.monotonic()
             await db.run("EntryCreateNode", values=create(2))
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < at_most(1)
     assert (caught.value.outcome, caught.value.retryable) == ("not done", True)
     with pytest.raises(DataFlowError) as refused:
         await db.run("EntryCreateNode", values=create(3))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.limits import at_most
 from tests.mysql.support import SLOW, connected, count, driver_of, make_table, until, value
 
 BOTH_WAYS = pytest.mark.parametrize("fast", [True, False])
@@ -45,7 +46,7 @@ async def test_a_cancelled_statement_is_stopped(connect: Any, fast: bool) -> Non
     connection, other = await connect(fast=fast), await connect()
     started = time.monotonic()
     await interrupted(connection, SLOW, 0.1)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < at_most(1.5)
     await until(lambda: nothing_runs(other), 2)
     assert connection.usable is fast
     if fast:
@@ -203,7 +204,7 @@ async def test_a_network_that_swallows_everything(
     await asyncio.gather(task, return_exceptions=True)
     started = time.monotonic()
     await connection.cancel()
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < at_most(0.5)
     assert not connection.usable
     await connection.close()
     assert await value(other, "SELECT 1") == 1

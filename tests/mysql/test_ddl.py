@@ -21,8 +21,8 @@ from dataflow_core.types import (
     Text,
     Uuid,
 )
-from dataflow_mysql.ddl import constraint_name
 from dataflow_mysql.dialect import MariaDBDialect, MySQLDialect
+from dataflow_mysql.indexes import constraint_name
 from tests.mysql.support import connected, driver_of
 
 DIALECTS = {"MariaDB": MariaDBDialect, "MySQL": MySQLDialect}

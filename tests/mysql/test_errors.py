@@ -31,7 +31,7 @@ from dataflow_core.errors import (
 )
 from dataflow_core.schema import Check, Field, Index
 from dataflow_core.types import Integer, Text
-from dataflow_mysql.ddl import constraint_name
+from dataflow_mysql.indexes import constraint_name
 from dataflow_mysql.opening import connect_error
 from dataflow_mysql.protocol.failures import ConnectionGone, ServerError
 from tests.mysql.support import column, model, translated

@@ -10,6 +10,7 @@ import pytest
 from dataflow_core.contract import ErrorSituation
 from dataflow_core.errors import ConnectionFailed, ConnectionLost
 from dataflow_postgres.errors import translate_error
+from tests.limits import at_most
 from tests.postgres.conftest import Connect, Open
 from tests.postgres.servers import Network, PrivateServer
 from tests.postgres.support import SLOW, WRITING, raised, until, value
@@ -50,7 +51,7 @@ async def test_a_killed_server(connect: Connect, server: PrivateServer, table: s
     server.process.kill()
     started = time.monotonic()
     error = await raised(connection, WRITE)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < at_most(1)
     assert isinstance(error, ConnectionLost)
     assert (error.outcome, error.retryable) == ("not done", True)
     assert not connection.usable
@@ -144,9 +145,9 @@ async def test_a_server_that_does_not_answer(
         await connection.cancel()
         assert not connection.usable
         await connection.close()
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < at_most(1)
         await driver.close()
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < at_most(4)
 
 
 async def test_an_idle_connection_to_a_silent_server_is_closed_in_time(
@@ -158,7 +159,7 @@ async def test_an_idle_connection_to_a_silent_server_is_closed_in_time(
         network.hold()
         started = time.monotonic()
         await connection.close()
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < at_most(2)
 
 
 async def test_connecting_to_a_silent_server_can_be_given_up(
@@ -171,7 +172,7 @@ async def test_connecting_to_a_silent_server_can_be_given_up(
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await connect(f"postgresql://postgres@127.0.0.1:{network.port}/postgres")
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < at_most(1.5)
 
 
 async def test_a_late_server_still_hears_of_the_cancellation(

@@ -79,9 +79,7 @@ def test_plans_are_refused_like_use(database_url: str) -> None:
         class Seat:
             row: int
             state: str
-            __dataflow__: ClassVar = {
-                "indexes": [{"fields": ["row"], "unique": True, "where": {"state": "sold"}}]
-            }
+            __dataflow__: ClassVar = {"indexes": [{"fields": ["row"], "where": {"state": "sold"}}]}
 
         if db.engine().dialect.features["schema.partial_index"].level == "full":
             db.migrate()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dataflow_core.errors import DataFlowError, UnknownNode
+from tests.limits import at_most
 from tests.sqlite.shop import people, watch
 
 CYCLE: list[Any] = []
@@ -132,7 +133,7 @@ async def test_wrong_parameters_are_refused_before_any_sql(db, node, parameters,
     start = time.perf_counter()
     with pytest.raises(DataFlowError) as caught:
         await db.run(node, **parameters)
-    assert time.perf_counter() - start < 0.05 * 4  # the machine may be busy
+    assert time.perf_counter() - start < at_most(0.05)
     assert caught.value.code == code, str(caught.value)
     assert sent == []
     assert len(str(caught.value)) < 5_000

@@ -10,6 +10,7 @@ import pytest
 
 from dataflow_sqlite.connection import SQLiteConnection
 from dataflow_sqlite.driver import SQLiteDriver
+from tests.limits import at_most
 from tests.sqlite.support import SLOW, count, make_table, write_lane
 
 Open = Callable[..., SQLiteDriver]
@@ -77,7 +78,7 @@ async def test_waiting_for_a_lock_ends_in_time(open_driver: Open) -> None:
         with pytest.raises(sqlite3.OperationalError) as caught:
             await call("INSERT INTO t (v) VALUES ('a')", ())
         assert caught.value.sqlite_errorcode == sqlite3.SQLITE_BUSY
-        assert 0.25 < time.perf_counter() - start < 1.0
+        assert 0.25 < time.perf_counter() - start < at_most(1)
     await first.rollback()
 
 
@@ -94,7 +95,7 @@ async def test_waiting_for_a_lock_can_be_cancelled(open_driver: Open) -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     await second.cancel()
-    assert time.perf_counter() - start < 0.5
+    assert time.perf_counter() - start < at_most(0.5)
     await first.commit()
     assert await count(first) == 0
     assert second.usable
@@ -111,7 +112,7 @@ async def test_cancel_stops_what_runs(writer: SQLiteConnection) -> None:
     await writer.cancel()
     assert writer.usable
     assert list(await writer.fetch("SELECT 1", ())) == [(1,)]
-    assert time.perf_counter() - start < 1
+    assert time.perf_counter() - start < at_most(1)
 
 
 async def test_cancel_stops_what_has_not_begun(writer: SQLiteConnection) -> None:
@@ -121,7 +122,7 @@ async def test_cancel_stops_what_has_not_begun(writer: SQLiteConnection) -> None
     task.cancel()
     start = time.perf_counter()
     await writer.cancel()
-    assert time.perf_counter() - start < 1
+    assert time.perf_counter() - start < at_most(1)
     assert list(await writer.fetch("SELECT 1", ())) == [(1,)]
 
 

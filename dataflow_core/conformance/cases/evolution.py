@@ -24,31 +24,32 @@ if TYPE_CHECKING:
 _ALTER: Final = "schema.alter"
 
 
-def _version(table: str, annotations: dict[str, Any], /, **body: Any) -> type:
+def version_of(table: str, annotations: dict[str, Any], /, **body: Any) -> type:
     """One shape of a model over a table."""
     options = {"timestamps": False, "table": table, **body.pop("options", {})}
     return model_class("Versioned", annotations, options=options, **body)
 
 
-async def _first(session: Session, annotations: dict[str, Any], /, **body: Any) -> str:
+async def first_version(session: Session, annotations: dict[str, Any], /, **body: Any) -> str:
     """Make the table of the first shape; its name, or none where no other handle can see it."""
     cls = model_class("Versioned", annotations, **body)
     model = session.model(cls)
     return "" if await session.second_handle(model) is None else model.table
 
 
-def _next(session: Session, cls: type, **options: Any) -> Any:
+def next_version(session: Session, cls: type, **options: Any) -> Any:
     """A handle that knows a later shape."""
     handle = session.another(**options)
     handle.model(cls, validation="off")
     return handle
 
 
-async def _rows(handle: Any) -> list[dict[str, Any]]:
+async def rows_of(handle: Any) -> list[dict[str, Any]]:
+    """The rows of the model."""
     return list((await handle.run("VersionedListNode"))["records"])
 
 
-async def _in_order(session: Session, handle: Any) -> None:
+async def in_order(session: Session, handle: Any) -> None:
     """Nothing is left to do."""
     session.equal(str(await handle.aplan()), "every table is what its model says", "the plan")
 
@@ -61,13 +62,13 @@ async def unchanged(session: Session) -> None:
         return
     handle = session.another()
     handle.model(session.class_of(model), validation="off")
-    await _in_order(session, handle)
+    await in_order(session, handle)
 
 
 @case("evolution.columns", feature=_ALTER, since="0.3")
 async def columns(session: Session) -> None:
     """Fields that may be empty, or have a default, are added; stored rows take it."""
-    table = await _first(session, {"id": int, "name": str})
+    table = await first_version(session, {"id": int, "name": str})
     if not table:
         return
     await session.db.run("VersionedCreateNode", id=1, name="a")
@@ -76,13 +77,13 @@ async def columns(session: Session) -> None:
         "on": bool, "size": Literal["s", "m"],
     }  # fmt: skip
     defaults = {"kind": "k'", "price": decimal.Decimal("1.5"), "on": True, "size": "m"}
-    handle = _next(session, _version(table, annotations, **defaults))
+    handle = next_version(session, version_of(table, annotations, **defaults))
     plan = await handle.aplan()
     session.equal([type(step).__name__ for step in plan.operations[0].steps], ["AddColumn"] * 5)
-    session.equal(await _rows(handle), [{"id": 1, "name": "a", "age": None, **defaults}])
+    session.equal(await rows_of(handle), [{"id": 1, "name": "a", "age": None, **defaults}])
     await handle.run("VersionedCreateNode", id=2, name="b", age=3, size="s")
-    session.equal((await _rows(handle))[1]["size"], "s")
-    await _in_order(session, handle)
+    session.equal((await rows_of(handle))[1]["size"], "s")
+    await in_order(session, handle)
 
 
 @case("evolution.table_of_others", feature=_ALTER, since="0.3")
@@ -91,9 +92,9 @@ async def table_of_others(session: Session) -> None:
     async with own_table(session, "id", "n") as table:
         quote = session.database.quote
         await session.database.send(f"INSERT INTO {quote(table)} VALUES (1, 5)")
-        cls = _version(table, {"id": int, "more": str | None, "kind": int}, kind=7)
+        cls = version_of(table, {"id": int, "more": str | None, "kind": int}, kind=7)
         session.db.model(cls, validation="off")
-        session.equal(await _rows(session.db), [{"id": 1, "more": None, "kind": 7}])
+        session.equal(await rows_of(session.db), [{"id": 1, "more": None, "kind": 7}])
         await session.db.run("VersionedCreateNode", id=2, more="a")
         sql = f"SELECT id, n, kind FROM {quote(table)} ORDER BY id"
         found = (await session.db.run("SQLNode", sql=sql))["result"]
@@ -116,23 +117,25 @@ async def discovered(session: Session) -> None:
 @case("evolution.renamed", feature=_ALTER, since="0.3")
 async def renamed(session: Session) -> None:
     """A field that says its former name takes the column and its values along."""
-    table = await _first(session, {"id": int, "name": str}, name=field(unique=True))
+    table = await first_version(session, {"id": int, "name": str}, name=field(unique=True))
     if not table:
         return
     await session.db.run("VersionedCreateNode", id=1, name="a")
-    cls = _version(table, {"id": int, "title": str}, title=field(renamed_from="name", unique=True))
-    handle = _next(session, cls)
-    session.equal(await _rows(handle), [{"id": 1, "title": "a"}])
+    cls = version_of(
+        table, {"id": int, "title": str}, title=field(renamed_from="name", unique=True)
+    )
+    handle = next_version(session, cls)
+    session.equal(await rows_of(handle), [{"id": 1, "title": "a"}])
     call = partial(handle.run, "VersionedCreateNode", id=2, title="a")
     await session.expect_error(UniqueViolation, call, columns=("title",))
-    await _in_order(session, handle)
+    await in_order(session, handle)
 
 
 @case("evolution.wider", feature=_ALTER, since="0.3")
 async def wider(session: Session) -> None:
     """Types that hold more, and NULL where none was, are changed; every value stays."""
     before = {"id": int, "a": int, "b": decimal.Decimal, "c": str, "d": Literal["x", "y"], "e": int}
-    table = await _first(
+    table = await first_version(
         session, before, a=field(bits=32), b=field(precision=6, scale=2), c=field(max_length=5)
     )
     if not table:
@@ -143,91 +146,91 @@ async def wider(session: Session) -> None:
         "id": int, "a": int, "b": decimal.Decimal, "c": str, "d": Literal["x", "y", "z"],
         "e": int | None,
     }  # fmt: skip
-    cls = _version(table, after, b=field(precision=12, scale=4), c=field(max_length=300))
-    handle = _next(session, cls)
-    session.equal(await _rows(handle), [row])
+    cls = version_of(table, after, b=field(precision=12, scale=4), c=field(max_length=300))
+    handle = next_version(session, cls)
+    session.equal(await rows_of(handle), [row])
     later = {"id": 2, "a": 2**40, "b": decimal.Decimal("12345678.1234"), "c": "é" * 300, "d": "z"}
     await handle.run("VersionedCreateNode", **later, e=None)
-    session.equal((await _rows(handle))[1], {**later, "e": None})
-    await _in_order(session, handle)
+    session.equal((await rows_of(handle))[1], {**later, "e": None})
+    await in_order(session, handle)
 
 
 @case("evolution.loss", feature=_ALTER, since="0.3")
 async def loss(session: Session) -> None:
     """What can lose values is refused with the plan, and done where that is asked for."""
-    table = await _first(session, {"id": int, "name": str, "note": str | None})
+    table = await first_version(session, {"id": int, "name": str, "note": str | None})
     if not table:
         return
     await session.db.run("VersionedCreateNode", id=1, name="a", note="n")
-    cls = _version(table, {"id": int, "name": str}, name=field(max_length=10))
-    handle = _next(session, cls)
+    cls = version_of(table, {"id": int, "name": str}, name=field(max_length=10))
+    handle = next_version(session, cls)
     error = await session.expect_error(
         SchemaChangeRefused, partial(handle.run, "VersionedListNode")
     )
     session.true(any("note" in line for line in error.context["plan"]), "the plan names the column")
-    session.equal((await _rows(session.db))[0]["note"], "n")
+    session.equal((await rows_of(session.db))[0]["note"], "n")
     plan = await handle.amigrate(allow_data_loss=True)
     session.true(bool(plan.lossy), "the plan says that values are lost")
-    session.equal(await _rows(handle), [{"id": 1, "name": "a"}])
-    await _in_order(session, handle)
+    session.equal(await rows_of(handle), [{"id": 1, "name": "a"}])
+    await in_order(session, handle)
 
 
 @case("evolution.no_value", feature=_ALTER, since="0.3")
 async def no_value(session: Session) -> None:
     """A field that every row needs is added to an empty table only: no value is invented."""
-    table = await _first(session, {"id": int})
+    table = await first_version(session, {"id": int})
     if not table:
         return
-    later = _version(table, {"id": int, "name": str})
+    later = version_of(table, {"id": int, "name": str})
     await session.db.run("VersionedCreateNode", id=1)
-    refused = _next(session, later)
+    refused = next_version(session, later)
     await session.expect_error(SchemaChangeRefused, partial(refused.run, "VersionedListNode"))
-    session.equal(await _rows(session.db), [{"id": 1}])
+    session.equal(await rows_of(session.db), [{"id": 1}])
     await session.db.run("VersionedDeleteNode", id=1)
     await refused.run("VersionedCreateNode", id=2, name="b")
-    session.equal(await _rows(refused), [{"id": 2, "name": "b"}])
+    session.equal(await rows_of(refused), [{"id": 2, "name": "b"}])
 
 
 @case("evolution.rules", feature=_ALTER, since="0.3")
 async def rules(session: Session) -> None:
     """Unique keys, checks and indexes come and go; rows that do not fit are named, and stay."""
-    table = await _first(session, {"id": int, "n": int, "m": int})
+    table = await first_version(session, {"id": int, "n": int, "m": int})
     if not table:
         return
     for number in (1, 2):
         await session.db.run("VersionedCreateNode", id=number, n=5, m=number)
     shape = {"id": int, "n": int, "m": int}
-    unique = _next(session, _version(table, shape, n=field(unique=True)))
+    unique = next_version(session, version_of(table, shape, n=field(unique=True)))
     await session.expect_error(SchemaChangeRefused, partial(unique.run, "VersionedListNode"))
-    checked = _next(session, _version(table, shape, n=field(check={"$gt": 5})))
+    checked = next_version(session, version_of(table, shape, n=field(check={"$gt": 5})))
     await session.expect_error(SchemaChangeRefused, partial(checked.run, "VersionedListNode"))
-    session.equal(len(await _rows(session.db)), 2)
+    session.equal(len(await rows_of(session.db)), 2)
     options = {"indexes": [["-m", "n"]]}
-    cls = _version(table, shape, m=field(unique=True), n=field(check={"$gt": 4}), options=options)
-    handle = _next(session, cls)
-    session.equal(len(await _rows(handle)), 2)
+    cls = version_of(table, shape, m=field(unique=True), n=field(check={"$gt": 4}), options=options)
+    handle = next_version(session, cls)
+    session.equal(len(await rows_of(handle)), 2)
     create = partial(handle.run, "VersionedCreateNode")
     await session.expect_error(UniqueViolation, partial(create, n=9, m=1), columns=("m",))
     await session.expect_error(CheckViolation, partial(create, n=4, m=4))
-    loose = _next(session, _version(table, shape))
+    loose = next_version(session, version_of(table, shape))
     await loose.amigrate()
     await loose.run("VersionedCreateNode", id=3, n=1, m=1)
-    session.equal(len(await _rows(loose)), 3)
-    await _in_order(session, loose)
+    session.equal(len(await rows_of(loose)), 3)
+    await in_order(session, loose)
 
 
 @case("evolution.older_program", feature=_ALTER, since="0.3")
 async def older_program(session: Session) -> None:
     """A program with the shape before goes on beside one that has added a field."""
     first = {"id": int, "name": str}
-    table = await _first(session, first)
+    table = await first_version(session, first)
     if not table:
         return
-    newer = _next(session, _version(table, {**first, "age": int | None}))
+    newer = next_version(session, version_of(table, {**first, "age": int | None}))
     await newer.run("VersionedCreateNode", id=1, name="a", age=3)
-    older = _next(session, _version(table, first))
+    older = next_version(session, version_of(table, first))
     await older.run("VersionedCreateNode", id=2, name="b")
-    session.equal(await _rows(newer), [
+    session.equal(await rows_of(newer), [
         {"id": 1, "name": "a", "age": 3}, {"id": 2, "name": "b", "age": None},
     ])  # fmt: skip
 
@@ -235,25 +238,25 @@ async def older_program(session: Session) -> None:
 @case("evolution.at_once", feature=_ALTER, since="0.3")
 async def at_once(session: Session) -> None:
     """Handles that see the same change at the same time: one makes it, none fails."""
-    table = await _first(session, {"id": int, "name": str})
+    table = await first_version(session, {"id": int, "name": str})
     if not table:
         return
     await session.db.run("VersionedCreateNode", id=1, name="a")
-    cls = _version(table, {"id": int, "name": str, "age": int, "on": bool | None}, age=7)
-    handles = [_next(session, cls) for _ in range(4)]
-    found = await asyncio.gather(*map(_rows, handles))
+    cls = version_of(table, {"id": int, "name": str, "age": int, "on": bool | None}, age=7)
+    handles = [next_version(session, cls) for _ in range(4)]
+    found = await asyncio.gather(*map(rows_of, handles))
     session.equal(found, [[{"id": 1, "name": "a", "age": 7, "on": None}]] * 4)
 
 
 @case("evolution.may_not", feature=_ALTER, since="0.3")
 async def may_not(session: Session) -> None:
     """A handle that changes no schema says what is missing, and plans without doing anything."""
-    table = await _first(session, {"id": int})
+    table = await first_version(session, {"id": int})
     if not table:
         return
-    cls = _version(table, {"id": int, "more": str | None})
+    cls = version_of(table, {"id": int, "more": str | None})
     for options in ({"auto_migrate": False}, {"existing_schema_mode": True}):
-        handle = _next(session, cls, **options)
+        handle = next_version(session, cls, **options)
         error = await session.expect_error(SchemaMismatch, partial(handle.run, "VersionedListNode"))
         session.equal(error.context["missing"], ["more"])
         session.true("more" in str(await handle.aplan()), "the plan tells the column")
@@ -281,23 +284,3 @@ async def in_registry(session: Session) -> None:
     names = registered["generated_nodes"][model.table]
     await other.run(names["create"], id=2, name="b", size="m")
     session.equal((await other.run(names["count"]))["count"], 2)
-
-
-@case("evolution.partial_index", feature="schema.partial_index", since="0.3")
-async def partial_index(session: Session) -> None:
-    """A unique index of the rows that pass a filter holds among these rows, and comes back."""
-    options = {"indexes": [{"fields": ["name"], "unique": True, "where": {"on": True}}]}
-    annotations = {"id": int, "name": str, "on": bool}
-    table = await _first(session, annotations, name=field(max_length=40), options=options)
-    create = partial(session.db.run, "VersionedCreateNode", name="a")
-    await create(id=1, on=True)
-    await create(id=2, on=False)
-    await create(id=3, on=False)
-    await session.expect_error(UniqueViolation, partial(create, id=4, on=True))
-    if not table:
-        return
-    handle = _next(
-        session, _version(table, annotations, name=field(max_length=40), options=options)
-    )
-    session.equal(len(await _rows(handle)), 3)
-    await _in_order(session, handle)

@@ -96,6 +96,19 @@ async def operators(session: Session) -> None:
     )
 
 
+@case("upsert.one.only_on_insert", feature=_UPSERT)
+async def only_on_insert(session: Session) -> None:
+    """Where fields say nothing but $setOnInsert, a row that is stored stays as it is."""
+    model = session.model(Account)
+    fields = {"$setOnInsert": {"t": "new"}}
+    first = await session.run(model, "Upsert", id=1, login="a", n=10, fields=fields)
+    session.equal((first["created"], first["result"]["t"]), (True, "new"))
+    again = await session.run(
+        model, "Upsert", id=1, login="a", n=11, fields={"$setOnInsert": {"t": "other"}}
+    )
+    session.equal((again["created"], again["result"]), (False, first["result"]))
+
+
 @case("upsert.other_key", feature=_UPSERT)
 async def other_key(session: Session) -> None:
     """A conflict on another unique key is UniqueViolation and changes no row."""

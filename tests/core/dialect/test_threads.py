@@ -126,15 +126,14 @@ async def test_a_driver_without_savepoints_refuses_them() -> None:
 async def test_a_cancelled_connection_is_given_up_at_once(driver: MemoryDriver) -> None:
     """Without a way to interrupt nobody waits; it is closed when the statement has ended."""
     connection = await driver.connect(LANE)
-    statement = asyncio.ensure_future(connection.fetch("SELECT pause(0.5)", ()))
+    statement = asyncio.ensure_future(connection.fetch("SELECT pause(2)", ()))
     await until(driver.running.is_set)
     statement.cancel()
-    started = time.monotonic()
     await connection.cancel()
     await connection.close()
-    assert time.monotonic() - started < 0.4
-    assert not connection.usable
+    # The statement still runs.
     assert driver.closed == 0
+    assert not connection.usable
     await until(lambda: driver.closed == 1)
 
 

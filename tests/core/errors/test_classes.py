@@ -74,6 +74,7 @@ CODES = {
     "NodeTimeout": "DF-511",
     "TransactionFailed": "DF-512",
     "TransactionSpansDatabases": "DF-513",
+    "TransactionUndone": "DF-524",
     "DiskFull": "DF-514",
     "ReadOnlyDatabase": "DF-515",
     "CorruptDatabase": "DF-516",

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 from dataflow_core.errors import Deadlock, UnknownNode
@@ -71,7 +72,10 @@ class Attempt:
     async def __aexit__(self, kind: Any, error: Any, traceback: Any) -> bool:
         self.failed = error is not None
         await self._entered.__aexit__(kind, error, traceback)
-        return not self._last and isinstance(getattr(error, "__cause__", None), Deadlock)
+        ended = isinstance(error, Deadlock) or isinstance(
+            getattr(error, "__cause__", None), Deadlock
+        )
+        return ended and not self._last
 
 
 async def echo(context: Context, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -86,6 +90,7 @@ class FakeOwner:
         self.name = name
         self.types: dict[str, NodeType] = {}
         self.log: list[str] = []
+        self.commit_error: Exception | None = None
         self.observers: Observers | None = None
         self._tenancy = Tenancy()
         self._transaction: ContextVar[str | None] = ContextVar("transaction", default=None)
@@ -115,27 +120,33 @@ class FakeOwner:
         """A tenant in force."""
         return self._tenancy.entered(tenant_id)
 
-    def transaction(self, database: str = "primary", *, retry: int = 0) -> Scope:
+    def transaction(
+        self, database: str = "primary", *, isolation: str | None = None, retry: int = 0
+    ) -> Scope:
         """A transaction that only notes how it began and ended, or attempts at it."""
-        return Scope(self._opened, database, retry)
+        return Scope(partial(self._opened, isolation=isolation), database, retry)
 
     @asynccontextmanager
-    async def _opened(self, database: str) -> AsyncIterator[None]:
-        self.log.append(f"begin {database}")
+    async def _opened(self, database: str, *, isolation: str | None) -> AsyncIterator[None]:
+        nested = self._transaction.get() == database
+        begun = "savepoint" if nested else "begin"
+        self.log.append(f"{begun} {database}{f' {isolation}' if isolation else ''}")
         token = self._transaction.set(database)
         try:
             yield
+            if not nested and self.commit_error is not None:
+                raise self.commit_error
         except BaseException:
-            self.log.append("rollback")
+            self.log.append("roll back to" if nested else "rollback")
             raise
         else:
-            self.log.append("commit")
+            self.log.append("release" if nested else "commit")
         finally:
             self._transaction.reset(token)
 
-    def current_transaction(self) -> str | None:
-        """The database of the transaction in force."""
-        return self._transaction.get()
+    def current_transaction(self, database: str = "primary") -> str | None:
+        """The database, if a transaction is in force there."""
+        return database if self._transaction.get() == database else None
 
     def add(
         self,

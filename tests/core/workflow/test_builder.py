@@ -20,6 +20,7 @@ from dataflow_core.errors import (
 )
 from dataflow_core.workflow import WorkflowBuilder
 from tests.core.workflow.fakes import FakeOwner, user_owner
+from tests.limits import at_most
 
 
 @pytest.fixture
@@ -251,7 +252,7 @@ def test_hostile_names_are_refused_quickly_and_shortly(builder):
             other.build()
         assert len(str(caught.value)) < 2_000
         str(caught.value).encode()
-        assert time.perf_counter() - start < 0.2
+        assert time.perf_counter() - start < at_most(0.2)
 
 
 def test_representations_show_no_values(builder):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any
@@ -110,44 +109,3 @@ def test_errors_and_options_are_those_of_the_asynchronous_runtime():
         LocalRuntime().execute(workflow_of(wait), timeout=0.02)
     results, _ = LocalRuntime(on_error="continue").execute(workflow_of(wait, timeout=0.02))
     assert results["work"]["error"]["code"] == "DF-511"
-
-
-def test_a_synchronous_call_costs_little():
-    """A synchronous call costs at most 1.5 bare round trips more than an awaited one."""
-
-    async def nothing(context: Context, parameters: Any) -> dict[str, Any]:
-        return {"result": None}
-
-    async def bare() -> None:
-        return None
-
-    workflow, count = workflow_of(nothing), 200
-    awaited, blocking = AsyncLocalRuntime(), LocalRuntime()
-    loop = blocking.execute(workflow_of(loop_of))[0]["work"]["result"]
-
-    async def time_awaited() -> float:
-        start = time.perf_counter()
-        for _ in range(count):
-            await awaited.execute(workflow)
-        return time.perf_counter() - start
-
-    def time_blocking() -> float:
-        start = time.perf_counter()
-        for _ in range(count):
-            blocking.execute(workflow)
-        return time.perf_counter() - start
-
-    def time_bare() -> float:
-        start = time.perf_counter()
-        for _ in range(count):
-            asyncio.run_coroutine_threadsafe(bare(), loop).result()
-        return time.perf_counter() - start
-
-    def measured() -> float:
-        # The best of interleaved rounds: what else the machine does only ever adds.
-        rounds = [(time_blocking(), asyncio.run(time_awaited()), time_bare()) for _ in range(9)]
-        best_blocking, best_awaited, best_bare = map(min, zip(*rounds, strict=True))
-        return (best_blocking - best_awaited) / best_bare
-
-    # A busy machine spoils a measurement now and then, but not five in a row.
-    assert any(measured() <= 1.5 for _ in range(5))

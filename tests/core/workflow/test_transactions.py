@@ -157,6 +157,18 @@ async def test_a_transaction_that_is_already_open_is_joined_in_order(shop):
     assert shop.log == ["begin primary", "n0", "n1", "n2", "commit"]
 
 
+async def test_a_transaction_on_another_database_is_joined_too(shop):
+    """Inside the caller's transaction on the database of the nodes none is opened, nor retried."""
+    workflow = built((shop, "VisitNode"), (shop, "VisitNode"))
+    async with shop.transaction("analytics"):
+        await AsyncLocalRuntime().execute(workflow)
+        await AsyncLocalRuntime().execute(workflow, transaction=True)
+        with pytest.raises(ConflictingParameters):
+            await AsyncLocalRuntime().execute(workflow, on_error="continue")
+    nested = ["savepoint analytics", "n0", "n1", "release"]
+    assert shop.log == ["begin analytics", "n0", "n1", *nested, "commit"]
+
+
 def failing(shop, times, **options):
     """A workflow whose second node meets a deadlock so many times."""
     left = [times]
