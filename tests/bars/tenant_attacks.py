@@ -86,8 +86,6 @@ def foreign_key(calls: TenantCalls) -> Call:
         return Call(f"{name}{node}", {"values": data[0]}, refused=True, foreign=True)
     if rng.random() < 0.5:
         parameters = {"data": data, "match_fields": [rng.choice(("id", "id", "code"))]}
-        if name == "Person":
-            parameters["match_fields"] = ["id"]
         return Call(f"{name}BulkUpsertNode", parameters, refused=True, foreign=True)
     conflict = rng.choice(("error", "skip", "update"))
     return Call(

@@ -304,8 +304,8 @@ class TenantCalls:
         return Call(f"{name}UpsertNode", parameters)
 
     def match(self, name: str) -> str:
-        """A field that is unique on every database."""
-        others = {"Tag": "slug", "Node": "code"}
+        """A field that is unique, be it among the rows that are not deleted."""
+        others = {"Team": "slug", "Person": "code", "Tag": "slug", "Node": "code"}
         return self.rng.choice((KEY[name], others.get(name, KEY[name])))
 
     def bulk_upsert(self) -> Call:

@@ -64,10 +64,10 @@ class Rounds:
     theirs: Outcome = field(init=False)
     done: int = 0
 
-    async def prepare(self, *, unique: bool) -> None:
+    async def prepare(self) -> None:
         """Declare the models and store the first rows."""
         for db, tenants in ((self.mixed, (OURS, THEIRS, THIRD)), (self.alone, (OURS,))):
-            declare(db, unique=unique)
+            declare(db)
             await fill(db, tenants, self.seed)
         self.rng = random.Random(self.seed)
         self.calls = TenantCalls(self.rng, models(self.mixed))

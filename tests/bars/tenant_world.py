@@ -29,8 +29,8 @@ TABLES: Final = ("teams", "people", "tasks", "tags", "nodes")
 _ALL: Final = {"multi_tenant": True, "soft_delete": True, "versioned": True}
 
 
-def declare(db: DataFlow, *, unique: bool) -> None:
-    """Register the models; ``unique``: those whose rows are deleted softly have unique fields."""
+def declare(db: DataFlow) -> None:
+    """Register the models."""
 
     @db.model(validation="off")
     class Region:
@@ -43,7 +43,7 @@ def declare(db: DataFlow, *, unique: bool) -> None:
         __tablename__ = "teams"
         __dataflow__ = _ALL
         code: str = field(primary_key=True, max_length=60)
-        slug: str = field(unique=unique, max_length=20)
+        slug: str = field(unique=True, max_length=20)
         amount: int = field(default=0, bits=32)
         note: str = ""
 
@@ -52,7 +52,7 @@ def declare(db: DataFlow, *, unique: bool) -> None:
         __tablename__ = "people"
         __dataflow__ = _ALL
         id: int
-        code: str = field(unique=unique, max_length=60)
+        code: str = field(unique=True, max_length=60)
         team_code: str | None = field(
             default=None, max_length=60, references="Team.code", on_delete="cascade"
         )

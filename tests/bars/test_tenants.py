@@ -39,7 +39,7 @@ async def test_other_tenants_make_no_difference(
         mixed, alone = (DataFlow(url) for url in urls)
         rounds = Rounds(mixed, alone, tmp_path, seed + kinds.total(), kinds, errors)
         try:
-            await rounds.prepare(unique=database.name != "mysql")
+            await rounds.prepare()
             await rounds.run(min(RUN, wanted - kinds.total()))
         finally:
             await mixed.aclose()
