@@ -181,10 +181,8 @@ def _compared(
 ) -> str:
     """``= value``, or ``IN (values)`` up to the length class of the list."""
     if not several:
-        return f"{SIGNS[operator]} {build.bind_index(slot.index, encode, kind)}"
-    marks = [
-        build.bind_index(slot.index, _at(position, encode), kind) for position in range(slot.length)
-    ]
+        return f"{SIGNS[operator]} {build.bind_as(slot, encode, kind)}"
+    marks = [build.bind_as(slot, _at(position, encode), kind) for position in range(slot.length)]
     return f"IN ({', '.join(marks)})"
 
 

@@ -93,7 +93,7 @@ def _membership(compiler: BaseCompiler, node: Membership, build: Build) -> str:
     def encode_list(items: list[Any]) -> list[Any]:
         return items if encode is None else [encode(item) for item in items]
 
-    values = f"{build.bind_index(node.slot.index, encode_list)}::{bound_type(kind)}[]"
+    values = f"{build.bind_as(node.slot, encode_list)}::{bound_type(kind)}[]"
     if bound_type(kind) != element_type(kind):
         values += f"::{element_type(kind)}[]"
     return f"{column} = ANY ({values})"

@@ -69,7 +69,7 @@ def _encoded_list(items: list[Any]) -> list[str]:
 
 def _json(slot: Slot, build: Build) -> str:
     """A bound value as ``jsonb``."""
-    return build.bind_index(slot.index, json_text, Json())
+    return build.bind_as(slot, json_text, Json())
 
 
 def _kind(place: str, kind: str) -> str:
@@ -119,7 +119,7 @@ def _compare(compiler: BaseCompiler, node: Compare, place: str, build: Build) ->
 
 
 def _membership(compiler: BaseCompiler, node: Membership, place: str, build: Build) -> str:
-    values = f"{build.bind_index(node.slot.index, _encoded_list)}::jsonb[]"
+    values = f"{build.bind_as(node.slot, _encoded_list)}::jsonb[]"
     return (
         f"COALESCE(CASE WHEN {_kind(place, 'array')} THEN {place} @> ANY ({values})"
         f" ELSE {place} = ANY ({values}) END, FALSE)"

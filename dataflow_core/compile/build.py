@@ -62,17 +62,13 @@ class Build:
         """The placeholder of a slot's value; ``encode`` defaults to the codec of its type."""
         if encode is None:
             encode = self.compiler.codec(slot.type).encode
-        if slot.read is not None:
-            return self._mark(Parameter(slot.index, encode, slot.type, slot.read))
-        return self.bind_index(slot.index, encode, slot.type)
+        return self.bind_as(slot, encode, slot.type)
 
-    def bind_index(
-        self, index: int, encode: Encode | None = None, kind: FieldType | None = None
+    def bind_as(
+        self, slot: Slot, encode: Encode | None = None, kind: FieldType | None = None
     ) -> str:
-        """The mark of the value at a position; without a ``kind`` the text says what it is."""
-        return self._mark(Parameter(index, encode, kind))
-
-    def _mark(self, parameter: Parameter) -> str:
+        """The mark of a slot's value; without a ``kind`` the text says what it is."""
+        parameter = Parameter(slot.index, encode, kind, slot.read)
         # NUL is in no name and no literal, so nothing else looks like a mark.
         return self.marks.setdefault(parameter, f"\0{len(self.marks)}\0")
 
@@ -113,11 +109,11 @@ class LiteralBuild(Build):
 
     values: Sequence[Any] = ()
 
-    def bind_index(
-        self, index: int, encode: Encode | None = None, kind: FieldType | None = None
+    def bind_as(
+        self, slot: Slot, encode: Encode | None = None, kind: FieldType | None = None
     ) -> str:
         """The stored form of a value as a literal."""
-        value = self.values[index]
+        value = self.values[slot.index]
         return self.compiler.literal(value if encode is None else encode(value), kind)
 
 

@@ -74,7 +74,7 @@ def listed(slot: Slot, build: Build) -> str:
     """A placeholder for every element, up to the length class of the list; the last is repeated."""
     encode = build.compiler.codec(slot.type).encode
     return ", ".join(
-        build.bind_index(slot.index, _element(position, encode), slot.type)
+        build.bind_as(slot, _element(position, encode), slot.type)
         for position in range(slot.length)
     )
 

@@ -6,7 +6,6 @@ each shape.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, TypeVar
 
 import attrs
@@ -35,16 +34,11 @@ class _Constants(Bindings):
 
     def slot(self, value: Any, kind: FieldType) -> Slot:
         """Bind a single value."""
-        return Slot(-1, kind, read=partial(_same, value))
+        return attrs.evolve(super().slot(value, kind), read=lambda: value)
 
     def list_slot(self, items: list[Any], kind: FieldType) -> Slot:
         """Bind a list."""
-        length = super().list_slot(items, kind).length
-        return Slot(-1, kind, length, partial(_same, items))
-
-
-def _same(value: Any) -> Any:
-    return value
+        return attrs.evolve(super().list_slot(items, kind), read=lambda: items)
 
 
 def confining(model: Model) -> tuple[Predicate, ...]:
@@ -82,16 +76,19 @@ def _within(model: Model, predicate: Predicate) -> Predicate:
     if not tests:
         return inner
     if inner == Always(True):
-        return tests[0] if len(tests) == 1 else And(tests)
+        return _every(tests)
     items = inner.items if isinstance(inner, And) else (inner,)
     return And((*items, *tests))
+
+
+def _every(tests: tuple[Predicate, ...]) -> Predicate:
+    return tests[0] if len(tests) == 1 else And(tests)
 
 
 def _predicate(node: Predicate) -> Predicate:
     """A filter whose conditions on related rows are about those that may be seen."""
     if isinstance(node, And | Or):
-        items = tuple(_predicate(item) for item in node.items)
-        return node if items == node.items else attrs.evolve(node, items=items)
+        return attrs.evolve(node, items=tuple(_predicate(item) for item in node.items))
     if isinstance(node, Not):
         return Not(_predicate(node.item))
     if isinstance(node, Related):
@@ -100,8 +97,7 @@ def _predicate(node: Predicate) -> Predicate:
 
 
 def _pipeline(pipeline: Pipeline) -> Pipeline:
-    stages = tuple(_stage(stage) for stage in pipeline.stages)
-    return pipeline if stages == pipeline.stages else attrs.evolve(pipeline, stages=stages)
+    return attrs.evolve(pipeline, stages=tuple(_stage(stage) for stage in pipeline.stages))
 
 
 def _stage(stage: Stage) -> Stage:
@@ -111,8 +107,7 @@ def _stage(stage: Stage) -> Stage:
     if isinstance(stage, UnionWith):
         inner, tests = _pipeline(stage.pipeline), confining(stage.model)
         if tests:
-            first = Match(tests[0] if len(tests) == 1 else And(tests))
-            inner = attrs.evolve(inner, stages=(first, *inner.stages))
+            inner = attrs.evolve(inner, stages=(Match(_every(tests)), *inner.stages))
         return attrs.evolve(stage, pipeline=inner)
     if isinstance(stage, Join):
         lookup = stage.lookup

@@ -27,7 +27,8 @@ def _extend(model: Model, context: PolicyContext) -> Model:
     if option_of(model, "multi_tenant", {}) is None:
         return model
     tenant = _tenant_field(model, context)
-    fields = tuple(_within(item) for item in model.fields if item.name != TENANT)
+    # What is unique is so among the rows of a tenant.
+    fields = tuple(evolve(item, unique=False) for item in model.fields if item.name != TENANT)
     counted = any(item.generated == "database" for item in model.primary_key)
     tenant = evolve(tenant, primary_key=bool(model.primary_key) and not counted)
     alone = [
@@ -59,11 +60,6 @@ def _tenant_field(model: Model, context: PolicyContext) -> Field:
             model=model.name,
         )
     return evolve(declared, type=kind, unique=False, index=False, context=context.tenant(kind))
-
-
-def _within(field: Field) -> Field:
-    """A field that is unique is so among the rows of a tenant."""
-    return evolve(field, unique=False) if field.unique else field
 
 
 def _with_tenant(index: Index) -> Index:

@@ -150,8 +150,7 @@ class DuckDBCompiler(BaseCompiler):
         """A condition inside JSON, tested in Python by the filters' own definition."""
         target: Any = getattr(node, "target", None)
         operands = [
-            build.bind_index(slot.index, json_operand(node, slot), Text())
-            for slot in json_operands(node)
+            build.bind_as(slot, json_operand(node, slot), Text()) for slot in json_operands(node)
         ]
         condition = self.literal(json_condition(node), None)
         column = build.column(target.field)
