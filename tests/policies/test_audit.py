@@ -211,6 +211,7 @@ async def test_removed_values_are_gone_and_the_chain_holds(db: DataFlow) -> None
 async def test_writers_at_once_make_one_chain(db: DataFlow) -> None:
     """Eight writers, of two models in either order: nobody fails, and the chains hold."""
     await db.run("PersonCreateNode", name="first")
+    await db.run("DealCreateNode", title="first", tenant_id="a")
 
     async def write(number: int) -> None:
         names = ["Person", "Deal"] if number % 2 else ["Deal", "Person"]
@@ -225,7 +226,7 @@ async def test_writers_at_once_make_one_chain(db: DataFlow) -> None:
     found = await db.averify_audit()
     assert found["valid"], found["problems"]
     assert found["anchor"]["primary"]["Person"]["sequence"] == 33
-    assert found["anchor"]["primary"]["Deal/a"]["sequence"] == 32
+    assert found["anchor"]["primary"]["Deal/a"]["sequence"] == 33
 
 
 def test_code_that_is_not_asynchronous(database_url: str) -> None:
