@@ -4,7 +4,28 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["ALL_TABLES", "COLUMNS", "CONSTRAINTS", "INDEXES", "NAMED_TABLES"]
+__all__ = [
+    "ABOVE_POLICIES",
+    "ALL_TABLES",
+    "COLUMNS",
+    "CONSTRAINTS",
+    "INDEXES",
+    "NAMED_TABLES",
+    "ROLE_ABOVE_POLICIES",
+    "TENANT_POLICY",
+    "TENANT_SETTING",
+]
+
+TENANT_SETTING: Final = "dataflow.tenant_id"
+"""The setting of a transaction that holds the tenant in force; empty is none."""
+TENANT_POLICY: Final = "dataflow_tenant"
+"""The policy of row security that tables of this project have."""
+ABOVE_POLICIES: Final = "above policies"
+"""What a server's details say of a role that sees all rows, whatever policies say."""
+ROLE_ABOVE_POLICIES: Final = (
+    "SELECT FROM pg_catalog.pg_roles WHERE rolname = current_user AND (rolsuper OR rolbypassrls)"
+)
+"""One row where the role is one of these."""
 
 _TABLES: Final = """
 SELECT c.oid, c.relname::text,
@@ -13,6 +34,15 @@ SELECT c.oid, c.relname::text,
   pg_catalog.obj_description(c.oid, 'pg_class'),
   CASE WHEN c.relkind = 'p' THEN pg_catalog.pg_get_partkeydef(c.oid) END,
   c.relrowsecurity,
+  CASE WHEN c.relrowsecurity AND c.relforcerowsecurity THEN ARRAY(
+    SELECT ARRAY[
+      p.polname::text,
+      pg_catalog.pg_get_expr(p.polqual, p.polrelid),
+      pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)
+    ]
+    FROM pg_catalog.pg_policy AS p
+    WHERE p.polrelid = c.oid AND p.polpermissive AND p.polcmd = '*' AND p.polroles = '{{0}}'
+  ) END,
   ARRAY(
     SELECT i.inhparent::pg_catalog.regclass::text FROM pg_catalog.pg_inherits AS i
     WHERE i.inhrelid = c.oid ORDER BY i.inhseqno

@@ -12,7 +12,8 @@ from dataflow_core.dialect import BaseDDLCompiler, RenderStep
 from dataflow_core.operations import AlterTable, CreateTable
 from dataflow_core.schema import Field, ForeignKey, Index, Model
 from dataflow_core.types import Enumeration, FieldType, Text
-from dataflow_postgres.alter import POSTGRES_STEPS, before_steps
+from dataflow_postgres.alter import POSTGRES_STEPS, before_steps, unsecured
+from dataflow_postgres.catalogue import TENANT_POLICY, TENANT_SETTING
 from dataflow_postgres.types import column_type
 
 __all__ = ["PostgresDDLCompiler", "constraint_name"]
@@ -42,12 +43,13 @@ class PostgresDDLCompiler(BaseDDLCompiler):
     lock = f"SELECT 1 FROM PG_ADVISORY_XACT_LOCK({_LOCK})"
 
     def compile(self, operation: CreateTable) -> tuple[str, ...]:
-        """The statements, in order: the table, its indexes, the comments of its columns."""
+        """The statements, in order: the table, its indexes, comments, row security."""
         model = operation.model
         comments = (
             self.comment(model.table, field) for field in model.fields if field.comment is not None
         )
-        return (*super().compile(operation), *comments)
+        secured = () if model.secured_by is None else self.secure(model)
+        return (*super().compile(operation), *comments, *secured)
 
     def alter(self, operation: AlterTable) -> tuple[str, ...]:
         """The statements that change a table, in order."""
@@ -58,6 +60,20 @@ class PostgresDDLCompiler(BaseDDLCompiler):
         column = f"{self.compiler.quote(table)}.{self.compiler.quote(field.column)}"
         text = self.compiler.literal(field.comment, Text()) if field.comment else "NULL"
         return f"COMMENT ON COLUMN {column} IS {text}"
+
+    def secure(self, model: Model) -> tuple[str, ...]:
+        """The statements that keep the rows of tenants apart, from the owner of the table too."""
+        assert model.secured_by is not None
+        field, table = model.by_name[model.secured_by], self.compiler.quote(model.table)
+        tenant = f"NULLIF(pg_catalog.current_setting('{TENANT_SETTING}', TRUE), '')"
+        if not isinstance(field.type, Text):
+            tenant = f"CAST({tenant} AS {self.column_type(field.type)})"
+        rows = f"({self.compiler.quote(field.column)} = {tenant})"
+        return (
+            unsecured(table),
+            f"CREATE POLICY {TENANT_POLICY} ON {table} USING {rows} WITH CHECK {rows}",
+            f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+        )
 
     def create_table(self, model: Model, foreign_keys: Iterable[ForeignKey]) -> str:
         """The statement that makes the table if it is not there."""

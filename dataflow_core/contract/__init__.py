@@ -18,6 +18,7 @@ from dataflow_core.contract.driver import (
     Lane,
     LoadingConnection,
     PipeliningConnection,
+    RowSecuringConnection,
     Server,
     TwoPhaseConnection,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "Observer",
     "Option",
     "PipeliningConnection",
+    "RowSecuringConnection",
     "PluginSettings",
     "PolicyContext",
     "Referrer",

@@ -18,6 +18,7 @@ from dataflow_core.operations import (
     AddColumn,
     AddForeignKey,
     AddIndex,
+    AddRowSecurity,
     ChangeComment,
     ChangeDefault,
     ChangeNullable,
@@ -27,6 +28,7 @@ from dataflow_core.operations import (
     DropColumn,
     DropForeignKey,
     DropIndex,
+    DropRowSecurity,
     RenameColumn,
     Safety,
     Step,
@@ -38,6 +40,7 @@ __all__ = ["Comparison", "compare"]
 
 _ORDER: Final = (
     RenameColumn,
+    DropRowSecurity,
     DropForeignKey,
     DropCheck,
     DropIndex,
@@ -50,6 +53,7 @@ _ORDER: Final = (
     AddIndex,
     AddCheck,
     AddForeignKey,
+    AddRowSecurity,
     ChangeComment,
 )
 """The order of the steps: what others stand on comes first, what hinders goes before."""
@@ -98,6 +102,7 @@ def compare(
         steps += _indexes(model, table, recorded)
         steps += _foreign_keys(table, keys, recorded)
         steps += _checks(model, table, ddl, recorded)
+    steps += _row_security(model, table, owned=recorded is not None)
     steps.sort(key=lambda step: _ORDER.index(type(step)))
     return Comparison(tuple(steps), found.missing, found.problems)
 
@@ -321,3 +326,13 @@ def _checks(model: Model, table: Table, ddl: DDLCompiler, recorded: Model) -> It
     for name in before:
         if name in stored and name not in wanted:
             yield DropCheck(name)
+
+
+def _row_security(model: Model, table: Table, *, owned: bool) -> Iterator[Step]:
+    """Of a table that others made it is not switched off: this project did not switch it on."""
+    secured = table.secured_by and _renamed(model, table).get(table.secured_by, table.secured_by)
+    wanted = None if model.secured_by is None else model.by_name[model.secured_by]
+    if wanted is not None and wanted.column != secured:
+        yield AddRowSecurity(wanted)
+    elif wanted is None and secured and owned:
+        yield DropRowSecurity(secured)

@@ -105,6 +105,7 @@ class ContextValue:
     ``read`` gives it, as a value of the field's type, and raises where there is none. ``check``
     takes the value that a call gives all the same: it raises unless that is the one in force.
     ``parameter`` is that of nodes that puts a value in force for one call, ``given`` what does so.
+    ``text`` gives the value in force as text, and nothing where there is none.
     """
 
     name: str
@@ -112,6 +113,7 @@ class ContextValue:
     check: Callable[[Any], Any] = attribute(eq=False)
     parameter: str
     given: Callable[[Any], AbstractContextManager[None]] = attribute(eq=False)
+    text: Callable[[], str] = attribute(eq=False)
 
 
 @frozen
@@ -200,7 +202,8 @@ class Model:
     ``read_only`` says why rows are only read, as those of a view are; empty where they are not.
     ``no_new_rows`` says why none can be added, where those that are there can be changed.
     ``schema`` is that of the table, where it is not the default one. ``scopes`` confine every
-    operation to some of the rows. ``origin`` is the model that this one is a variant of.
+    operation to some of the rows. ``secured_by`` names the field of the context by whose value the
+    database keeps rows apart too. ``origin`` is the model that this one is a variant of.
     """
 
     name: str
@@ -216,6 +219,7 @@ class Model:
     no_new_rows: str = ""
     schema: str | None = None
     scopes: tuple[RowScope, ...] = ()
+    secured_by: str | None = None
     origin: Model | None = None
     _variants: dict[tuple[frozenset[str], frozenset[str]], Model] = attribute(
         factory=dict, init=False, repr=False

@@ -110,6 +110,8 @@ class Table:
         checks: without those by which this project keeps a type (they are part of ``type``).
         type_checks: those, where the database keeps them apart from the column.
         triggers: their names.
+        secured_by: the column by whose value this project has the database keep rows of tenants
+            apart, from its owner too.
         notes: what was found and has no place here, a sentence each, which names what it is about.
             Nothing is left out silently.
         source: the statements that made it, its indexes and its triggers, as the database keeps
@@ -127,6 +129,7 @@ class Table:
     type_checks: tuple[TableCheck, ...] = ()
     comment: str | None = None
     triggers: tuple[str, ...] = ()
+    secured_by: str | None = None
     notes: tuple[str, ...] = ()
     source: tuple[str, ...] = field(default=(), eq=False, repr=False)
 

@@ -1,7 +1,7 @@
 """``multi_tenant``: every row belongs to a tenant, and every call is confined to one tenant's rows.
 
 The model is extended, and that is all: the core confines whatever is about a model with a field of
-the context, and fills that field in.
+the context, and fills that field in. With ``row_security`` the database keeps the rows apart too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _LONGEST: Final = 64
 
 
 def _extend(model: Model, context: PolicyContext) -> Model:
-    if option_of(model, "multi_tenant", {}) is None:
+    options = option_of(model, "multi_tenant", {"row_security": bool})
+    if options is None:
         return model
     tenant = _tenant_field(model, context)
     fields = tuple(_within(item) for item in model.fields if item.name != TENANT)
@@ -42,7 +43,10 @@ def _extend(model: Model, context: PolicyContext) -> Model:
         fields = (*model.primary_key, tenant, *(item for item in fields if not item.primary_key))
     else:
         fields = (tenant, *fields)
-    return evolve(model, fields=fields, indexes=tuple(dict.fromkeys(indexes)))
+    secured_by = TENANT if options.get("row_security") else None
+    return evolve(
+        model, fields=fields, indexes=tuple(dict.fromkeys(indexes)), secured_by=secured_by
+    )
 
 
 def _tenant_field(model: Model, context: PolicyContext) -> Field:
