@@ -1,107 +1,27 @@
-"""Row security on PostgreSQL: the database keeps the rows of tenants apart by itself."""
+"""Row security on PostgreSQL: the lock alone, and the tenant that the database is told."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from attrs import frozen
 
-from dataflow_core import DataFlow, field
-from dataflow_core.conformance.servers import SharedServer
+from dataflow_core import DataFlow
 from dataflow_core.errors import (
     DatabaseError,
     DataFlowError,
-    InvalidModel,
-    SchemaChangeRefused,
-    SchemaMismatch,
     TenantRequired,
     UniqueViolation,
-    UnsupportedFeature,
 )
 from dataflow_core.run import plans
 from dataflow_core.run.session import Session
+from tests.policies.secured import MANY, Database, stored, titles
 
-SECURED: Final = {"multi_tenant": {"row_security": True}, "timestamps": False}
 _SETTING: Final = "SELECT current_setting('dataflow.tenant_id', TRUE)"
-_MANY: Final = 2_500
-
-
-@frozen
-class Database:
-    """A database: the URL of its superuser, and that of a role that owns what it makes."""
-
-    above: str
-    plain: str
-    role: str
-
-
-@pytest.fixture
-async def place(postgres_server: SharedServer) -> AsyncIterator[Database]:
-    """A database with a role that is no superuser."""
-    url = postgres_server.new_database()
-    role = f"dataflow_{secrets.token_hex(6)}"
-    above = await asyncpg.connect(url)
-    await above.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'secret'")
-    await above.execute(f"GRANT ALL ON SCHEMA public TO {role}")
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    yield Database(url, parts._replace(netloc=f"{role}:secret@{host}").geturl(), role)
-    await above.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
-    await above.close()
-    postgres_server.drop_database(url)
-
-
-def with_models(url: str, options: dict[str, Any] = SECURED, **arguments: Any) -> DataFlow:
-    """An instance with customers and orders."""
-    db = DataFlow(url, **arguments)
-
-    class Customer:
-        id: int
-        name: str = field(max_length=40)
-        __dataflow__ = options
-
-    class Order:
-        id: int
-        customer_id: int = field(references="Customer.id")
-        title: str = field(max_length=40)
-        total: int = 0
-        __dataflow__ = {**options, "indexes": [{"fields": ["title"], "unique": True}]}
-
-    db.model(Customer)
-    db.model(Order)
-    return db
-
-
-@pytest.fixture
-async def db(place: Database) -> AsyncIterator[DataFlow]:
-    """An instance of the plain role, with three orders of each of the tenants a and b."""
-    async with with_models(place.plain) as made:
-        for tenant in "ab":
-            with made.tenant(tenant):
-                customer = await made.run("CustomerCreateNode", name=f"of {tenant}")
-                for number in range(3):
-                    await made.run(
-                        "OrderCreateNode",
-                        customer_id=customer["id"],
-                        title=f"{tenant}{number}",
-                        total=number,
-                    )
-        yield made
-
-
-async def stored(place: Database, tenant: str) -> list[tuple[Any, ...]]:
-    """The orders of a tenant, as the superuser sees them."""
-    above = await asyncpg.connect(place.above)
-    rows = await above.fetch("SELECT * FROM orders WHERE tenant_id = $1 ORDER BY id", tenant)
-    await above.close()
-    return [tuple(row) for row in rows]
 
 
 @pytest.fixture
@@ -113,11 +33,6 @@ def lock_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 # The lock alone
 
 
-async def _titles(db: DataFlow, **parameters: Any) -> list[str]:
-    rows = (await db.run("OrderListNode", order_by=["id"], **parameters))["records"]
-    return [row["title"] for row in rows]
-
-
 @pytest.mark.usefixtures("lock_alone")
 async def test_reads_see_nothing_of_others(db: DataFlow, tmp_path: Path) -> None:
     """Lists, counts, reads, aggregates, relations, exports and streams, by the lock alone."""
@@ -125,17 +40,17 @@ async def test_reads_see_nothing_of_others(db: DataFlow, tmp_path: Path) -> None
     with db.tenant("b"):
         (foreign,) = (await db.run("OrderListNode", filter={"title": "b0"}))["records"]
     with db.tenant("a"):
-        assert await _titles(db) == own
+        assert await titles(db) == own
         assert (await db.run("OrderCountNode"))["count"] == 3
         read = await db.run("OrderReadNode", id=foreign["id"], raise_on_not_found=False)
         assert not read["found"]
-        assert await _titles(db, filter={"title": {"$startswith": "b"}}) == []
+        assert await titles(db, filter={"title": {"$startswith": "b"}}) == []
         related = {"customer.name": {"$startswith": "of "}}
-        assert await _titles(db, filter=related) == own
+        assert await titles(db, filter=related) == own
         included = await db.run("CustomerListNode", include=["orders"])
         assert [len(row["orders"]) for row in included["records"]] == [3]
-        group = {"$group": {"_id": None, "n": {"$count": {}}, "sum": {"$sum": "$total"}}}
-        grouped = await db.run("OrderListNode", aggregate=[group])
+        sums: dict[str, Any] = {"n": {"$count": {}}, "sum": {"$sum": "$total"}}
+        grouped = await db.run("OrderListNode", aggregate=[{"$group": {"_id": None, **sums}}])
         assert [(row["n"], row["sum"]) for row in grouped["result"]] == [(3, 3)]
         facet = await db.run("OrderListNode", aggregate=[{"$facet": {"n": [{"$count": "n"}]}}])
         assert facet["result"][0]["n"] == [{"n": 3}]
@@ -161,15 +76,15 @@ async def test_writes_change_nothing_of_others(db: DataFlow, place: Database) ->
         assert done["matched"] == 3
         assert (await db.run("OrderBulkDeleteNode", ids=[key["id"]]))["matched"] == 0
         customer = (await db.run("CustomerListNode"))["records"][0]["id"]
-        rows = [{"customer_id": customer, "title": f"b{number}"} for number in range(_MANY)]
+        rows = [{"customer_id": customer, "title": f"b{number}"} for number in range(MANY)]
         upserted = await db.run("OrderBulkUpsertNode", data=rows, match_fields=["title"])
-        assert upserted["inserted"] == _MANY
+        assert upserted["inserted"] == MANY
         row = {**key, "customer_id": customer, "title": "new"}
         for node in ("OrderUpsertNode", "OrderCreateNode"):
             with pytest.raises((UniqueViolation, DatabaseError)):
                 await db.run(node, values=row)
         assert (await db.run("OrderBulkDeleteNode", filter={}, allow_all=True))["matched"] == (
-            3 + _MANY
+            3 + MANY
         )
     assert await stored(place, "a") == []
     assert await stored(place, "b") == before
@@ -195,14 +110,12 @@ async def _every_way(db: DataFlow, customer: int, key: int) -> list[Any]:
         streamed,
         lambda: db.run("OrderCreateNode", **row),
         lambda: db.run("OrderBulkCreateNode", data=[row]),
-        lambda: db.run(
-            "OrderBulkCreateNode", data=[{**row, "title": f"{n}"} for n in range(_MANY)]
-        ),
+        lambda: db.run("OrderBulkCreateNode", data=[{**row, "title": f"{n}"} for n in range(MANY)]),
         lambda: db.run("OrderUpsertNode", values=row, match_fields=["title"]),
         lambda: db.run("OrderBulkUpsertNode", data=[row], match_fields=["title"]),
         lambda: db.run(
             "OrderBulkUpsertNode",
-            data=[{**row, "title": f"b{n}"} for n in range(_MANY)],
+            data=[{**row, "title": f"b{n}"} for n in range(MANY)],
             match_fields=["title"],
         ),
     ]
@@ -240,14 +153,14 @@ async def test_a_core_that_takes_one_tenant_for_another_gets_nowhere(
 async def test_without_a_tenant_there_is_nothing(db: DataFlow) -> None:
     """No rows are seen and none are taken, inside and outside of transactions."""
     for _ in range(2):
-        assert await _titles(db) == []
+        assert await titles(db) == []
         assert (await db.run("OrderCountNode"))["count"] == 0
         done = await db.run("OrderBulkDeleteNode", filter={}, allow_all=True)
         assert done["matched"] == 0
         async with db.transaction():
-            assert await _titles(db) == []
+            assert await titles(db) == []
         with db.tenant("a"):
-            assert len(await _titles(db)) == 3
+            assert len(await titles(db)) == 3
     with pytest.raises(TenantRequired):
         await db.run("OrderCreateNode", customer_id=1, title="new")
 
@@ -320,7 +233,7 @@ async def test_the_tenant_is_told_once_for_a_transaction(db: DataFlow, told: lis
         for tenant in "aba":
             with db.tenant(tenant):
                 assert (await db.run("OrderCountNode"))["count"] == 3
-                assert len(await _titles(db)) == 3
+                assert len(await titles(db)) == 3
     assert told == ["a", "b", "a"]
 
 
@@ -328,13 +241,13 @@ async def test_the_tenant_is_told_again_after_a_savepoint(db: DataFlow, told: li
     """What is undone by going back to a savepoint may be what was told."""
     async with db.transaction():
         with db.tenant("a"):
-            assert len(await _titles(db)) == 3
+            assert len(await titles(db)) == 3
             with pytest.raises(ZeroDivisionError):
                 async with db.transaction():
                     with db.tenant("b"):
-                        assert len(await _titles(db)) == 3
+                        assert len(await titles(db)) == 3
                     raise ZeroDivisionError
-            assert len(await _titles(db)) == 3
+            assert len(await titles(db)) == 3
     assert told == ["a", "b", "a"]
 
 
@@ -343,7 +256,7 @@ async def test_tasks_of_two_tenants_share_a_transaction(db: DataFlow) -> None:
 
     async def seen(tenant: str) -> set[str]:
         with db.tenant(tenant):
-            return {title[0] for _ in range(5) for title in await _titles(db)}
+            return {title[0] for _ in range(5) for title in await titles(db)}
 
     async with db.transaction():
         found = await asyncio.gather(*map(seen, "abab"))
@@ -370,18 +283,18 @@ async def test_a_transaction_that_is_sent_again_tells_again(db: DataFlow) -> Non
     await asyncio.gather(work("a", "b", first, second), work("b", "a", second, first))
     for tenant in "ab":
         with db.tenant(tenant):
-            assert await _titles(db, filter={"total": 10}) == [f"{tenant}0"]
+            assert await titles(db, filter={"total": 10}) == [f"{tenant}0"]
 
 
 async def test_a_statement_of_ones_own_cannot_leave_another_tenant(db: DataFlow) -> None:
     """Whatever it sets in the transaction, the next call tells the tenant in force."""
     async with db.transaction():
         with db.tenant("a"):
-            assert len(await _titles(db)) == 3
+            assert len(await titles(db)) == 3
         sql = "SELECT set_config('dataflow.tenant_id', 'b', TRUE)"
         await db.run("SQLNode", sql=sql)
         with db.tenant("a"):
-            assert await _titles(db) == ["a0", "a1", "a2"]
+            assert await titles(db) == ["a0", "a1", "a2"]
 
 
 async def test_a_stream_is_that_of_the_tenant_who_asked(db: DataFlow) -> None:
@@ -396,138 +309,13 @@ async def test_bulk_writes_are_of_the_tenant(db: DataFlow, place: Database) -> N
     """Many rows are inserted, without COPY, and upserted through a staged copy."""
     with db.tenant("a"):
         customer = (await db.run("CustomerListNode"))["records"][0]["id"]
-        rows = [{"customer_id": customer, "title": f"new{number}"} for number in range(_MANY)]
-        assert (await db.run("OrderBulkCreateNode", data=rows))["inserted"] == _MANY
+        rows = [{"customer_id": customer, "title": f"new{number}"} for number in range(MANY)]
+        assert (await db.run("OrderBulkCreateNode", data=rows))["inserted"] == MANY
         changed = [{**row, "total": 7} for row in rows]
         done = await db.run("OrderBulkUpsertNode", data=changed, match_fields=["title"])
-        assert (done["inserted"], done["updated"]) == (0, _MANY)
+        assert (done["inserted"], done["updated"]) == (0, MANY)
         found = await db.run("OrderListNode", filter={"total": 7}, limit=1)
         keys = [{"id": row["id"], "total": 8} for row in found["records"]]
         assert (await db.run("OrderBulkUpdateNode", data=keys))["matched"] == 1
-    assert len(await stored(place, "a")) == 3 + _MANY
+    assert len(await stored(place, "a")) == 3 + MANY
     assert len(await stored(place, "b")) == 3
-
-
-# Tables
-
-
-async def test_the_option_comes_to_a_table_that_is_there(place: Database) -> None:
-    """It is a step of the plan; done, there is nothing left to do, also for the next instance."""
-    plain = {**SECURED, "multi_tenant": True}
-    async with with_models(place.plain, plain) as db:
-        with db.tenant("a"):
-            await db.run("CustomerCreateNode", name="Ada")
-    async with with_models(place.plain, auto_migrate=False) as db:
-        with db.tenant("a"), pytest.raises(SchemaMismatch, match="keep its rows apart"):
-            await db.run("CustomerListNode")
-    async with with_models(place.plain) as db:
-        assert "switch on row security by 'tenant_id'" in str(await db.aplan())
-        with db.tenant("a"):
-            assert (await db.run("CustomerListNode"))["count"] == 1
-        await db.amigrate()
-        assert not await db.aplan()
-    async with with_models(place.plain) as db:
-        assert not await db.aplan()
-    connection = await asyncpg.connect(place.plain)
-    assert await connection.fetch("SELECT * FROM customers") == []
-    await connection.close()
-
-
-async def test_it_is_switched_off_by_consent_only(place: Database, db: DataFlow) -> None:
-    """A program without the option is refused, and what is switched off is off for good."""
-    plain = {**SECURED, "multi_tenant": True}
-    async with with_models(place.plain, plain) as other:
-        with other.tenant("a"), pytest.raises(SchemaChangeRefused, match="lose its row security"):
-            await other.run("OrderListNode")
-        plan = await other.amigrate(allow_data_loss=True)
-        assert "switch off row security by 'tenant_id' (LOSES A LOCK)" in str(plan)
-        assert not await other.aplan()
-        with other.tenant("a"):
-            assert (await other.run("OrderListNode"))["count"] == 3
-    connection = await asyncpg.connect(place.plain)
-    assert await connection.fetchval("SELECT COUNT(*) FROM orders") == 6
-    await connection.close()
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        "ALTER TABLE customers NO FORCE ROW LEVEL SECURITY",
-        "ALTER TABLE customers DISABLE ROW LEVEL SECURITY",
-        "DROP POLICY dataflow_tenant ON customers",
-        "ALTER POLICY dataflow_tenant ON customers USING (TRUE)",
-        "ALTER POLICY dataflow_tenant ON customers WITH CHECK (TRUE)",
-    ],
-)
-async def test_a_lock_that_somebody_opened_is_seen(
-    db: DataFlow, place: Database, change: str
-) -> None:
-    """The next start puts it back, whatever part of it was taken away."""
-    connection = await asyncpg.connect(place.plain)
-    await connection.execute(change)
-    async with with_models(place.plain) as other:
-        assert "switch on row security" in str(await other.aplan())
-        with other.tenant("a"):
-            assert (await other.run("CustomerListNode"))["count"] == 1
-        assert not await other.aplan()
-    assert await connection.fetch("SELECT * FROM customers") == []
-    await connection.close()
-
-
-@pytest.mark.parametrize("kind", [str, int])
-async def test_tenants_of_other_types(place: Database, kind: type) -> None:
-    """A tenant is compared as a value of its column's type, and the type may grow."""
-    given: Any = kind(7)
-    wider: dict[str, Any] = {"bits": 64} if kind is int else {"max_length": 80}
-    narrower: dict[str, Any] = {"bits": 32} if kind is int else {"max_length": 20}
-    for sizes in (narrower, wider):
-        async with DataFlow(place.plain) as db:
-            fields = {"id": int, "tenant_id": kind}
-            namespace = {
-                "__annotations__": fields,
-                "tenant_id": field(**sizes),
-                "__dataflow__": SECURED,
-            }
-            db.model(type("Note", (), namespace))
-            with db.tenant(given):
-                await db.run("NoteCreateNode")
-                count = (await db.run("NoteCountNode"))["count"]
-            assert not await db.aplan()
-    assert count == 2
-    connection = await asyncpg.connect(place.plain)
-    assert await connection.fetch("SELECT * FROM notes") == []
-    await connection.close()
-
-
-# Where it cannot hold
-
-
-async def test_a_role_that_sees_every_row_is_refused(db: DataFlow, place: Database) -> None:
-    """Superusers and roles with BYPASSRLS are refused at the first use, and nothing is sent."""
-    above = await asyncpg.connect(place.above)
-    for url in (place.above, place.plain):
-        await above.execute(f"ALTER ROLE {place.role} BYPASSRLS")
-        async with with_models(url) as other:
-            with other.tenant("a"), pytest.raises(UnsupportedFeature, match="sees every row"):
-                await other.run("OrderListNode")
-            with pytest.raises(UnsupportedFeature, match="sees every row"):
-                await other.aplan()
-    await above.close()
-
-
-async def test_other_databases_refuse_the_option(mysql_url: str) -> None:
-    """Where the database has no row security the model is refused, and no table is made."""
-    for url in (mysql_url, "sqlite:///:memory:"):
-        async with with_models(url) as db:
-            with db.tenant("a"), pytest.raises(UnsupportedFeature, match="row_security"):
-                await db.run("CustomerListNode")
-            with db.tenant("a"), pytest.raises(UnsupportedFeature, match="row_security"):
-                await db.run("OrderCreateNode", customer_id=1, title="new")
-            found = await db.adiscover_schema()
-            assert "customers" not in str(found)
-
-
-async def test_the_option_is_a_bool() -> None:
-    """Anything else is refused when the model is registered."""
-    with pytest.raises(InvalidModel, match="row_security"):
-        with_models("sqlite:///:memory:", {"multi_tenant": {"row_security": "yes"}})

@@ -25,6 +25,7 @@ MODULES: Final = (
     "constraints",
     "transactions",
     "two_phase",
+    "row_security",
     "isolation",
     "zones",
     "ddl",
