@@ -131,7 +131,8 @@ def _change_type(
     change = alter_table(compiler, operation, ", ".join(parts))
     if operation.before.secured_by == before.name and model.secured_by == field.name:
         # A policy holds on to the type of its column; the table stays locked to everybody.
-        change = [unsecured(quote(operation.before.name)), *change, *compiler.secure(model)]
+        tables = map(quote, compiler.tables(operation.before))
+        change = [*map(unsecured, tables), *change, *compiler.secure(model)]
     if fitting is None:
         return change
     # A cast would round.
@@ -173,9 +174,11 @@ def _add_row_security(
 def _drop_row_security(
     compiler: PostgresDDLCompiler, operation: AlterTable, step: DropRowSecurity
 ) -> list[str]:
-    what = "NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY"
-    quoted = compiler.compiler.quote(operation.before.name)
-    return [*alter_table(compiler, operation, what), unsecured(quoted)]
+    result = []
+    for table in map(compiler.compiler.quote, compiler.tables(operation.before)):
+        what = "NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY"
+        result += [f"ALTER TABLE {table} {what}", unsecured(table)]
+    return result
 
 
 def unsecured(table: str) -> str:

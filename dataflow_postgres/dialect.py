@@ -79,6 +79,7 @@ _FULL: Final = (
     "schema.introspection",
     "schema.alter",
     "schema.partial_index",
+    "schema.partitions",
     "schema.row_security",
     "expressions.arithmetic",
     "expressions.text",

@@ -251,6 +251,7 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     "schema.introspection": "where tables are read",
     "schema.alter": "where a table is changed",
     "schema.partial_index": "where the table is made",
+    "schema.partitions": "where the table is seen to",
     "schema.row_security": "where the table is seen to",
     "relations": "where related rows are asked for",
     "transactions": "where one begins",
@@ -307,6 +308,8 @@ def table_needs(model: Model, *, made: bool) -> tuple[str, ...]:
         found["constraints.check"] = None
     if made and any(index.where is not None for index in model.indexes):
         found["schema.partial_index"] = None
+    if model.partitions is not None:
+        found["schema.partitions"] = None
     if model.secured_by is not None:
         found["schema.row_security"] = None
     return tuple(found)

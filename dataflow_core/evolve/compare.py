@@ -33,7 +33,7 @@ from dataflow_core.operations import (
     Safety,
     Step,
 )
-from dataflow_core.schema import MISSING, Field, ForeignKey, Index, Model
+from dataflow_core.schema import MISSING, Field, ForeignKey, Index, Model, Partitions
 from dataflow_core.schema.tables import Column, Table, TableIndex, TableReference
 
 __all__ = ["Comparison", "compare"]
@@ -104,7 +104,8 @@ def compare(
         steps += _checks(model, table, ddl, recorded)
     steps += _row_security(model, table, owned=recorded is not None)
     steps.sort(key=lambda step: _ORDER.index(type(step)))
-    return Comparison(tuple(steps), found.missing, found.problems)
+    problems = (*found.problems, *_partitions(model, table, owned=recorded is not None))
+    return Comparison(tuple(steps), found.missing, problems)
 
 
 @frozen
@@ -336,3 +337,18 @@ def _row_security(model: Model, table: Table, *, owned: bool) -> Iterator[Step]:
         yield AddRowSecurity(wanted)
     elif wanted is None and secured and owned:
         yield DropRowSecurity(secured)
+
+
+def _partitions(model: Model, table: Table, *, owned: bool) -> Iterator[str]:
+    """Parts that are not those of the model. Others may put a table of theirs in parts as well."""
+    wanted = model.partitions
+    if wanted is not None:
+        by = model.by_name[wanted.by].column
+        wanted = Partitions(_renamed(model, table).get(by, by), wanted.count)
+    if wanted == table.partitions or (wanted is None and not owned):
+        return
+    there = "in one part" if table.partitions is None else f"in {table.partitions.count} parts"
+    yield (
+        f"it is {there}, {model.name} says {'one' if wanted is None else wanted.count}, and no"
+        " statement changes that: make another table, and copy the rows"
+    )

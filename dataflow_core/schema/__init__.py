@@ -11,6 +11,7 @@ from dataflow_core.schema.model import (
     Index,
     Managed,
     Model,
+    Partitions,
     Reference,
     RowScope,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "Managed",
     "Model",
     "NAME_BYTES",
+    "Partitions",
     "Reference",
     "RowScope",
     "Table",

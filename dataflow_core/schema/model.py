@@ -26,6 +26,7 @@ __all__ = [
     "Index",
     "Managed",
     "Model",
+    "Partitions",
     "Reference",
     "RowScope",
 ]
@@ -129,6 +130,17 @@ class RowScope:
 
 
 @frozen
+class Partitions:
+    """A table in ``count`` parts, by the hash of a value that is a part of every unique key.
+
+    ``by`` names the field, and of a table that was read the column.
+    """
+
+    by: str
+    count: int
+
+
+@frozen
 class Check:
     """A rule that every row keeps, as a filter document over the model's fields."""
 
@@ -203,7 +215,8 @@ class Model:
     ``no_new_rows`` says why none can be added, where those that are there can be changed.
     ``schema`` is that of the table, where it is not the default one. ``scopes`` confine every
     operation to some of the rows. ``secured_by`` names the field of the context by whose value the
-    database keeps rows apart too. ``origin`` is the model that this one is a variant of.
+    database keeps rows apart too. ``partitions``: the table is in parts. ``origin`` is the model
+    that this one is a variant of.
     """
 
     name: str
@@ -220,6 +233,7 @@ class Model:
     schema: str | None = None
     scopes: tuple[RowScope, ...] = ()
     secured_by: str | None = None
+    partitions: Partitions | None = None
     origin: Model | None = None
     _variants: dict[tuple[frozenset[str], frozenset[str]], Model] = attribute(
         factory=dict, init=False, repr=False

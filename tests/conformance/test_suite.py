@@ -12,7 +12,7 @@ from dataflow_sqlite.dialect import load
 
 CASES = all_cases()
 UNTESTED = {"connection.read_replica", "connection.tls"}
-LACKING = {"schema.row_security", "transactions.two_phase"}
+LACKING = {"schema.partitions", "schema.row_security", "transactions.two_phase"}
 
 
 @pytest.fixture(params=["file", "memory"])

@@ -306,7 +306,7 @@ async def test_a_stream_is_that_of_the_tenant_who_asked(db: DataFlow) -> None:
 
 
 async def test_bulk_writes_are_of_the_tenant(db: DataFlow, place: Database) -> None:
-    """Many rows are inserted, without COPY, and upserted through a staged copy."""
+    """Many rows are inserted without COPY, upserted and changed by their keys."""
     with db.tenant("a"):
         customer = (await db.run("CustomerListNode"))["records"][0]["id"]
         rows = [{"customer_id": customer, "title": f"new{number}"} for number in range(MANY)]

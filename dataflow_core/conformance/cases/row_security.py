@@ -1,17 +1,18 @@
-"""Rows of tenants that the database keeps apart by itself."""
+"""Rows of tenants that the database keeps apart by itself, and tables in parts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from attrs import evolve
 
+from dataflow_core import field
 from dataflow_core.conformance.registry import case
 from dataflow_core.contract import ModelPolicy, PolicyContext, hookimpl
-from dataflow_core.errors import UnsupportedFeature
-from dataflow_core.schema import Field, Model
+from dataflow_core.errors import UniqueViolation, UnsupportedFeature
+from dataflow_core.schema import Field, Model, Partitions
 from dataflow_core.types import Text
 
 if TYPE_CHECKING:
@@ -77,3 +78,53 @@ async def apart(session: Session) -> None:
     table = handle.engine().dialect.compiler.quote(model.table)
     found = await handle.run("SQLNode", sql=f"SELECT COUNT(*) AS n FROM {table}")
     session.equal(found["records"][0]["n"], 0, "without a tenant")
+
+
+_PARTS: Final = "in_parts"
+
+
+class Part:
+    """A row of a table in parts."""
+
+    shard: str = field(primary_key=True, max_length=20)
+    id: int = field(primary_key=True)
+    n: int
+    __dataflow__: ClassVar[dict[str, Any]] = {
+        _PARTS: 3,
+        "indexes": [{"fields": ["shard", "n"], "unique": True}],
+    }
+
+
+def _divided(model: Model, context: PolicyContext) -> Model:
+    count = model.options.get(_PARTS)
+    return model if count is None else evolve(model, partitions=Partitions("shard", count))
+
+
+class _Divided:
+    """The plugin of the option."""
+
+    @hookimpl
+    def dataflow_model_policies(self) -> Sequence[ModelPolicy]:
+        return (ModelPolicy((_PARTS,), _divided),)
+
+
+@case("schema.partitions.table", feature="schema.partitions")
+async def partitions(session: Session) -> None:
+    """A table in parts is one table to every call, unique keys hold, and nothing is left to do."""
+    plugins = [*session.options.get("plugins", ()), ("divided", _Divided())]
+    handle = session.another(plugins=plugins)
+    model = session.model(Part, on=handle)
+    create, fields = partial(handle.run, "PartCreateNode"), {"n": {"$add": ["$n", 100]}}
+    rows = [{"shard": f"s{n % 7}", "id": n, "n": n} for n in range(20)]
+    await create(values=rows[0])
+    await handle.run("PartBulkCreateNode", data=rows[1:])
+    again = {"shard": "s0", "id": 99, "n": 0}
+    await session.expect_error(UniqueViolation, partial(create, values=again))
+    done = await handle.run("PartBulkUpdateNode", filter={"shard": "s1"}, fields=fields)
+    session.equal(done["matched"], 3)
+    listed = await handle.run("PartListNode", order_by=["id"], select=["id"])
+    session.equal([row["id"] for row in listed["records"]], list(range(20)))
+    session.equal((await handle.run("PartBulkDeleteNode", filter={"shard": "s0"}))["matched"], 3)
+    session.equal((await handle.run("PartCountNode"))["count"], 17)
+    session.equal(str(await handle.aplan()), "every table is what its model says")
+    session.true(await session.sees(handle, model.table), "the table is there")
