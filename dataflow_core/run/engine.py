@@ -94,6 +94,7 @@ class Engine:
         if isinstance(current_transaction(self), Explanation):
             return self._compile(operation)
         for model in models_touched(operation):
+            self.telling.note(model, self.dialect)
             await self.prepare(model)
         return self.cache.add(operation, self._compile)
 
@@ -122,7 +123,6 @@ class Engine:
         model = model.declared
         if model in self.tables.ready:
             return
-        self.telling.note(model, self.dialect)
         transaction = current_transaction(self)
         if isinstance(transaction, Explanation):
             return

@@ -14,12 +14,13 @@ from attrs import define
 
 from dataflow_core.compile import RowSecurity
 from dataflow_core.contract import Dialect, ErrorSituation, RowSecuringConnection
-from dataflow_core.run.session import Rows, Session
+from dataflow_core.run.session import Rows, Session, or_again
 from dataflow_core.schema import Model
 
 if TYPE_CHECKING:
     from dataflow_core.run.engine import Engine
     from dataflow_core.run.plans import Plan
+    from dataflow_core.run.scopes import TransactionScope
 
 __all__ = ["TELLING", "Telling", "batches_of", "execute_alone", "fetch_alone"]
 
@@ -47,16 +48,32 @@ class Telling:
         self.security = dialect.compiler.row_security
 
 
+def _alone(engine: Engine, plan: Plan) -> TransactionScope:
+    """A transaction of one statement, which is sent again where another one came in its way.
+
+    So is, outside of transactions, what was prepared for a table that was changed since.
+    """
+    return engine.transaction(read_only=not plan.writes, retry=1)
+
+
 async def fetch_alone(engine: Engine, plan: Plan, sql: str, parameters: Sequence[Any]) -> Rows:
     """Run one statement about secured rows in a transaction of its own; its rows."""
-    async with engine.transaction(read_only=not plan.writes) as transaction:
-        return await transaction.fetch(sql, parameters, plan.situation)
+
+    async def once() -> Rows:
+        async with _alone(engine, plan) as transaction:
+            return await transaction.fetch(sql, parameters, plan.situation)
+
+    return await or_again(once, plan.situation)
 
 
 async def execute_alone(engine: Engine, plan: Plan, sql: str, parameters: Sequence[Any]) -> int:
     """Run one statement about secured rows in a transaction of its own; the number of rows."""
-    async with engine.transaction(read_only=not plan.writes) as transaction:
-        return await transaction.execute(sql, parameters, plan.situation)
+
+    async def once() -> int:
+        async with _alone(engine, plan) as transaction:
+            return await transaction.execute(sql, parameters, plan.situation)
+
+    return await or_again(once, plan.situation)
 
 
 def batches_of(

@@ -10,7 +10,7 @@ from typing import Any, Final
 import asyncpg
 import pytest
 
-from dataflow_core import DataFlow
+from dataflow_core import DataFlow, field
 from dataflow_core.errors import (
     DatabaseError,
     DataFlowError,
@@ -19,7 +19,7 @@ from dataflow_core.errors import (
 )
 from dataflow_core.run import plans
 from dataflow_core.run.session import Session
-from tests.policies.secured import MANY, Database, stored, titles
+from tests.policies.secured import MANY, SECURED, Database, stored, titles
 
 _SETTING: Final = "SELECT current_setting('dataflow.tenant_id', TRUE)"
 
@@ -319,3 +319,42 @@ async def test_bulk_writes_are_of_the_tenant(db: DataFlow, place: Database) -> N
         assert (await db.run("OrderBulkUpdateNode", data=keys))["matched"] == 1
     assert len(await stored(place, "a")) == 3 + MANY
     assert len(await stored(place, "b")) == 3
+
+
+async def test_a_model_beside_secured_ones_needs_no_lock_itself(place: Database) -> None:
+    """A secured model whose table was seen to with one that refers to it is told the tenant too."""
+    async with DataFlow(place.plain) as db:
+
+        @db.model
+        class Customer:
+            id: int
+            name: str = field(max_length=40)
+            __dataflow__ = SECURED
+
+        @db.model
+        class Visit:
+            id: int
+            customer_id: int = field(references="Customer.id")
+            __dataflow__ = {"multi_tenant": True}
+
+        with db.tenant("a"):
+            assert (await db.run("VisitCountNode"))["count"] == 0
+            customer = await db.run("CustomerCreateNode", name="Ada")
+            await db.run("VisitCreateNode", customer_id=customer["id"])
+            found = await db.run("VisitListNode", filter={"customer.name": "Ada"})
+            assert found["count"] == 1
+
+
+async def test_a_table_that_was_changed_since_is_read_all_the_same(
+    db: DataFlow, place: Database
+) -> None:
+    """A statement that was prepared for the table as it was is prepared anew, and nobody hears."""
+    plain = await asyncpg.connect(place.plain)
+    with db.tenant("a"):
+        assert len(await titles(db)) == 3
+        await plain.execute("ALTER TABLE orders ALTER title TYPE varchar(90)")
+        assert len(await titles(db)) == 3
+        await plain.execute("ALTER TABLE orders ALTER total TYPE numeric USING total")
+        await plain.execute("ALTER TABLE orders ALTER total TYPE bigint USING total")
+        assert (await db.run("OrderCountNode"))["count"] == 3
+    await plain.close()
