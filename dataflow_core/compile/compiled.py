@@ -16,6 +16,7 @@ __all__ = [
     "Compiled",
     "DDLCompiler",
     "LoadStatement",
+    "RowSecurity",
     "RowsStatement",
     "StagedStatements",
 ]
@@ -49,6 +50,20 @@ class RowsStatement:
 
 
 _MOST_TEXTS = 64
+
+
+@frozen
+class RowSecurity:
+    """How a database that keeps the rows of tenants apart by itself is told the tenant in force.
+
+    Attributes:
+        tell: the statement that says it for the rest of the transaction, and no longer; its one
+            parameter is the tenant as text, empty where none is in force: then no row is seen.
+        passed_over: why it does not hold for whoever is connected; empty where it does.
+    """
+
+    tell: str
+    passed_over: str = ""
 
 
 @frozen(eq=False)

@@ -25,6 +25,7 @@ from dataflow_core.contract.driver import (
     Lane,
     LoadingConnection,
     PipeliningConnection,
+    RowSecuringConnection,
     Server,
     TwoPhaseConnection,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "Observer",
     "Option",
     "PipeliningConnection",
+    "RowSecuringConnection",
     "PluginSettings",
     "RowChange",
     "RowChanges",

@@ -13,8 +13,10 @@ from dataflow_core.errors import (
     ConflictingParameters,
     DataFlowError,
     TransactionFailed,
+    TransactionSpansDatabases,
     UnsupportedFeature,
 )
+from dataflow_core.naming_hints import quoted
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.kept import Kept
 from dataflow_core.run.retries import may_begin_again
@@ -33,7 +35,26 @@ if TYPE_CHECKING:
 
     from dataflow_core.run.engine import Engine
 
-__all__ = ["TransactionScope"]
+__all__ = ["TransactionScope", "check_alone"]
+
+
+def check_alone(engine: Engine) -> None:
+    """Refuse a write beside a transaction on another database of the same instance.
+
+    It would not be part of that transaction, and stay if that is undone. Raises
+    ``TransactionSpansDatabases``; nothing was sent.
+    """
+    found = transactions.get(None)
+    if not found or engine in found:
+        return
+    for other, transaction in found.items():
+        if other.settings.instance is engine.settings.instance and not transaction.over:
+            raise TransactionSpansDatabases(
+                f"the transaction in force is on the database {quoted(other.name)}, and cannot hold"
+                f" a write to {quoted(engine.name)}: open one there as well, with"
+                f" db.transaction({quoted(engine.name)}), or write before or after it",
+                databases=[other.name, engine.name],
+            )
 
 
 @define(eq=False)
@@ -172,6 +193,7 @@ class TransactionScope:
             self.statement_savepoints,
             self.engine.turnstile,
             self.retry,
+            self.engine.telling,
         )
 
     async def _opened(self) -> Session:
