@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,7 @@ from dataflow_core.errors import (
 )
 from dataflow_core.run import plans
 from dataflow_core.run.session import Session
+from dataflow_core.run.two_phase import commit_prepared, prepared_transaction
 from tests.policies.secured import MANY, SECURED, Database, stored, titles
 
 _SETTING: Final = "SELECT current_setting('dataflow.tenant_id', TRUE)"
@@ -302,6 +304,23 @@ async def test_a_stream_is_that_of_the_tenant_who_asked(db: DataFlow) -> None:
         stream = db.nodes.Order.stream(order_by=["id"])
     with db.tenant("b"):
         assert [row["title"] async for row in stream] == ["a0", "a1", "a2"]
+
+
+async def test_a_prepared_transaction_is_that_of_its_tenants(db: DataFlow) -> None:
+    """Two phases tell the tenants as one does, and the session knows none afterwards."""
+    name = secrets.token_hex(8)
+    async with prepared_transaction(db.engine(), name):
+        for tenant in "ab":
+            with db.tenant(tenant):
+                done = await db.run(
+                    "OrderBulkUpdateNode", filter={"id": {"$gt": 0}}, fields={"total": 4}
+                )
+                assert done["matched"] == 3
+    await commit_prepared(db.engine(), name)
+    with db.tenant("b"):
+        assert await titles(db, filter={"total": 4}) == ["b0", "b1", "b2"]
+    found = await db.run("SQLNode", sql=_SETTING)
+    assert not found["records"][0]["current_setting"]
 
 
 async def test_bulk_writes_are_of_the_tenant(db: DataFlow, place: Database) -> None:
