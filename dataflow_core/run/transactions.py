@@ -249,6 +249,8 @@ class Transaction:
         await self._begin()
         if not await journal.send_again():
             journal.lose()
+            # What was sent again is not what the caller has seen: no savepoint leads back to that.
+            await self._roll_back()
             raise first
         self.failed = None
 

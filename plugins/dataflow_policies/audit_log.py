@@ -73,8 +73,7 @@ def current_actor() -> str | None:
 def _options(model: Model) -> Mapping[str, Any] | None:
     """What a model says of its log; ``None``: it has none."""
     if model.options.get("audit_log") is None:
-        tenants = option_of(model, "multi_tenant", {}) is not None
-        return {} if tenants else None
+        return {} if model.options.get("multi_tenant") else None
     return option_of(model, "audit_log", _KNOWN)
 
 
