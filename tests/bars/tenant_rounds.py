@@ -95,7 +95,11 @@ class Rounds:
         roll, calls = self.rng.random(), self.calls
         if roll < 0.14:
             [make] = self.rng.choices(list(ATTACKS), list(ATTACKS.values()))
-            await self._compared([make(calls)], self.rng.choice((self._within, self._together)))
+            attack = make(calls)
+            ways = [self._within, self._together]
+            if not attack.foreign:
+                ways.append(self._workflow)
+            await self._compared([attack], self.rng.choice(ways))
         elif roll < 0.20:
             await self._compared([calls.any()], self._without)
         elif roll < 0.26:
