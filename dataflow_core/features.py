@@ -97,6 +97,8 @@ schema.introspection     standard  tables, columns, keys, indexes and checks as 
 schema.alter             standard  tables changed in steps to what their models say
 schema.partial_index     extended  indexes, not unique, of the rows that pass a filter
 schema.partial_unique    extended  values that are unique among the rows that pass a filter
+schema.partitions        extended  tables in parts by the hash of a column
+schema.row_security      extended  rows of tenants kept apart by the database itself
 expressions.arithmetic   standard  $add $subtract $multiply $divide $mod $abs $ceil $floor
 expressions.text         standard  $concat $toLower $toUpper $substrCP $strLenCP
 expressions.logic        standard  $cond $ifNull $switch, comparisons, $and $or $not

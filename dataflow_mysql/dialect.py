@@ -36,6 +36,8 @@ _OFF: Final = {
     "schema.partial_index": Feature(
         "unsupported", "the server has no indexes of a part of the rows, but for unique ones"
     ),
+    "schema.partitions": Feature("unsupported", "tables in parts have no foreign keys there"),
+    "schema.row_security": Feature("unsupported", "the server has no policies of rows"),
     "connection.memory": Feature("unsupported", "the server keeps no database in memory"),
 }
 _FULL: Final = (

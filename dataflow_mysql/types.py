@@ -16,6 +16,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from dataflow_core.compile import PLAIN, Codec
+from dataflow_core.dialect import BOOLEAN_AS_INTEGER, UUID_AS_TEXT
 from dataflow_core.errors import InvalidValue, SchemaChangeRefused
 from dataflow_core.filters import fold, upper
 from dataflow_core.operations import AlterTable, ChangeType
@@ -218,8 +219,8 @@ _encode_json: Final = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":")
 ).encode
 _CODECS: Final[dict[type[FieldType], Codec]] = {
-    Boolean: Codec(int, bool, "value == 1", "1 if value else 0"),
-    Uuid: Codec(str, uuid.UUID),
+    Boolean: BOOLEAN_AS_INTEGER,
+    Uuid: UUID_AS_TEXT,
 }
 
 
@@ -253,12 +254,12 @@ def _json_codec(item: FieldType | None, deepest: int) -> Codec:
     decode = None if item is None else _ELEMENTS.get(type(plain_type(item)))
     encode = _encode_json if deepest >= JSON_DEPTH else _shallow(deepest)
     if decode is None:
-        return Codec(encode, json.loads)
+        return Codec(encode, json.loads, restore=json.loads)
 
     def decode_list(text: str) -> list[Any]:
         return [None if value is None else decode(value) for value in json.loads(text)]
 
-    return Codec(encode, decode_list)
+    return Codec(encode, decode_list, restore=decode_list)
 
 
 def _shallow(deepest: int) -> Callable[[Any], str]:

@@ -9,11 +9,13 @@ from dataflow_core.errors import SchemaChangeRefused
 from dataflow_core.operations import (
     AddColumn,
     AddIndex,
+    AddRowSecurity,
     AlterTable,
     ChangeComment,
     ChangeNullable,
     ChangePrimaryKey,
     ChangeType,
+    DropRowSecurity,
     RenameColumn,
 )
 from dataflow_core.schema import Column
@@ -27,13 +29,14 @@ from dataflow_core.types import (
     Timestamp,
     Uuid,
 )
+from dataflow_postgres.catalogue import TENANT_POLICY
 from dataflow_postgres.columns import storage_of
 from dataflow_postgres.indexes import index_columns, kept_indexes, present_name
 
 if TYPE_CHECKING:
     from dataflow_postgres.ddl import PostgresDDLCompiler
 
-__all__ = ["POSTGRES_STEPS", "before_steps"]
+__all__ = ["POSTGRES_STEPS", "before_steps", "unsecured"]
 
 
 def before_steps(compiler: PostgresDDLCompiler, operation: AlterTable) -> list[str]:
@@ -124,6 +127,10 @@ def _change_type(
         return []
     fitting = _fitting(column, before.type, field.type)
     change = alter_table(compiler, operation, ", ".join(parts))
+    if operation.before.secured_by == before.name and model.secured_by == field.name:
+        # A policy holds on to the type of its column; the table stays locked to everybody.
+        tables = map(quote, compiler.tables(operation.before))
+        change = [*map(unsecured, tables), *change, *compiler.secure(model)]
     if fitting is None:
         return change
     # A cast would round.
@@ -156,6 +163,27 @@ def _change_comment(
     return [compiler.comment(operation.before.name, step.field)]
 
 
+def _add_row_security(
+    compiler: PostgresDDLCompiler, operation: AlterTable, step: AddRowSecurity
+) -> list[str]:
+    return list(compiler.secure(operation.model))
+
+
+def _drop_row_security(
+    compiler: PostgresDDLCompiler, operation: AlterTable, step: DropRowSecurity
+) -> list[str]:
+    result = []
+    for table in map(compiler.compiler.quote, compiler.tables(operation.before)):
+        what = "NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY"
+        result += [f"ALTER TABLE {table} {what}", unsecured(table)]
+    return result
+
+
+def unsecured(table: str) -> str:
+    """The statement after which a table, whose name is quoted, has no policy of this project."""
+    return f"DROP POLICY IF EXISTS {TENANT_POLICY} ON {table}"
+
+
 POSTGRES_STEPS: Final[dict[type, RenderStep]] = {
     **STEPS,
     AddColumn: _add_column,
@@ -165,6 +193,8 @@ POSTGRES_STEPS: Final[dict[type, RenderStep]] = {
     ChangePrimaryKey: _change_primary_key,
     AddIndex: _add_index,
     ChangeComment: _change_comment,
+    AddRowSecurity: _add_row_security,
+    DropRowSecurity: _drop_row_security,
 }
 """The statements of every kind of step."""
 

@@ -4,7 +4,28 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["ALL_TABLES", "COLUMNS", "CONSTRAINTS", "INDEXES", "NAMED_TABLES"]
+__all__ = [
+    "ABOVE_POLICIES",
+    "ALL_TABLES",
+    "COLUMNS",
+    "CONSTRAINTS",
+    "INDEXES",
+    "NAMED_TABLES",
+    "ROLE_ABOVE_POLICIES",
+    "TENANT_POLICY",
+    "TENANT_SETTING",
+]
+
+TENANT_SETTING: Final = "dataflow.tenant_id"
+"""The setting of a transaction that holds the tenant in force; empty is none."""
+TENANT_POLICY: Final = "dataflow_tenant"
+"""The policy of row security that tables of this project have."""
+ABOVE_POLICIES: Final = "above policies"
+"""What a server's details say of a role that sees all rows, whatever policies say."""
+ROLE_ABOVE_POLICIES: Final = (
+    "SELECT FROM pg_catalog.pg_roles WHERE rolname = current_user AND (rolsuper OR rolbypassrls)"
+)
+"""One row where the role is one of these."""
 
 _TABLES: Final = """
 SELECT c.oid, c.relname::text,
@@ -12,7 +33,28 @@ SELECT c.oid, c.relname::text,
   c.relkind::text,
   pg_catalog.obj_description(c.oid, 'pg_class'),
   CASE WHEN c.relkind = 'p' THEN pg_catalog.pg_get_partkeydef(c.oid) END,
+  (SELECT pg_catalog.count(*) FROM pg_catalog.pg_inherits AS i WHERE i.inhparent = c.oid),
   c.relrowsecurity,
+  CASE WHEN c.relrowsecurity AND c.relforcerowsecurity AND NOT EXISTS (
+    SELECT 1 FROM pg_catalog.pg_inherits AS i
+    JOIN pg_catalog.pg_class AS k ON k.oid = i.inhrelid
+    WHERE i.inhparent = c.oid AND NOT (
+      k.relrowsecurity AND k.relforcerowsecurity AND EXISTS (
+        SELECT 1 FROM pg_catalog.pg_policy AS p JOIN pg_catalog.pg_policy AS o
+        ON o.polrelid = k.oid AND o.polname = p.polname AND o.polpermissive = p.polpermissive
+        AND pg_catalog.pg_get_expr(o.polqual, k.oid) = pg_catalog.pg_get_expr(p.polqual, c.oid)
+        WHERE p.polrelid = c.oid AND p.polname = '{policy}'
+      )
+    )
+  ) THEN ARRAY(
+    SELECT ARRAY[
+      p.polname::text,
+      pg_catalog.pg_get_expr(p.polqual, p.polrelid),
+      pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)
+    ]
+    FROM pg_catalog.pg_policy AS p
+    WHERE p.polrelid = c.oid AND p.polpermissive AND p.polcmd = '*' AND p.polroles = '{{0}}'
+  ) END,
   ARRAY(
     SELECT i.inhparent::pg_catalog.regclass::text FROM pg_catalog.pg_inherits AS i
     WHERE i.inhrelid = c.oid ORDER BY i.inhseqno
@@ -28,7 +70,7 @@ SELECT c.oid, c.relname::text,
 FROM {source}
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND {which}
 ORDER BY {order}
-"""
+""".replace("{policy}", TENANT_POLICY)
 # The table that the name alone means: the first on the search path. A longer name than PostgreSQL
 # keeps means none, though it would be cut.
 NAMED_TABLES: Final = _TABLES.format(
@@ -132,9 +174,12 @@ FROM pg_catalog.pg_constraint AS c
 LEFT JOIN pg_catalog.pg_class AS f ON f.oid = c.confrelid
 LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = f.relnamespace
 WHERE c.conrelid = ANY ($1::oid[]) AND c.contype IN ('c', 'f', 'p', 'u', 'x')
+  AND (c.contype <> 'f' OR c.conparentid = 0)
 ORDER BY c.conrelid, c.oid
 """
-"""The constraints of tables, in the order in which they were made."""
+"""The constraints of tables, in the order in which they were made.
+
+A foreign key to a table in parts has one more to each part, which are left out."""
 
 INDEXES: Final = """
 SELECT i.indrelid, c.relname::text, m.amname::text, i.indisunique, i.indisvalid,

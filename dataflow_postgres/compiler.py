@@ -17,6 +17,7 @@ from dataflow_core.compile import (
     LiteralBuild,
     LoadStatement,
     Render,
+    RowSecurity,
     StagedStatements,
     listed,
 )
@@ -35,12 +36,13 @@ from dataflow_core.schema import Field, Model
 from dataflow_core.types import FieldType
 from dataflow_core.updates import Assignment, BitChange, Compute
 from dataflow_postgres.bulk import load_statement, staged_statements
+from dataflow_postgres.catalogue import TENANT_SETTING
 from dataflow_postgres.columns import storage_of
 from dataflow_postgres.documents import json_condition
 from dataflow_postgres.expressions import PostgresExpressions, once
 from dataflow_postgres.types import bound_type, codec, element_type
 
-__all__ = ["FOLDING_COLLATIONS", "PostgresCompiler"]
+__all__ = ["FOLDING_COLLATIONS", "TENANT_SECURITY", "PostgresCompiler"]
 
 FOLDING_COLLATIONS: Final = ("pg_c_utf8", "C.utf8", "und-x-icu")
 """Collations whose lower() and upper() know all letters; the first that a server has is used."""
@@ -122,6 +124,10 @@ def _bit(compiler: BaseCompiler, item: Assignment, build: Build) -> str:
         return CHANGES[BitChange](compiler, item, build)
     build.need("updates.bits")
     return f"(COALESCE({build.column(item.field)}, 0) # {build.bind(change.slot)})"
+
+
+TENANT_SECURITY: Final = RowSecurity(f"SELECT pg_catalog.set_config('{TENANT_SETTING}', $1, TRUE)")
+"""How the tenant in force is told."""
 
 
 class PostgresCompiler(PostgresExpressions):
@@ -231,6 +237,15 @@ class PostgresCompiler(PostgresExpressions):
     ) -> LoadStatement | None:
         """By COPY."""
         return load_statement(self, table, columns, model)
+
+    def reserve_keys(self, model: Model) -> str | None:
+        """By counting them up; of a key without a counter NULL."""
+        [key] = model.primary_key
+        return (
+            'SELECT NEXTVAL("counter") FROM (SELECT PG_GET_SERIAL_SEQUENCE('
+            f'{_text(self.table(model))}, {_text(key.column)})::regclass AS "counter" OFFSET 0)'
+            f' AS "of_key", GENERATE_SERIES(1, {self.placeholder(1)}::bigint)'
+        )
 
     def staged(self, operation: Upsert) -> StagedStatements | None:
         """By COPY into a temporary table."""

@@ -146,6 +146,13 @@ class PostgresConnection:
         self._streaming = Streaming(self._connection, self._note)
         return self._streaming.batches(sql, parameters, size)
 
+    def stream_as(
+        self, tell: str, tenant: str, sql: str, parameters: Sequence[Any], size: int
+    ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
+        """``stream``, after the tenant is told in the transaction of the cursor."""
+        self._streaming = Streaming(self._connection, self._note, (tell, tenant))
+        return self._streaming.batches(sql, parameters, size)
+
     async def _run(self, sql: str, parameters: Sequence[Any]) -> tuple[Any, Any]:
         """Run one statement; the statement itself, which knows more, and the rows."""
         try:

@@ -10,9 +10,10 @@ from attrs import evolve
 
 from dataflow_core.dialect import BaseDDLCompiler, RenderStep
 from dataflow_core.operations import AlterTable, CreateTable
-from dataflow_core.schema import Field, ForeignKey, Index, Model
+from dataflow_core.schema import Field, ForeignKey, Index, Model, Partitions, Table
 from dataflow_core.types import Enumeration, FieldType, Text
-from dataflow_postgres.alter import POSTGRES_STEPS, before_steps
+from dataflow_postgres.alter import POSTGRES_STEPS, before_steps, unsecured
+from dataflow_postgres.catalogue import TENANT_POLICY, TENANT_SETTING
 from dataflow_postgres.indexes import index_part, unique_by_index
 from dataflow_postgres.types import column_type
 
@@ -43,12 +44,13 @@ class PostgresDDLCompiler(BaseDDLCompiler):
     lock = f"SELECT 1 FROM PG_ADVISORY_XACT_LOCK({_LOCK})"
 
     def compile(self, operation: CreateTable) -> tuple[str, ...]:
-        """The statements, in order: the table, its indexes, the comments of its columns."""
+        """The statements, in order: the table, its indexes, parts, comments, row security."""
         model = operation.model
         comments = (
             self.comment(model.table, field) for field in model.fields if field.comment is not None
         )
-        return (*super().compile(operation), *comments)
+        secured = () if model.secured_by is None else self.secure(model)
+        return (*super().compile(operation), *self.parts(model), *comments, *secured)
 
     def alter(self, operation: AlterTable) -> tuple[str, ...]:
         """The statements that change a table, in order."""
@@ -60,13 +62,50 @@ class PostgresDDLCompiler(BaseDDLCompiler):
         text = self.compiler.literal(field.comment, Text()) if field.comment else "NULL"
         return f"COMMENT ON COLUMN {column} IS {text}"
 
+    def secure(self, model: Model) -> tuple[str, ...]:
+        """The statements that keep the rows of tenants apart, from the owner of the table too."""
+        assert model.secured_by is not None
+        field = model.by_name[model.secured_by]
+        tenant = f"NULLIF(pg_catalog.current_setting('{TENANT_SETTING}', TRUE), '')"
+        if not isinstance(field.type, Text):
+            tenant = f"CAST({tenant} AS {self.column_type(field.type)})"
+        rows = f"({self.compiler.quote(field.column)} = {tenant})"
+        names = [model.table, *_names_of_parts(model.table, model.partitions)]
+        return tuple(
+            sql
+            # A part can be asked by its own name, and then only its own policy holds.
+            for table in map(self.compiler.quote, names)
+            for sql in (
+                unsecured(table),
+                f"CREATE POLICY {TENANT_POLICY} ON {table} USING {rows} WITH CHECK {rows}",
+                f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+            )
+        )
+
+    def tables(self, table: Table) -> list[str]:
+        """The names of a table as it is and of its parts."""
+        return [table.name, *_names_of_parts(table.name, table.partitions)]
+
+    def parts(self, model: Model) -> list[str]:
+        """The statements that make the parts of a table; a table of such a name is an error."""
+        names = _names_of_parts(model.table, model.partitions)
+        return [
+            f"CREATE TABLE {self.compiler.quote(name)} PARTITION OF {self.compiler.table(model)}"
+            f" FOR VALUES WITH (MODULUS {len(names)}, REMAINDER {place})"
+            for place, name in enumerate(names)
+        ]
+
     def create_table(self, model: Model, foreign_keys: Iterable[ForeignKey]) -> str:
         """The statement that makes the table if it is not there."""
         fields = [
             evolve(field, unique=False) if unique_by_index(field, model) else field
             for field in model.fields
         ]
-        return super().create_table(evolve(model, fields=tuple(fields)), foreign_keys)
+        made = super().create_table(evolve(model, fields=tuple(fields)), foreign_keys)
+        if model.partitions is None:
+            return made
+        column = model.by_name[model.partitions.by].column
+        return f"{made} PARTITION BY HASH ({self.compiler.quote(column)})"
 
     def column_type(self, kind: FieldType) -> str:
         """The type of a column."""
@@ -128,3 +167,9 @@ class PostgresDDLCompiler(BaseDDLCompiler):
     def _indexed(self, model: Model, index: Index) -> list[Field]:
         by_column = {field.column: field for field in model.fields}
         return [model.by_name.get(name) or by_column[name] for name in index.columns]
+
+
+def _names_of_parts(table: str, partitions: Partitions | None) -> list[str]:
+    """The names of the parts of a table."""
+    count = 0 if partitions is None else partitions.count
+    return [constraint_name(f"{table}_part_{number}") for number in range(count)]

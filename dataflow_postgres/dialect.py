@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
+from attrs import evolve
+
 from dataflow_core.contract import (
     Connection,
     ConnectOptions,
@@ -18,7 +20,8 @@ from dataflow_core.dialect import BaseDialect
 from dataflow_core.errors import DataFlowError
 from dataflow_core.features import Feature
 from dataflow_core.schema import Table
-from dataflow_postgres.compiler import FOLDING_COLLATIONS, PostgresCompiler
+from dataflow_postgres.catalogue import ABOVE_POLICIES
+from dataflow_postgres.compiler import FOLDING_COLLATIONS, TENANT_SECURITY, PostgresCompiler
 from dataflow_postgres.ddl import PostgresDDLCompiler
 from dataflow_postgres.driver import PostgresDriver
 from dataflow_postgres.errors import translate_error
@@ -77,6 +80,8 @@ _FULL: Final = (
     "schema.alter",
     "schema.partial_index",
     "schema.partial_unique",
+    "schema.partitions",
+    "schema.row_security",
     "expressions.arithmetic",
     "expressions.text",
     "expressions.logic",
@@ -100,6 +105,10 @@ _FULL: Final = (
     "connection.read_replica",
     "connection.tls",
 )
+_PASSED_OVER: Final = (
+    "the role that is connected is a superuser or has BYPASSRLS, so it sees every row; connect as"
+    " another one, which may own the tables"
+)
 FEATURES: Final[Mapping[str, Feature]] = {name: Feature("full") for name in _FULL} | _OFF
 """The level of every feature id."""
 
@@ -109,6 +118,7 @@ class PostgresDialect(BaseDialect):
 
     Parameters:
         folding: the collation by which letters change their case; see ``PostgresCompiler``.
+        passed_over: why row security does not hold for the role, if it does not.
     """
 
     name = "postgres"
@@ -117,20 +127,23 @@ class PostgresDialect(BaseDialect):
     ddl_class: ClassVar[type[PostgresDDLCompiler]] = PostgresDDLCompiler
     driver_class: ClassVar[type[PostgresDriver]] = PostgresDriver
 
-    def __init__(self, folding: str | None = None) -> None:
+    def __init__(self, folding: str | None = None, passed_over: str = "") -> None:
         super().__init__()
-        self._folding = folding
+        self._told = folding, passed_over
         self._compiler = self.compiler_class(self.features, folding)
+        self._compiler.row_security = evolve(TENANT_SECURITY, passed_over=passed_over)
         self._ddl = self.ddl_class(self._compiler)
 
     def adapt(self, server: Server) -> Dialect:
         """The dialect for a server: it changes the case of letters by a collation that is there.
 
-        ``collations`` of the server's details are the names of those it has, with spaces between.
+        ``collations`` of the server's details are the names of those it has, with spaces between;
+        ``role`` says where it is one that row security does not hold for.
         """
         known = server.details.get("collations", "").split()
         folding = next((name for name in FOLDING_COLLATIONS if name in known), None)
-        return self if folding == self._folding else type(self)(folding)
+        told = folding, _PASSED_OVER if server.details.get("role") == ABOVE_POLICIES else ""
+        return self if told == self._told else type(self)(*told)
 
     def open(self, url: DatabaseURL, options: ConnectOptions) -> Driver:
         """Check URL and options and return a driver; touches no network.

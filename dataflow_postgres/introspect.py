@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from attrs import define, evolve, field, frozen
 
 from dataflow_core.contract import Connection
-from dataflow_core.schema import MISSING, Column, Table, TableCheck, TableIndex, TableReference
+from dataflow_core.schema import (
+    MISSING,
+    Column,
+    Partitions,
+    Table,
+    TableCheck,
+    TableIndex,
+    TableReference,
+)
 from dataflow_core.types import Enumeration, Text
-from dataflow_postgres.catalogue import ALL_TABLES, COLUMNS, CONSTRAINTS, INDEXES, NAMED_TABLES
+from dataflow_postgres.catalogue import (
+    ALL_TABLES,
+    COLUMNS,
+    CONSTRAINTS,
+    INDEXES,
+    NAMED_TABLES,
+    TENANT_POLICY,
+    TENANT_SETTING,
+)
 from dataflow_postgres.columns import column_of, constant, literals
 from dataflow_postgres.ddl import constraint_name
 
@@ -32,6 +48,12 @@ _ACTIONS: Final[Mapping[str, Any]] = {
 }
 _LENGTH: Final = re.compile(r"\(char_length\((.+)\) <= ([0-9]+)\)")
 _DESCENDING: Final = 1
+_HASH: Final = re.compile(r"HASH \((\w+|\"(?:[^\"]|\"\")+\")\)")
+_TENANT: Final = re.compile(
+    r"\(+(\w+|\"(?:[^\"]|\"\")+\")\)?(?:::\w+)? ="
+    rf" \(*NULLIF\(current_setting\('{re.escape(TENANT_SETTING)}'::text, true\), ''::text\)"
+    r"\)*(?:::\w+)?\)+"
+)
 
 Row = Sequence[Any]
 
@@ -74,7 +96,8 @@ class _Reading:
 
     def table(self) -> Table:
         """The table."""
-        _, name, schema, kind, comment, partitioned, secured, parents, triggers, rules = self.row
+        _, name, schema, kind, comment, partitioned, parts, secured, policies = self.row[:9]
+        parents, triggers, rules = self.row[9:]
         if kind in _KINDS:
             self.notes.append(f"{name} {_KINDS[kind].format(partitioned)}")
         if secured:
@@ -99,6 +122,8 @@ class _Reading:
             checks=tuple(self.checks),
             comment=comment,
             triggers=tuple(triggers),
+            secured_by=_secured_by(policies or (), columns.values()),
+            partitions=_partitions(partitioned, parts, columns.values()),
             notes=tuple(self.notes),
         )
 
@@ -191,6 +216,28 @@ class _Reading:
             constraint,
             None if method == "btree" else method,
         )
+
+
+def _secured_by(policies: Sequence[Sequence[str]], columns: Iterable[Column]) -> str | None:
+    """The column by which the policy of this project keeps rows apart, if it is as it was made."""
+    for name, rows, check in policies:
+        found = _TENANT.fullmatch(rows or "")
+        if name == TENANT_POLICY and found is not None and rows == check:
+            return _named(found[1], columns)
+    return None
+
+
+def _partitions(key: str | None, count: int, columns: Iterable[Column]) -> Partitions | None:
+    """The parts of a table, if they are by the hash of one column."""
+    found = None if key is None else _HASH.fullmatch(key)
+    by = None if found is None else _named(found[1], columns)
+    return None if by is None else Partitions(by, count)
+
+
+def _named(quoted: str, columns: Iterable[Column]) -> str | None:
+    """The column that the server names, in quotes where that is needed."""
+    name = quoted.removeprefix('"').removesuffix('"').replace('""', '"')
+    return next((column.name for column in columns if column.name == name), None)
 
 
 def _column(row: Row) -> Column:

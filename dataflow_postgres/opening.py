@@ -20,6 +20,7 @@ import asyncpg
 
 from dataflow_core.contract import Connection, Server
 from dataflow_core.errors import ConnectionFailed, DataFlowError, InvalidOption
+from dataflow_postgres.catalogue import ABOVE_POLICIES, ROLE_ABOVE_POLICIES
 from dataflow_postgres.compiler import FOLDING_COLLATIONS
 from dataflow_postgres.location import SYSTEM_AUTHORITIES, PostgresLocation
 
@@ -49,6 +50,10 @@ _BY_CONNECT_CODE: Final[dict[str, tuple[str, ...]]] = {
     "57P03": ("the server is starting or stopping, or takes no connections",),
 }
 
+_COLLATION: Final = (
+    "SELECT FROM pg_catalog.pg_collation WHERE collencoding IN (-1, 6)"
+    " AND collnamespace = 'pg_catalog'::regnamespace AND collname"
+)
 _DIGITS: Final = re.compile(r"\d+", re.ASCII)
 
 
@@ -57,7 +62,7 @@ class _ForkedConnection(asyncpg.Connection):  # type: ignore[misc]
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self.process = os.getpid()
-        self.collations = ""
+        self.details: Mapping[str, str] = {}
         self.takes_all_settings = True
         super().__init__(*arguments, **options)
 
@@ -77,7 +82,7 @@ class Opening:
     def __init__(self, location: PostgresLocation) -> None:
         self.location = location
         self._context: ssl.SSLContext | None = None
-        self._collations: str | None = None
+        self._details: Mapping[str, str] | None = None
         self._more_settings = _WITHOUT_POOLER
 
     async def connect(self) -> Any:
@@ -117,12 +122,12 @@ class Opening:
             connection = await self._connected(context, more)
         try:
             _check_server(connection, location)
-            if self._collations is None:
-                self._collations = await _folding_collation(connection)
+            if self._details is None:
+                self._details = await _asked(connection)
         except BaseException:
             connection.terminate()
             raise
-        connection.collations = self._collations
+        connection.details = self._details
         connection.takes_all_settings = bool(more)
         return connection
 
@@ -285,25 +290,19 @@ def server_of(connection: Any) -> Server:
     settings = connection.get_settings()
     text: str = settings.server_version
     version = tuple(int(number) for number in _DIGITS.findall(text.split(" ", 1)[0]))
-    details = {"server_encoding": settings.server_encoding}
-    if connection.collations:
-        details["collations"] = connection.collations
+    details = {"server_encoding": settings.server_encoding, **connection.details}
     return Server("PostgreSQL", version, details)
 
 
-async def _folding_collation(connection: Any) -> str:
-    """The first of the collations that may be missing and is there, or nothing.
-
-    The number of rows is enough to tell; so nothing is prepared, which a pooler could lose.
-    """
-    for name in FOLDING_COLLATIONS:
-        status: str = await connection.execute(
-            "SELECT FROM pg_catalog.pg_collation WHERE collencoding IN (-1, 6)"
-            f" AND collnamespace = 'pg_catalog'::regnamespace AND collname = '{name}'"
-        )
-        if status != "SELECT 0":
-            return name
-    return ""
+async def _asked(connection: Any) -> dict[str, str]:
+    """The first of the collations that may be missing, and the role, where that matters."""
+    # The number of rows is enough to tell; so nothing is prepared, which a pooler could lose.
+    asked = {name: ("collations", f"{_COLLATION} = '{name}'") for name in FOLDING_COLLATIONS}
+    details: dict[str, str] = {}
+    for value, (detail, sql) in {**asked, ABOVE_POLICIES: ("role", ROLE_ABOVE_POLICIES)}.items():
+        if detail not in details and await connection.execute(sql) != "SELECT 0":
+            details[detail] = value
+    return details
 
 
 def _check_server(connection: Any, location: PostgresLocation) -> None:

@@ -20,11 +20,18 @@ class Streaming:
 
     In a transaction of its own: there alone a cursor lives, and a pooler keeps to one server. The
     statement has no name, so nothing of it stays behind a pooler. ``note`` is told of errors.
+    ``first`` is a statement and its one parameter, sent before in the same transaction.
     """
 
-    def __init__(self, connection: Any, note: Callable[[Exception, str], None]) -> None:
+    def __init__(
+        self,
+        connection: Any,
+        note: Callable[[Exception, str], None],
+        first: tuple[str, str] | None = None,
+    ) -> None:
         self._connection = connection
         self._note = note
+        self._first = first
         self._transaction: Any = None
 
     async def batches(
@@ -37,6 +44,9 @@ class Streaming:
         self._transaction = transaction
         try:
             await transaction.start()
+            if self._first is not None:
+                telling = await connection.prepare(self._first[0], name="")
+                await telling.fetch(self._first[1])
             statement = await connection.prepare(sql, name="")
             cursor = await statement.cursor(*parameters)
             while rows := await cursor.fetch(size):

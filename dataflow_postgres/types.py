@@ -66,7 +66,7 @@ def _plain_uuid(value: Any) -> uuid.UUID:
     return result
 
 
-_JSON: Final = Codec(json_text, json.loads)
+_JSON: Final = Codec(json_text, json.loads, restore=json.loads)
 _CODECS: Final[dict[type[FieldType], Codec]] = {
     Integer: PLAIN,
     Float: PLAIN,
@@ -76,7 +76,7 @@ _CODECS: Final[dict[type[FieldType], Codec]] = {
     Binary: PLAIN,
     Timestamp: PLAIN,
     # The driver sends the first and the last day as infinite ones.
-    Date: Codec(dt.date.isoformat),
+    Date: Codec(dt.date.isoformat, restore=dt.date.fromisoformat),
     Time: PLAIN,
     Uuid: Codec(decode=_plain_uuid),
 }
@@ -116,7 +116,7 @@ _ELEMENTS: Final[dict[type[FieldType], Callable[[str], Any]]] = {
 def _list_codec(item: FieldType) -> Codec:
     kind = item.base if isinstance(item, Enumeration) else item
     if isinstance(kind, Decimal):
-        return Codec(json_text, _decimals)
+        return Codec(json_text, _decimals, restore=_decimals)
     decode = _ELEMENTS.get(type(kind))
     if decode is None:
         return _JSON
@@ -124,7 +124,7 @@ def _list_codec(item: FieldType) -> Codec:
     def decode_list(text: str) -> list[Any]:
         return [None if value is None else decode(value) for value in json.loads(text)]
 
-    return Codec(json_text, decode_list)
+    return Codec(json_text, decode_list, restore=decode_list)
 
 
 _NAMES: Final[dict[type[FieldType], str]] = {

@@ -23,6 +23,7 @@ from dataflow_core.filters import (
     Predicate,
 )
 from dataflow_core.operations import Upsert
+from dataflow_core.schema import Model
 from dataflow_core.types import Binary, Enumeration, FieldType, Float
 from dataflow_sqlite.bulk import upsert
 from dataflow_sqlite.documents import json_predicate
@@ -107,6 +108,20 @@ class SQLiteCompiler(SQLiteExpressions):
     def literal(self, value: Any, kind: FieldType | None) -> str:
         """A stored value as a literal."""
         return str(int(value)) if isinstance(value, bool) else super().literal(value, kind)
+
+    def reserve_keys(self, model: Model) -> str | None:
+        """Those that would come next: nobody else writes before the transaction ends."""
+        if model.schema is not None:
+            return None
+        [key] = model.primary_key
+        table, name = self.table(model), self.literal(model.table, None)
+        counted = f'(SELECT "seq" FROM "sqlite_sequence" WHERE "name" = {name})'
+        stored = f"(SELECT MAX({self.quote(key.column)}) FROM {table})"
+        return (
+            'WITH RECURSIVE "numbers"("number") AS (SELECT 1 UNION ALL SELECT "number" + 1'
+            f' FROM "numbers" WHERE "number" < {self.placeholder(1)}) SELECT'
+            f' MAX(COALESCE({counted}, 0), COALESCE({stored}, 0)) + "number" FROM "numbers"'
+        )
 
     # Predicates
 

@@ -26,6 +26,8 @@ __all__ = ["FEATURES", "SQLiteDialect", "load"]
 OLDEST_VERSION: Final = (3, 35, 0)
 
 _OFF: Final = {
+    "schema.partitions": Feature("unsupported", "the engine has no tables in parts"),
+    "schema.row_security": Feature("unsupported", "a file has no roles and no policies"),
     "transactions.two_phase": Feature("unsupported", "a file prepares no transactions"),
     "connection.read_replica": Feature("unsupported", "a file has no replica"),
     "connection.tls": Feature("unsupported", "a file is opened without any network"),

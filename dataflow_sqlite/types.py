@@ -90,7 +90,7 @@ def _list_codec(item: FieldType) -> Codec:
     def decode_list(text: str) -> list[Any]:
         return [None if value is None else decode(value) for value in json.loads(text)]
 
-    return Codec(JSON_AS_TEXT.encode, decode_list)
+    return Codec(JSON_AS_TEXT.encode, decode_list, restore=decode_list)
 
 
 # One name for each type, both ways. SQLite derives a column's affinity from words inside the name:

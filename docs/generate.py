@@ -34,6 +34,8 @@ from dataflow_core.conformance.parity import parity_tables  # noqa: E402
 from dataflow_core.conformance.random_models import CHANGES  # noqa: E402
 from dataflow_core.conformance.saved_report import read_report  # noqa: E402
 from dataflow_core.contract import (  # noqa: E402
+    ChangeRecorder,
+    ChangeScope,
     Connection,
     DialectSpec,
     Driver,
@@ -49,6 +51,9 @@ from dataflow_core.contract import (  # noqa: E402
     Observer,
     PipeliningConnection,
     PluginSettings,
+    RowChange,
+    RowChanges,
+    RowSecuringConnection,
     SchemaReader,
     StatementRun,
     TwoPhaseConnection,
@@ -386,6 +391,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "connection protocol": lambda: members(Connection),
     "loading connection protocol": lambda: members(LoadingConnection),
     "pipelining connection protocol": lambda: members(PipeliningConnection),
+    "row securing connection protocol": lambda: members(RowSecuringConnection),
     "two phase connection protocol": lambda: members(TwoPhaseConnection),
     "migration guard": lambda: members(MigrationGuard),
     "schema reader": lambda: members(SchemaReader),
@@ -401,6 +407,10 @@ GENERATED: dict[str, Callable[[], str]] = {
     "observed database": lambda: fields_of(ObservedDatabase),
     "plugin settings": lambda: fields_of(PluginSettings),
     "model policy": lambda: fields_of(ModelPolicy),
+    "change recorder": lambda: members(ChangeRecorder),
+    "change scope": lambda: members(ChangeScope),
+    "row changes": lambda: fields_of(RowChanges),
+    "row change": lambda: fields_of(RowChange),
     "node kind": lambda: fields_of(NodeKind),
     "model access": lambda: members(ModelAccess),
     "dialect spec": lambda: fields_of(DialectSpec),

@@ -26,6 +26,7 @@ from dataflow_core.run.engine import Engine
 from dataflow_core.run.engine_settings import EngineSettings
 from dataflow_core.run.observing import Observers
 from dataflow_core.run.pool import PoolLimits
+from dataflow_core.run.recorders import Recorders
 from dataflow_core.run.session import Session
 from dataflow_core.schema import Model
 from dataflow_core.settings import PRIMARY, SETTING_NAMES, Settings
@@ -50,6 +51,7 @@ class Databases:
     adopt: Callable[[Model], None]
     options: Iterable[Option] = ()
     observers: Observers | None = None
+    recorders: Recorders | None = None
     urls: dict[str, DatabaseURL] = field(factory=dict)
     specs: dict[str, DialectSpec] = field(factory=dict)
     replica: DatabaseURL | None = None
@@ -170,6 +172,7 @@ class Databases:
             settings.replica_wait,
             settings.coalesce,
             self,
+            self.recorders,
         )
 
     def tables(self, name: str) -> Tables:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 from dataflow_core.app.closing import close_at_exit
 from dataflow_core.app.databases import Databases
 from dataflow_core.app.handles import ModelHandle, NodesNamespace
+from dataflow_core.app.methods import bound_method, methods_by_name, recorders_of
 from dataflow_core.app.models import Registry, refuse_instances
 from dataflow_core.app.observers import observers_of
 from dataflow_core.app.schema import Schemas
@@ -97,6 +98,8 @@ class DataFlow:
         self._databases = Databases(self.settings, self.plugins, self.models_of, self._adopt, own)
         self.observers = observers_of(self.settings, self.plugins, declared, self._databases.urls)
         self._databases.observers = self.observers
+        self._methods = methods_by_name(self.plugins.methods(), DataFlow)
+        recorders = self._databases.recorders = recorders_of(self)
         self._registry = Registry(
             self,
             self._databases.engine,
@@ -105,6 +108,7 @@ class DataFlow:
             self.plugins.nodes(),
             self.plugins.model_policies(),
             self.observers,
+            recorders,
         )
         self._context = Context(self)
         self._schemas = Schemas(
@@ -118,6 +122,9 @@ class DataFlow:
         self._closed = False
         self.nodes = NodesNamespace()
         register_owner(self)
+
+    def __getattr__(self, name: str) -> Any:
+        return bound_method(self, self.__dict__.get("_methods", {}), name)
 
     def __repr__(self) -> str:
         return f"DataFlow({self.url.render()!r}, models={self.list_models()})"

@@ -31,6 +31,7 @@ from dataflow_core.nodes.observed import observed
 from dataflow_core.nodes.policies import Policies
 from dataflow_core.nodes.sql import sql_node
 from dataflow_core.run.observing import Observers
+from dataflow_core.run.recorders import Recorders
 from dataflow_core.run.tenancy import Tenancy
 from dataflow_core.schema import Field, Model
 from dataflow_core.schema.checks import check_model
@@ -57,6 +58,7 @@ class Registry:
     plugin_nodes: Sequence[NodeSpec] = ()
     plugin_policies: Sequence[ModelPolicy] = ()
     observers: Observers | None = None
+    recorders: Recorders | None = None
     models: dict[str, Model] = field(factory=dict)
     nodes: dict[str, NodeType] = field(factory=dict)
     absent: dict[str, str] = field(factory=dict)
@@ -129,6 +131,10 @@ class Registry:
         self.bindings[model.name] = made.binding
         self.nodes.update({node.name: node for node in made.types.values()})
         self.absent.update(made.absent_names)
+        for written in () if self.recorders is None else self.recorders.register(model):
+            # Known already where another model has the same recorder.
+            if self.models.get(written.name) is not written:
+                self.add_model(written)
         return made
 
     def _watched(self, node: NodeType, kind: str | None = None) -> NodeType:

@@ -8,6 +8,7 @@ from dataflow_core.compile.compiled import (
     Compiled,
     DDLCompiler,
     LoadStatement,
+    RowSecurity,
     RowsStatement,
     StagedStatements,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "Parameter",
     "Render",
     "ResultColumn",
+    "RowSecurity",
     "RowWriter",
     "RowsStatement",
     "StagedStatements",

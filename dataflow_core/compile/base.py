@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from dataflow_core.compile.build import Build, LiteralBuild, Render
 from dataflow_core.compile.changes import CHANGES, assignments_sql
-from dataflow_core.compile.compiled import Compiled, LoadStatement, StagedStatements
+from dataflow_core.compile.compiled import Compiled, LoadStatement, RowSecurity, StagedStatements
 from dataflow_core.compile.confines import counted, row_tests
 from dataflow_core.compile.expressions import CALL_TABLE, condition
 from dataflow_core.compile.predicates import PREDICATES, WIDEST, features_used, text_match
@@ -49,6 +49,8 @@ class BaseCompiler:
     """How many rows of a bulk write are made ready while those before them are written."""
     pipelines: ClassVar[bool] = False
     """Whether connections send several statements at once, as ``PipeliningConnection`` says."""
+    row_security: RowSecurity | None = None
+    """How the tenant in force is told to a database that declares ``schema.row_security``."""
     returning: ClassVar[frozenset[str]] = frozenset(("insert", "update", "delete"))
     """What can give back the rows that it wrote; the rest is read by key, in a transaction."""
     upserts: ClassVar[bool] = True
@@ -178,10 +180,11 @@ class BaseCompiler:
     def load(
         self, table: str, columns: Sequence[Field], *, model: Model | None = None
     ) -> LoadStatement | None:
-        """How many rows of ``columns`` get into a table quicker than by INSERT, if there is a way.
+        """How many rows get in quicker than by INSERT, if they do; a ``model`` if not temporary."""
+        return None
 
-        ``model`` is that of the table, unless it is a temporary one.
-        """
+    def reserve_keys(self, model: Model) -> str | None:
+        """Takes a number, gives as many rows: keys that nobody else is given. ``None``: cannot."""
         return None
 
     def staged(self, operation: Upsert) -> StagedStatements | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from dataflow_core.compile.statement import Parameter, ResultColumn
+from dataflow_core.compile.statement import Codec, Parameter, ResultColumn
 
-__all__ = ["function_from", "make_binder", "make_decoder"]
+__all__ = ["function_from", "make_binder", "make_decoder", "make_values"]
 
 Row = dict[str, Any]
 
@@ -68,6 +68,25 @@ def make_decoder(
         source, "decode", namespace
     )
     return decoder
+
+
+def make_values(
+    codecs: Sequence[Codec],
+) -> Callable[[Sequence[Sequence[Any]]], list[tuple[Any, ...]]]:
+    """A function from rows as the driver takes them to tuples of canonical values."""
+    namespace: dict[str, Any] = {}
+    cells = [f"c{position}" for position in range(len(codecs))]
+    texts = []
+    for cell, codec in zip(cells, codecs, strict=True):
+        restore = codec.restore
+        namespace[f"restore_{cell}"] = restore
+        text = f"None if {cell} is None else restore_{cell}({cell})"
+        texts.append(cell if restore is None else f"({text})")
+    body, target = ", ".join(texts), ", ".join(cells)
+    source = f"def values(rows):\n    return [({body},) for ({target},) in rows]\n"
+    made: Callable[[Sequence[Sequence[Any]]], list[tuple[Any, ...]]]
+    made = function_from(source, "values", namespace)
+    return made
 
 
 def _decoded(cell: str, column: ResultColumn, namespace: dict[str, Any]) -> str:

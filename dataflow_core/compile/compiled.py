@@ -16,6 +16,7 @@ __all__ = [
     "Compiled",
     "DDLCompiler",
     "LoadStatement",
+    "RowSecurity",
     "RowsStatement",
     "StagedStatements",
 ]
@@ -49,6 +50,20 @@ class RowsStatement:
 
 
 _MOST_TEXTS = 64
+
+
+@frozen
+class RowSecurity:
+    """How a database that keeps the rows of tenants apart by itself is told the tenant in force.
+
+    Attributes:
+        tell: the statement that says it for the rest of the transaction, and no longer; its one
+            parameter is the tenant as text, empty where none is in force: then no row is seen.
+        passed_over: why it does not hold for whoever is connected; empty where it does.
+    """
+
+    tell: str
+    passed_over: str = ""
 
 
 @frozen(eq=False)
@@ -113,6 +128,8 @@ class Compiled:
         stored: likewise: the changed row as it then is.
         written: where ``rows`` gives nothing back: the rows with the given keys, as stored.
         generated: likewise: the rows whose keys the connection's last insert made.
+        reserve: of rows without their key: takes a number and gives as many keys, one in each row,
+            which nobody else is given; NULL where there is no counter after all.
         load: inserts what ``rows`` does, quicker where there are many.
         staged: upserts what ``rows`` does, quicker where there are many.
     """
@@ -130,6 +147,7 @@ class Compiled:
     stored: Statement | None = None
     written: RowsStatement | None = None
     generated: RowsStatement | None = None
+    reserve: str | None = None
     load: LoadStatement | None = None
     staged: StagedStatements | None = None
 

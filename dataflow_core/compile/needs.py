@@ -252,6 +252,8 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     "schema.alter": "where a table is changed",
     "schema.partial_index": "where the table is made",
     "schema.partial_unique": "where the table is made",
+    "schema.partitions": "where the table is seen to",
+    "schema.row_security": "where the table is seen to",
     "relations": "where related rows are asked for",
     "transactions": "where one begins",
     "transactions.savepoint": "where one is set",
@@ -308,6 +310,10 @@ def table_needs(model: Model, *, made: bool) -> tuple[str, ...]:
     for index in model.indexes if made else ():
         if index.where is not None:
             found["schema.partial_unique" if index.unique else "schema.partial_index"] = None
+    if model.partitions is not None:
+        found["schema.partitions"] = None
+    if model.secured_by is not None:
+        found["schema.row_security"] = None
     return tuple(found)
 
 

@@ -24,12 +24,20 @@ class Codec:
         decode_source: may give the same as ``decode`` as an expression over the name ``value``,
             which is then compiled into the row function and saves a call per cell.
         encode_source: likewise for ``encode``.
+        restore: turns what ``encode`` gives into the canonical value, as it is read once it was
+            stored; never called with ``None``. Without it, and with ``encode``, that is unknown.
     """
 
     encode: Encode | None = None
     decode: Encode | None = None
     decode_source: str | None = None
     encode_source: str | None = None
+    restore: Encode | None = None
+
+    @property
+    def restores(self) -> bool:
+        """Whether the value that is stored is known from what the driver is given."""
+        return self.encode is None or self.restore is not None
 
 
 PLAIN = Codec()

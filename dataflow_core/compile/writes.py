@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from dataflow_core.compile.build import Build
 from dataflow_core.compile.compiled import INSERTED, Compiled, RowsStatement, StagedStatements
 from dataflow_core.compile.confines import row_tests
@@ -26,6 +28,7 @@ from dataflow_core.operations import (
     CreateMany,
     Delete,
     DeleteMany,
+    FindRows,
     Update,
     UpdateMany,
     UpdateRows,
@@ -42,6 +45,7 @@ __all__ = [
     "create_many",
     "delete",
     "delete_many",
+    "find_rows",
     "update",
     "update_many",
     "update_rows",
@@ -60,7 +64,12 @@ def create_many(compiler: BaseCompiler, operation: CreateMany) -> Compiled:
     """Insert rows; give their keys back on request."""
     model = operation.model
     back = model.primary_key if operation.returning_keys else ()
-    return _insert(compiler, model, operation.columns, back, skip=operation.conflict == "skip")
+    if operation.returning_rows:
+        back = model.fields
+    compiled = _insert(compiler, model, operation.columns, back, skip=operation.conflict == "skip")
+    if len(model.primary_key) != 1 or model.primary_key[0] in operation.columns:
+        return compiled
+    return evolve(compiled, reserve=compiler.reserve_keys(model))
 
 
 def _insert(
@@ -133,6 +142,13 @@ def _by_key(
         return f"{head} {compiler.one_of(keys, rows)}{more}{tests}{tail}"
 
     return rows_statement(compiler, keys, text, result(compiler, back))
+
+
+def find_rows(compiler: BaseCompiler, operation: FindRows) -> Compiled:
+    """The rows with some keys, given as rows of parameters."""
+    keys, back, among = operation.keys, operation.columns, operation.among
+    rows = _by_key(compiler, operation.model, keys, back, among=among, lock=True)
+    return Compiled(rows=rows)
 
 
 def upsert(compiler: BaseCompiler, operation: Upsert) -> Compiled:

@@ -140,6 +140,15 @@ class _WatchedConnection(_Delegate):
         self._recording.add(sql, parameters)
         return cast("AsyncGenerator[Any, None]", self._inner.stream(sql, parameters, size))
 
+    def stream_as(
+        self, tell: str, tenant: str, sql: str, parameters: Sequence[Any], size: int
+    ) -> AsyncGenerator[Any, None]:
+        self._recording.add(sql, parameters)
+        return cast(
+            "AsyncGenerator[Any, None]",
+            self._inner.stream_as(tell, tenant, sql, parameters, size),
+        )
+
     def fetch_together(
         self, statements: Sequence[tuple[str, Sequence[Any]]]
     ) -> Coroutine[Any, Any, Any]:

@@ -1,5 +1,12 @@
 """What a dialect implements, and what the core asks of it."""
 
+from dataflow_core.contract.changes import (
+    ChangeKind,
+    ChangeRecorder,
+    ChangeScope,
+    RowChange,
+    RowChanges,
+)
 from dataflow_core.contract.dialect import (
     CONTRACT_VERSION,
     Compiler,
@@ -18,6 +25,7 @@ from dataflow_core.contract.driver import (
     Lane,
     LoadingConnection,
     PipeliningConnection,
+    RowSecuringConnection,
     Server,
     TwoPhaseConnection,
 )
@@ -48,6 +56,9 @@ from dataflow_core.url import DatabaseURL
 __all__ = [
     "Behaviour",
     "CONTRACT_VERSION",
+    "ChangeKind",
+    "ChangeRecorder",
+    "ChangeScope",
     "Compiler",
     "ConnectOptions",
     "Connection",
@@ -72,7 +83,10 @@ __all__ = [
     "Observer",
     "Option",
     "PipeliningConnection",
+    "RowSecuringConnection",
     "PluginSettings",
+    "RowChange",
+    "RowChanges",
     "PolicyContext",
     "Referrer",
     "SchemaReader",

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, Protocol
 
 from attrs import field, frozen
 
-from dataflow_core.compile import Codec, Compiled, DDLCompiler
+from dataflow_core.compile import Codec, Compiled, DDLCompiler, RowSecurity
 from dataflow_core.contract.driver import Connection, ConnectOptions, Driver, Server
 from dataflow_core.errors import DataFlowError
 from dataflow_core.features import Feature
@@ -48,6 +48,11 @@ class Compiler(Protocol):
     @property
     def pipelines(self) -> bool:
         """Whether its connections are ``PipeliningConnection``."""
+        ...
+
+    @property
+    def row_security(self) -> RowSecurity | None:
+        """How the tenant in force is told where ``schema.row_security`` is declared."""
         ...
 
     def compile(self, operation: Operation) -> Compiled:

@@ -21,6 +21,7 @@ __all__ = [
     "Lane",
     "LoadingConnection",
     "PipeliningConnection",
+    "RowSecuringConnection",
     "Server",
     "TwoPhaseConnection",
 ]
@@ -197,6 +198,19 @@ class PipeliningConnection(Connection, Protocol):
 
         Called outside of a transaction. The first statement writes, the others read what it wrote.
         Whichever fails, its error is raised.
+        """
+        ...
+
+
+class RowSecuringConnection(Connection, Protocol):
+    """A connection of a dialect with the feature ``schema.row_security``."""
+
+    def stream_as(
+        self, tell: str, tenant: str, sql: str, parameters: Sequence[Any], size: int
+    ) -> AsyncGenerator[Sequence[Sequence[Any]], None]:
+        """``stream``, after the statement ``tell`` with ``tenant`` as its one parameter.
+
+        What that says holds for the statement, and for nothing that is sent afterwards.
         """
         ...
 

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+    from dataflow_core.contract.changes import ChangeRecorder
     from dataflow_core.contract.dialect import DialectSpec, TestServer
     from dataflow_core.contract.migrations import MigrationGuard
     from dataflow_core.contract.nodes import NodeSpec
     from dataflow_core.contract.observers import ObservedDatabase, Observer
     from dataflow_core.contract.policies import ModelPolicy
     from dataflow_core.contract.settings import PluginSettings
+    from dataflow_core.schema import Model
 
 __all__ = ["PROJECT", "hookimpl", "hookspec"]
 
@@ -99,5 +101,27 @@ def dataflow_observer(
     core that it serves. ``None``: there is nothing to observe; several, where
     one may fail and not the others. An ``InvalidOption`` that it raises
     refuses the instance.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def dataflow_methods() -> Mapping[str, Callable[..., Any]]:
+    """Declare methods of ``DataFlow``: functions by name, whose first argument is the instance.
+
+    Called once, when an instance is made. An asynchronous function ``name`` is awaited as
+    ``db.aname(...)``, and called as ``db.name(...)`` by code that is not asynchronous; any other
+    function is only ``db.name(...)``.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def dataflow_change_recorder(model: Model) -> ChangeRecorder | None:
+    """Offer a recorder of the changes of a model's rows; ``None``: nobody has to be told of them.
+
+    Called once for each model, when it is registered. The recorder is handed every change that an
+    instance makes, of single rows and of many, by whichever node, and those that foreign keys make
+    when rows are deleted; in the transaction of the change, before it is committed.
     """
     raise NotImplementedError

@@ -9,6 +9,7 @@ from typing import Any
 import pluggy
 
 from dataflow_core.contract import hookspecs
+from dataflow_core.contract.changes import ChangeRecorder
 from dataflow_core.contract.dialect import CONTRACT_VERSION, DialectSpec
 from dataflow_core.contract.migrations import MigrationGuard
 from dataflow_core.contract.nodes import NodeSpec
@@ -23,6 +24,7 @@ from dataflow_core.errors import (
     UnknownHook,
 )
 from dataflow_core.naming_hints import nearest, quoted
+from dataflow_core.schema import Model
 
 __all__ = ["DISTRIBUTION", "Plugins"]
 
@@ -103,6 +105,16 @@ class Plugins:
             if names.count(name) > 1:
                 raise PluginError(f"two plugins declare a node called {name!r}")
         return found
+
+    def change_recorders(self, model: Model) -> list[ChangeRecorder]:
+        """The recorders of the changes of a model."""
+        found = self._answers("dataflow_change_recorder", _change_recorder, model=model)
+        return [recorder for recorder in found if recorder is not None]
+
+    def methods(self) -> list[tuple[str, str, Callable[..., Any]]]:
+        """The methods of instances that plugins bring: whose each is, its name, the function."""
+        found = self._answers("dataflow_methods", _methods)
+        return [method for methods in found for method in methods]
 
     def model_policies(self) -> list[ModelPolicy]:
         """What the options of models mean; an option belongs to one policy."""
@@ -240,6 +252,26 @@ def _nodes(answer: Any, origin: str) -> list[NodeSpec]:
                 f"dataflow_nodes of {origin} returned {type(spec).__name__}, expected NodeSpec"
             )
     return specs
+
+
+def _change_recorder(answer: Any, origin: str) -> ChangeRecorder | None:
+    if answer is not None and not isinstance(answer, ChangeRecorder):
+        raise PluginError(
+            f"dataflow_change_recorder of {origin} returned {type(answer).__name__},"
+            " expected ChangeRecorder: an object with models, record and before_commit"
+        )
+    return answer
+
+
+def _methods(answer: Any, origin: str) -> list[tuple[str, str, Callable[..., Any]]]:
+    methods = dict(answer) if isinstance(answer, Mapping) else {"": answer}
+    for name, function in methods.items():
+        if not (isinstance(name, str) and name.isidentifier() and callable(function)):
+            raise PluginError(
+                f"dataflow_methods of {origin} returned {quoted(answer)},"
+                " expected a dict of functions by the names of the methods"
+            )
+    return [(origin, name, function) for name, function in methods.items()]
 
 
 def _policies(answer: Any, origin: str) -> list[ModelPolicy]:

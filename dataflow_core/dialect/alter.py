@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from dataflow_core.errors import UnsupportedFeature
 from dataflow_core.operations import (
     AddCheck,
     AddColumn,
     AddForeignKey,
     AddIndex,
+    AddRowSecurity,
     AlterTable,
     ChangeComment,
     ChangeDefault,
@@ -20,6 +22,7 @@ from dataflow_core.operations import (
     DropColumn,
     DropForeignKey,
     DropIndex,
+    DropRowSecurity,
     RenameColumn,
 )
 
@@ -126,6 +129,17 @@ def _drop_check(compiler: BaseDDLCompiler, operation: AlterTable, step: DropChec
     return alter_table(compiler, operation, f"DROP CONSTRAINT {name}")
 
 
+def _row_security(
+    compiler: BaseDDLCompiler, operation: AlterTable, step: AddRowSecurity | DropRowSecurity
+) -> list[str]:
+    """Not in the standard: a dialect that declares it has an entry of its own."""
+    reason = "its dialect has no statement for it"
+    name, feature = compiler.compiler.name, "schema.row_security"
+    raise UnsupportedFeature(
+        f"{name} does not offer {feature}: {reason}", feature=feature, dialect=name, reason=reason
+    )
+
+
 def _nothing(compiler: BaseDDLCompiler, operation: AlterTable, step: ChangeComment) -> list[str]:
     return []
 
@@ -145,5 +159,7 @@ STEPS: Final[dict[type, RenderStep]] = {
     DropForeignKey: _drop_foreign_key,
     AddCheck: _add_check,
     DropCheck: _drop_check,
+    AddRowSecurity: _row_security,
+    DropRowSecurity: _row_security,
 }
 """The statements of every kind of step; dialects replace entries."""

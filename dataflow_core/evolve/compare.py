@@ -18,6 +18,7 @@ from dataflow_core.operations import (
     AddColumn,
     AddForeignKey,
     AddIndex,
+    AddRowSecurity,
     ChangeComment,
     ChangeDefault,
     ChangeNullable,
@@ -27,17 +28,19 @@ from dataflow_core.operations import (
     DropColumn,
     DropForeignKey,
     DropIndex,
+    DropRowSecurity,
     RenameColumn,
     Safety,
     Step,
 )
-from dataflow_core.schema import MISSING, Field, ForeignKey, Index, Model
+from dataflow_core.schema import MISSING, Field, ForeignKey, Index, Model, Partitions
 from dataflow_core.schema.tables import Column, Table, TableIndex, TableReference
 
 __all__ = ["Comparison", "compare"]
 
 _ORDER: Final = (
     RenameColumn,
+    DropRowSecurity,
     DropForeignKey,
     DropCheck,
     DropIndex,
@@ -50,6 +53,7 @@ _ORDER: Final = (
     AddIndex,
     AddCheck,
     AddForeignKey,
+    AddRowSecurity,
     ChangeComment,
 )
 """The order of the steps: what others stand on comes first, what hinders goes before."""
@@ -98,8 +102,10 @@ def compare(
         steps += _indexes(model, table, recorded)
         steps += _foreign_keys(table, keys, recorded)
         steps += _checks(model, table, ddl, recorded)
+    steps += _row_security(model, table, owned=recorded is not None)
     steps.sort(key=lambda step: _ORDER.index(type(step)))
-    return Comparison(tuple(steps), found.missing, found.problems)
+    problems = (*found.problems, *_partitions(model, table, owned=recorded is not None))
+    return Comparison(tuple(steps), found.missing, problems)
 
 
 @frozen
@@ -321,3 +327,28 @@ def _checks(model: Model, table: Table, ddl: DDLCompiler, recorded: Model) -> It
     for name in before:
         if name in stored and name not in wanted:
             yield DropCheck(name)
+
+
+def _row_security(model: Model, table: Table, *, owned: bool) -> Iterator[Step]:
+    """Of a table that others made it is not switched off: this project did not switch it on."""
+    secured = table.secured_by and _renamed(model, table).get(table.secured_by, table.secured_by)
+    wanted = None if model.secured_by is None else model.by_name[model.secured_by]
+    if wanted is not None and wanted.column != secured:
+        yield AddRowSecurity(wanted)
+    elif wanted is None and secured and owned:
+        yield DropRowSecurity(secured)
+
+
+def _partitions(model: Model, table: Table, *, owned: bool) -> Iterator[str]:
+    """Parts that are not those of the model. Others may put a table of theirs in parts as well."""
+    wanted = model.partitions
+    if wanted is not None:
+        by = model.by_name[wanted.by].column
+        wanted = Partitions(_renamed(model, table).get(by, by), wanted.count)
+    if wanted == table.partitions or (wanted is None and not owned):
+        return
+    there = "in one part" if table.partitions is None else f"in {table.partitions.count} parts"
+    yield (
+        f"it is {there}, {model.name} says {'one' if wanted is None else wanted.count}, and no"
+        " statement changes that: make another table, and copy the rows"
+    )

@@ -6,12 +6,13 @@ import difflib
 import json
 from collections.abc import Iterable, Sequence
 
-from dataflow_core.contract import ErrorSituation
+from dataflow_core.contract import Dialect, ErrorSituation
 from dataflow_core.errors import (
     RegistryConflict,
     SchemaChangeRefused,
     SchemaMismatch,
     TableMissing,
+    UnsupportedFeature,
 )
 from dataflow_core.evolve.compare import Comparison
 from dataflow_core.evolve.conversions import converts
@@ -20,9 +21,11 @@ from dataflow_core.evolve.registry import Record
 from dataflow_core.naming_hints import quoted
 from dataflow_core.operations import (
     AddColumn,
+    AddRowSecurity,
     AlterTable,
     ChangeNullable,
     ChangeType,
+    DropRowSecurity,
     RenameColumn,
     Step,
     TableChange,
@@ -33,7 +36,16 @@ from dataflow_core.schema import Field, Model
 from dataflow_core.schema.definition import Definition, definition_of
 from dataflow_core.schema.tables import Table
 
-__all__ = ["conflict", "difference", "mismatch", "missing", "refuse_change", "refuse_conversions"]
+__all__ = [
+    "conflict",
+    "difference",
+    "mismatch",
+    "missing",
+    "refuse_change",
+    "refuse_conversions",
+    "refuse_passing_over",
+    "refuse_unsecured",
+]
 
 
 def mismatch(model: Model, differing: Comparison) -> SchemaMismatch:
@@ -56,6 +68,21 @@ def mismatch(model: Model, differing: Comparison) -> SchemaMismatch:
     )
 
 
+def refuse_unsecured(found: Iterable[Finding], *, changes: bool) -> None:
+    """``SchemaMismatch`` where a table lacks the row security that is asked for, and will lack it.
+
+    ``changes``: tables are changed. Those of a newer program are not, and views have none.
+    """
+    for item in found:
+        if item.table is None or not any(
+            isinstance(step, AddRowSecurity) for step in item.differing.steps
+        ):
+            continue
+        if not changes or item.is_older or item.table.kind == "view":
+            problem = f"the database does not keep its rows apart by {item.model.secured_by}"
+            raise mismatch(item.model, Comparison(problems=(problem,)))
+
+
 def missing(model: Model, *, may_create: bool) -> TableMissing:
     """The error for a table that is not there, where none may be made."""
     reason = "the database is read-only" if may_create else "this instance may not make it"
@@ -74,13 +101,32 @@ def _lossy(change: TableChange, before: Record | None, model: Model) -> SchemaCh
         if before is None
         else "".join(f"\n{line}" for line in difference(before.definition, definition_of(model)))
     )
+    lossy = {
+        type(step) for step in getattr(change.operation, "steps", ()) if step.safety == "lossy"
+    }
+    what = "its row security" if lossy == {DropRowSecurity} else "data"
     return SchemaChangeRefused(
-        f"the table {quoted(model.table)} would lose data to be what {model.name} says:"
+        f"the table {quoted(model.table)} would lose {what} to be what {model.name} says:"
         f" {'; '.join(line.strip(' -') for line in lines[1:])}{told}",
         model=model.name,
         table=model.table,
         plan=lines,
     )
+
+
+def refuse_passing_over(model: Model, dialect: Dialect) -> None:
+    """``UnsupportedFeature`` where row security is asked for, and does not hold for this role."""
+    if model.secured_by is None:
+        return
+    security = dialect.compiler.row_security
+    reason = "its dialect does not say how" if security is None else security.passed_over
+    if reason:
+        raise UnsupportedFeature(
+            f"{model.name} asks for row security, which {dialect.name} cannot give here: {reason}",
+            feature="schema.row_security",
+            dialect=dialect.name,
+            reason=reason,
+        )
 
 
 def conflict(model: Model, before: Record) -> RegistryConflict:

@@ -24,16 +24,17 @@ from dataflow_core.evolve.compare import Comparison, compare
 from dataflow_core.evolve.finding import Finding
 from dataflow_core.evolve.guards import Guards
 from dataflow_core.evolve.locking import locked
-from dataflow_core.evolve.refusals import mismatch, missing, refuse_change, refuse_conversions
+from dataflow_core.evolve.refusals import (
+    mismatch,
+    missing,
+    refuse_change,
+    refuse_conversions,
+    refuse_passing_over,
+    refuse_unsecured,
+)
 from dataflow_core.evolve.registry import REGISTRY, Record
 from dataflow_core.naming_hints import quoted
-from dataflow_core.operations import (
-    AddIndex,
-    AlterTable,
-    CreateTable,
-    SchemaPlan,
-    TableChange,
-)
+from dataflow_core.operations import AddIndex, AlterTable, CreateTable, SchemaPlan, TableChange
 from dataflow_core.run.session import Session
 from dataflow_core.run.table_keeper import ModelAdapted
 from dataflow_core.schema import ForeignKey, Model
@@ -97,10 +98,12 @@ class Tables:
         wanted = self._with_referred(model)
         for item in wanted:
             session.need(*table_needs(item, made=self.may_create), place=item.name)
+            refuse_passing_over(item, dialect)
         wanted = [item for item in wanted if item not in self.ready]
         found = await self.look(wanted, session, dialect)
         if self.adapt(found):
             raise ModelAdapted("a model was fitted to a table that others made: call again")
+        refuse_unsecured(found, changes=self.may_create and writable)
         if not (self.may_create and writable):
             for finding in found:
                 if finding.table is None:
@@ -186,6 +189,7 @@ class Tables:
         models = self.in_order()
         for model in models:
             session.need(*table_needs(model, made=self.may_create), place=model.name)
+            refuse_passing_over(model, dialect)
         found = await self.look(models, session, dialect)
         if self.adapt(found):
             found = await self.look(self.in_order(), session, dialect)

@@ -15,8 +15,8 @@ from attrs import define, field
 from dataflow_core.contract import Behaviour, ModelAccess
 from dataflow_core.nodes.base import Context
 from dataflow_core.nodes.confinement import given_for
+from dataflow_core.run.scopes import check_alone
 from dataflow_core.run.table_keeper import ModelAdapted
-from dataflow_core.run.transactions import check_alone
 from dataflow_core.schema import Model
 
 if TYPE_CHECKING:

@@ -21,11 +21,9 @@ from dataflow_core.nodes.match import match_by, update_fields
 from dataflow_core.nodes.single import utc_now
 from dataflow_core.nodes.values import Selector, boolean, count_of, refuse_later
 from dataflow_core.operations import DeleteMany, UpdateMany
-from dataflow_core.run import bulk, writes
 from dataflow_core.run.chunks import BulkCounts, BulkWrite
 from dataflow_core.run.matches import match_among
-from dataflow_core.run.row_updates import update_rows
-from dataflow_core.run.upserts import upsert_many
+from dataflow_core.run.writing import deleting_of, writing_of
 from dataflow_core.schema import Field, Model
 from dataflow_core.updates.parse import parse_update
 
@@ -79,10 +77,12 @@ class BulkNodes:
         for name in shared:
             self.model.field(name, node)
         options = self._options(node, parameters, conflict, shared)
+        engine = self.engine()
+        writing = writing_of(engine, self.model)
         if conflict == "update":
             match = match_by(node, self.model, self._key_of_update(node), None)
-            counts = await upsert_many(
-                self.engine(),
+            counts = await writing.upsert_many(
+                engine,
                 self.model,
                 rows,
                 options,
@@ -92,7 +92,7 @@ class BulkNodes:
                 match_given=False,
             )
             return _counted(counts, options, "processed", "inserted", "updated", "skipped")
-        counts = await bulk.create_many(self.engine(), self.model, rows, options, utc_now())
+        counts = await writing.create_many(engine, self.model, rows, options, utc_now())
         return _counted(counts, options, "processed", "inserted", "skipped")
 
     def _key_of_update(self, node: str) -> tuple[str, ...]:
@@ -142,8 +142,9 @@ class BulkNodes:
         match = match_by(node, self.model, parameters.get("match_fields"), None)
         updates = update_fields(node, self.model, parameters.get("update_fields"), match.fields)
         options = self._options(node, parameters, "error", {})
-        counts = await upsert_many(
-            self.engine(),
+        engine = self.engine()
+        counts = await writing_of(engine, self.model).upsert_many(
+            engine,
             self.model,
             rows,
             options,
@@ -165,7 +166,9 @@ class BulkNodes:
         predicate = self.selector.many(node, parameters, bindings)
         update = parse_update(parameters["fields"], self.model, bindings, now=utc_now())
         operation = UpdateMany(self.model, predicate, tuple(update.assignments))
-        matched = await writes.update_many(self.engine(), operation, bindings.values)
+        engine = self.engine()
+        writing = writing_of(engine, self.model)
+        matched = await writing.update_many(engine, operation, bindings.values)
         return {"result": {"matched": matched}, "matched": matched, "success": True}
 
     async def _update_rows(self, node: str, parameters: Mapping[str, Any]) -> Result:
@@ -173,7 +176,9 @@ class BulkNodes:
             if parameters.get(name) is not None:
                 raise ConflictingParameters(f"{node}: give data, or filter and fields")
         rows = _data(node, parameters)
-        matched = await update_rows(self.engine(), self.model, rows, utc_now())
+        engine = self.engine()
+        writing = writing_of(engine, self.model)
+        matched = await writing.update_rows(engine, self.model, rows, utc_now())
         return {"result": {"matched": matched}, "matched": matched, "success": True}
 
     async def delete(self, context: Context, parameters: Mapping[str, Any]) -> Result:
@@ -190,7 +195,9 @@ class BulkNodes:
                 raise FilterRequired(f"{node}: give ids, or a filter", node=node)
             bindings = self.selector.bindings()
             operation = DeleteMany(self.model, self.selector.many(node, parameters, bindings))
-            matched = await writes.delete_many(self.engine(), operation, bindings.values)
+            engine = self.engine()
+            deleting = deleting_of(engine, self.model)
+            matched = await deleting.delete_many(engine, operation, bindings.values)
         counts = {"matched": matched, "deleted": matched}
         return {"result": counts, **counts, "success": True}
 
@@ -199,12 +206,13 @@ class BulkNodes:
             raise InvalidType(f"{node}: ids is a list of keys, got {quoted(ids)}", parameter="ids")
         keys = [self._key(node, item) for item in ids]
         engine, matched = self.engine(), 0
+        deleting = deleting_of(engine, self.model)
         async with engine.transaction(joins=True):
             for at in range(0, len(keys), _KEYS_AT_ONCE):
                 bindings = self.selector.bindings()
                 predicate = self._keys_filter(keys[at : at + _KEYS_AT_ONCE], bindings)
                 operation = DeleteMany(self.model, predicate)
-                matched += await writes.delete_many(engine, operation, bindings.values)
+                matched += await deleting.delete_many(engine, operation, bindings.values)
         return matched
 
     def _key(self, node: str, item: Any) -> tuple[Any, ...]:

@@ -20,13 +20,12 @@ from typing import Any
 import attrs
 
 from dataflow_core.errors import DataFlowError, InvalidCursor
-from dataflow_core.filters.ast import Always, And, Compare, IsNull, Not, Or, Predicate
-from dataflow_core.filters.scope import Bindings
+from dataflow_core.filters.ast import Predicate
 from dataflow_core.order import SortKey
 from dataflow_core.schema import Field, Model
 from dataflow_core.schema.relation_names import Relation
 
-__all__ = ["after", "decode_cursor", "encode_cursor", "origin_of"]
+__all__ = ["decode_cursor", "encode_cursor", "origin_of"]
 
 _DIGEST = 8
 
@@ -91,35 +90,6 @@ def _described(node: Any) -> Any:
         parts = (getattr(node, attribute.name) for attribute in attrs.fields(type(node)))
         return (type(node).__name__, *(_described(part) for part in parts))
     return node
-
-
-def after(keys: Sequence[SortKey], values: Sequence[Any], bindings: Bindings) -> Predicate:
-    """The rows that sort behind the one with these values."""
-    branches: list[Predicate] = []
-    equal: list[Predicate] = []
-    for key, value in zip(keys, values, strict=True):
-        behind = _behind(key, value, bindings)
-        if behind != Always(False):
-            branches.append(And((*equal, behind)) if equal else behind)
-        equal.append(_equal(key, value, bindings))
-    return Or(tuple(branches)) if branches else Always(False)
-
-
-def _behind(key: SortKey, value: Any, bindings: Bindings) -> Predicate:
-    """NULL is first ascending and last descending."""
-    field = key.field
-    if value is None:
-        return Always(False) if key.descending else Not(IsNull(field))
-    compared = Compare(field, "lt" if key.descending else "gt", bindings.slot(value, field.type))
-    if key.descending and field.nullable:
-        return Or((compared, IsNull(field)))
-    return compared
-
-
-def _equal(key: SortKey, value: Any, bindings: Bindings) -> Predicate:
-    if value is None:
-        return IsNull(key.field)
-    return Compare(key.field, "eq", bindings.slot(value, key.field.type))
 
 
 def _digest(origin: str, body: bytes) -> bytes:

@@ -11,8 +11,8 @@ from attrs import define, field, frozen
 from dataflow_core.aggregate.ast import Lookup
 from dataflow_core.errors import InvalidValue, LimitExceeded
 from dataflow_core.filters.ast import IsNull, Predicate
+from dataflow_core.filters.keys import key_predicate
 from dataflow_core.naming_hints import quoted
-from dataflow_core.nodes.keys import key_predicate
 from dataflow_core.operations import Find
 from dataflow_core.order import with_key
 from dataflow_core.run.reads import find

@@ -11,8 +11,9 @@ from dataflow_core.aggregate.ast import Facet, Limit, Pipeline
 from dataflow_core.aggregate.parse import parse_pipeline
 from dataflow_core.errors import ConflictingParameters
 from dataflow_core.filters.ast import Always, And, Predicate
+from dataflow_core.filters.keys import after
 from dataflow_core.filters.scope import Bindings
-from dataflow_core.nodes.cursor import after, decode_cursor, encode_cursor, origin_of
+from dataflow_core.nodes.cursor import decode_cursor, encode_cursor, origin_of
 from dataflow_core.nodes.including import attach, included, join_fields, look_up
 from dataflow_core.nodes.values import Selector, boolean, count_of, refuse_later
 from dataflow_core.operations import Aggregate, Count, Find

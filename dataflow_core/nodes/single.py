@@ -21,9 +21,8 @@ from dataflow_core.nodes.match import match_by, update_fields
 from dataflow_core.nodes.plain_updates import PlainUpdates
 from dataflow_core.nodes.values import Selector, boolean, refuse_later
 from dataflow_core.operations import Delete, Find, Update
-from dataflow_core.run import writes
 from dataflow_core.run.reads import find
-from dataflow_core.run.upserts import upsert_one
+from dataflow_core.run.writing import deleting_of, writing_of
 from dataflow_core.schema import Field, Model
 from dataflow_core.types import Integer
 from dataflow_core.updates.parse import parse_update
@@ -67,7 +66,9 @@ class SingleNodes:
             coalesce = boolean(node, parameters, "coalesce", default=True)
             parameters = {name: parameters[name] for name in parameters if name != "coalesce"}
         row = self._row("Create", parameters)
-        stored = await writes.create(self.engine(), self.model, row, utc_now(), coalesce=coalesce)
+        engine = self.engine()
+        create = writing_of(engine, self.model).create
+        stored = await create(engine, self.model, row, utc_now(), coalesce=coalesce)
         return {**stored, "result": stored, "created": True}
 
     def _row(self, kind: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -154,7 +155,8 @@ class SingleNodes:
             operation = Update(self.model, predicate, tuple(update.assignments), unique)
             if by_key:
                 self._plain_updates.keep(fields, operation, first)
-        row = await writes.update(self.engine(), operation, bindings.values)
+        engine = self.engine()
+        row = await writing_of(engine, self.model).update(engine, operation, bindings.values)
         if row is None:
             return {"result": None, "updated": False}
         return {**row, "result": row, "updated": True}
@@ -166,7 +168,8 @@ class SingleNodes:
         bindings = self.selector.bindings()
         predicate, unique = self.selector.one(node, parameters, bindings)
         operation = Delete(self.model, predicate, unique)
-        row = await writes.delete(self.engine(), operation, bindings.values)
+        engine = self.engine()
+        row = await deleting_of(engine, self.model).delete(engine, operation, bindings.values)
         if row is None:
             return {"result": None, "deleted": False}
         return {**row, "result": row, "deleted": True}
@@ -181,8 +184,9 @@ class SingleNodes:
         if parameters.get("fields") is not None:
             return await self._update_or_create(node, parameters, row, match)
         updates = update_fields(node, self.model, parameters.get("update_fields"), match.fields)
-        stored, created = await upsert_one(
-            self.engine(), self.model, row, utc_now(), match=match, updates=updates
+        engine = self.engine()
+        stored, created = await writing_of(engine, self.model).upsert_one(
+            engine, self.model, row, utc_now(), match=match, updates=updates
         )
         return {**stored, "result": stored, "created": created}
 
@@ -204,15 +208,16 @@ class SingleNodes:
         new = {**row, **update.on_insert}
         match.check_row(self.model, new)
         async with engine.transaction(joins=True):
+            writing = writing_of(engine, self.model)
             stored: dict[str, Any] | None
             if update.assignments:
                 operation = Update(self.model, predicate, tuple(update.assignments), unique=True)
-                stored = await writes.update(engine, operation, bindings.values)
+                stored = await writing.update(engine, operation, bindings.values)
             else:
                 # Nothing but what is set on insert: the row stays as it is.
                 there = Find(self.model, self.model.fields, predicate, lock=True)
                 stored = next(iter(await find(engine, there, bindings.values)), None)
             created = stored is None
             if stored is None:
-                stored = await writes.create(engine, self.model, new, now)
+                stored = await writing.create(engine, self.model, new, now)
         return {**stored, "result": stored, "created": created}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from dataflow_core.errors import InvalidValue, MissingParameter, UnknownParameter
 from dataflow_core.naming_hints import nearest, quoted
 from dataflow_core.nodes.base import Context, Effect, NodeOwner, NodeType, Output, Parameter
+from dataflow_core.run.scopes import check_alone
 from dataflow_core.run.statements import run_sql
-from dataflow_core.run.transactions import check_alone
 from dataflow_core.types import type_of
 
 if TYPE_CHECKING:

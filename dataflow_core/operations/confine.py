@@ -16,6 +16,7 @@ from dataflow_core.filters.ast import Always, And, Compare, Not, Or, Predicate, 
 from dataflow_core.operations.rows import (
     Create,
     CreateMany,
+    FindRows,
     Operation,
     UpdateRows,
     Upsert,
@@ -56,9 +57,10 @@ def confined(operation: Confined) -> Confined:
     """The operation, about the rows only that its models' scopes and the context let it see.
 
     What writes rows by key says so itself, in the statements that are compiled for it: creates take
-    the values of the context, ``UpdateRows`` and ``Upsert`` change no row outside.
+    the values of the context, ``UpdateRows`` and ``Upsert`` change no row outside, and ``FindRows``
+    is about those of its scopes.
     """
-    if isinstance(operation, Create | CreateMany | UpdateRows | Upsert):
+    if isinstance(operation, Create | CreateMany | FindRows | UpdateRows | Upsert):
         return operation
     changes: dict[str, Any] = {"filter": _within(operation.model, operation.filter)}
     pipeline = getattr(operation, "pipeline", None)

@@ -14,6 +14,7 @@ __all__ = [
     "AddColumn",
     "AddForeignKey",
     "AddIndex",
+    "AddRowSecurity",
     "AlterTable",
     "ChangeComment",
     "ChangeDefault",
@@ -25,6 +26,7 @@ __all__ = [
     "DropColumn",
     "DropForeignKey",
     "DropIndex",
+    "DropRowSecurity",
     "RenameColumn",
     "Safety",
     "Step",
@@ -32,7 +34,7 @@ __all__ = [
 
 Safety = Literal["additive", "tightening", "lossy"]
 """``additive``: always possible, nothing is lost. ``tightening``: fails where stored rows do not
-fit, and then changes nothing. ``lossy``: stored values can be lost."""
+fit, and then changes nothing. ``lossy``: stored values, or a lock before them, can be lost."""
 
 
 @frozen
@@ -162,6 +164,22 @@ class DropCheck:
     safety: ClassVar[Safety] = "additive"
 
 
+@frozen
+class AddRowSecurity:
+    """Have the database show and take the rows only whose field has the tenant in force."""
+
+    field: Field
+    safety: ClassVar[Safety] = "additive"
+
+
+@frozen
+class DropRowSecurity:
+    """Let the database show and take the rows of all tenants: a lock goes, though no value."""
+
+    column: str
+    safety: ClassVar[Safety] = "lossy"
+
+
 Step = (
     AddColumn
     | RenameColumn
@@ -177,6 +195,8 @@ Step = (
     | DropForeignKey
     | AddCheck
     | DropCheck
+    | AddRowSecurity
+    | DropRowSecurity
 )
 
 

@@ -13,6 +13,7 @@ from dataflow_core.operations.ddl import (
     AddColumn,
     AddForeignKey,
     AddIndex,
+    AddRowSecurity,
     ChangeComment,
     ChangeDefault,
     ChangeNullable,
@@ -22,6 +23,7 @@ from dataflow_core.operations.ddl import (
     DropColumn,
     DropForeignKey,
     DropIndex,
+    DropRowSecurity,
     RenameColumn,
     Step,
 )
@@ -74,6 +76,8 @@ WORDS: Final[dict[type, Callable[[Any], str]]] = {
     DropForeignKey: lambda step: f"drop the reference of {', '.join(step.columns)}",
     AddCheck: lambda step: f"add the check {quoted(step.check.name)}",
     DropCheck: lambda step: f"drop the check {quoted(step.name)}",
+    AddRowSecurity: lambda step: f"switch on row security by {quoted(step.field.column)}",
+    DropRowSecurity: lambda step: f"switch off row security by {quoted(step.column)}",
 }
 """Kind of step -> what it does, in words."""
 

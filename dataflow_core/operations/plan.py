@@ -7,7 +7,7 @@ from typing import Literal
 from attrs import frozen
 
 from dataflow_core.naming_hints import quoted
-from dataflow_core.operations.ddl import AlterTable, CreateTable, Safety
+from dataflow_core.operations.ddl import AlterTable, CreateTable, DropRowSecurity, Safety
 from dataflow_core.operations.described import described
 
 __all__ = ["MigrationFinding", "SchemaPlan", "TableChange"]
@@ -63,6 +63,8 @@ class TableChange:
         lines = [f"change the table {quoted(model.table)} of {model.name}:"]
         for step, words in zip(self.operation.steps, described(self.operation.steps), strict=True):
             mark = {"additive": "", "tightening": " (if the rows fit)", "lossy": " (LOSES DATA)"}
+            if isinstance(step, DropRowSecurity):
+                mark = {"lossy": " (LOSES A LOCK)"}
             lines.append(f"  - {words}{mark[step.safety]}")
         return lines + [f"  ! {problem}" for problem in self.problems]
 

@@ -24,6 +24,7 @@ __all__ = [
     "Delete",
     "DeleteMany",
     "Find",
+    "FindRows",
     "Operation",
     "Update",
     "UpdateMany",
@@ -44,13 +45,14 @@ class Create:
 class CreateMany:
     """Insert rows; ``conflict`` says what a row does that shares a unique key with a stored one.
 
-    Gives counts, and the keys when ``returning_keys``.
+    Gives counts, and the keys when ``returning_keys``, or the whole rows when ``returning_rows``.
     """
 
     model: Model
     columns: tuple[Field, ...]
     conflict: Literal["error", "skip"] = "error"
     returning_keys: bool = False
+    returning_rows: bool = False
 
 
 @frozen(cache_hash=True)
@@ -70,6 +72,20 @@ class Find:
     distinct: bool = False
     lock: bool = False
     paged: bool = False
+
+
+@frozen(cache_hash=True)
+class FindRows:
+    """The rows whose ``keys`` have one of the combinations of values that are given as rows.
+
+    ``columns`` are the fields that come back. ``among`` is a filter, without values, that the rows
+    pass. They are locked, as by ``Find``.
+    """
+
+    model: Model
+    keys: tuple[Field, ...]
+    columns: tuple[Field, ...]
+    among: Predicate = EVERYTHING
 
 
 @frozen(cache_hash=True)
@@ -160,6 +176,7 @@ Operation = (
     Create
     | CreateMany
     | Find
+    | FindRows
     | Count
     | Aggregate
     | Update

@@ -39,8 +39,9 @@ from dataflow_core.run.loops import Pools
 from dataflow_core.run.observing import DatabaseObservers, with_observer
 from dataflow_core.run.plans import Plan, ShapeCache
 from dataflow_core.run.pool import Pool, PoolStatistics
-from dataflow_core.run.replicas import Replica
+from dataflow_core.run.replicas import Replica, caught_up
 from dataflow_core.run.retries import Turnstile, repeated
+from dataflow_core.run.row_security import Telling, execute_alone, fetch_alone
 from dataflow_core.run.scopes import TransactionScope
 from dataflow_core.run.session import Rows, Session, may_repeat, or_again
 from dataflow_core.run.table_keeper import TABLE_ERRORS, TableKeeper
@@ -70,6 +71,7 @@ class Engine:
     turnstile: Turnstile = field(factory=Turnstile)
     _driver: Driver | None = None
     server_version: Version | None = None
+    telling: Telling = field(factory=Telling)
     _pools: Pools | None = None
     _closed: bool = False
     _writers: dict[Model, WriterCache] = field(factory=dict)
@@ -77,7 +79,8 @@ class Engine:
     def __attrs_post_init__(self) -> None:
         if self.settings.connect.replica is not None:
             settings = self.settings
-            self.replica = Replica(self._caught_up, settings.sticky_seconds, settings.replica_wait)
+            ask = partial(caught_up, self)
+            self.replica = Replica(ask, settings.sticky_seconds, settings.replica_wait)
 
     # Plans
 
@@ -91,6 +94,7 @@ class Engine:
         if isinstance(current_transaction(self), Explanation):
             return self._compile(operation)
         for model in models_touched(operation):
+            self.telling.note(model, self.dialect)
             await self.prepare(model)
         return self.cache.add(operation, self._compile)
 
@@ -195,6 +199,8 @@ class Engine:
         transaction = current_transaction(self)
         if transaction is not None:
             return transaction.fetch(sql, parameters, plan.situation)
+        if plan.secured:
+            return fetch_alone(self, plan, sql, parameters)
         if self.replica is not None:
             return self._fetch_beside_replica(self.replica, plan, sql, parameters)
         return self._fetch(self._pool(plan.writes), plan, sql, parameters)
@@ -231,28 +237,13 @@ class Engine:
         """Begin a read over a connection that its reader keeps; of the replica where it may be."""
 
         async def once(pool: Pool) -> T:
-            return await use(await self._borrow(pool))
+            return await use(await self.take(pool))
 
         primary, delayed = self._pool(False), self.pools.of_this_loop().delayed
         again = partial(or_again, partial(once, primary), ErrorSituation())
         if self.replica is not None and delayed is not None:
             return await self.replica.read(partial(once, delayed), again)
         return await again()
-
-    async def _caught_up(self) -> bool:
-        """Whether the replica has what the primary has."""
-        primary, delayed = self._pool(True), self.pools.of_this_loop().delayed
-        assert delayed is not None
-        ahead = await self._borrow(primary)
-        try:
-            behind = await self._borrow(delayed)
-            try:
-                asking = self.driver.caught_up(ahead.connection, behind.connection)
-                return await behind.guarded(asking, ErrorSituation())
-            finally:
-                await self.give_back(behind)
-        finally:
-            await self.give_back(ahead)
 
     async def execute(self, plan: Plan, sql: str, parameters: Sequence[Any]) -> int:
         """Run one statement of a plan and return the number of rows."""
@@ -263,6 +254,8 @@ class Engine:
 
         if current_transaction(self) is not None:
             return await once()
+        if plan.secured:
+            return await execute_alone(self, plan, sql, parameters)
         return await or_again(once, plan.situation)
 
     @asynccontextmanager
@@ -293,13 +286,14 @@ class Engine:
 
     async def borrow(self, *, writes: bool) -> Session:
         """Take a connection out of the pool."""
-        session = await self._borrow(self._pool(writes))
+        session = await self.take(self._pool(writes))
         if writes and self.replica is not None:
             session.writing = self.replica.writing()
             session.writing.__enter__()
         return session
 
-    async def _borrow(self, pool: Pool) -> Session:
+    async def take(self, pool: Pool) -> Session:
+        """Take a connection out of a pool."""
         return self._session(pool.take() or await pool.acquire(), pool)
 
     async def give_back(self, session: Session) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from attrs import define
 
 from dataflow_core.contract import ConnectOptions
 from dataflow_core.run.pool import PoolLimits
+
+if TYPE_CHECKING:
+    from dataflow_core.run.recorders import Recorders
 
 __all__ = ["EngineSettings"]
 
@@ -16,7 +21,8 @@ class EngineSettings:
 
     After a write, reads go to the primary for ``sticky_seconds`` or, with ``replica_wait``, until
     the replica has caught up. ``coalesce``: calls that are made together share statements.
-    ``instance`` stands for the instance that the engine belongs to.
+    ``instance`` stands for the instance that the engine belongs to; ``recorders`` are told of
+    changes.
     """
 
     connect: ConnectOptions
@@ -25,3 +31,4 @@ class EngineSettings:
     replica_wait: bool = False
     coalesce: bool = True
     instance: object = None
+    recorders: Recorders | None = None

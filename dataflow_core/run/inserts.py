@@ -24,6 +24,7 @@ __all__ = [
     "flat",
     "insert",
     "insert_one",
+    "keys_in",
     "only_row",
     "parameters_of",
     "reads_back",
@@ -103,13 +104,21 @@ def parameters_of(
 
 def by_key(statement: RowsStatement, rows: Sequence[Row]) -> dict[Parameters, Row]:
     """Rows that a statement found, by the parameters that it found them by."""
+    return dict(zip(keys_in(statement, rows), rows, strict=True))
+
+
+def keys_in(statement: RowsStatement, rows: Sequence[Row]) -> list[Parameters]:
+    """The parameters by which a statement finds each of these rows."""
     assert statement.returning is not None
     encoders = {column.name: column.codec.encode for column in statement.returning.columns}
     keys = [(item.name, encoders[item.name]) for item in statement.columns]
-    return {
-        tuple(row[name] if encode is None else encode(row[name]) for name, encode in keys): row
+    return [
+        tuple(
+            row[name] if encode is None or row[name] is None else encode(row[name])
+            for name, encode in keys
+        )
         for row in rows
-    }
+    ]
 
 
 async def select(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dataflow_core.run.inserts import Parameters
     from dataflow_core.run.plans import Plan
 
-__all__ = ["load_rows", "upsert_staged"]
+__all__ = ["load_rows", "tried", "upsert_staged"]
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ async def load_rows(
     async def insert(transaction: Transaction) -> bool | None:
         return await _load(transaction, plan, statement, rows) or None
 
-    return await _tried(transaction, insert) is not None
+    return await tried(transaction, insert) is not None
 
 
 async def upsert_staged(
@@ -71,7 +71,7 @@ async def upsert_staged(
 
     done = False
     try:
-        inserted = await _tried(transaction, upsert)
+        inserted = await tried(transaction, upsert)
         done = inserted is not None
         return inserted
     finally:
@@ -93,7 +93,7 @@ async def _load(
     return True
 
 
-async def _tried(
+async def tried(
     transaction: Transaction | Explanation, work: Callable[[Transaction], Awaitable[T]]
 ) -> T | None:
     """Do something whole or not at all; ``None`` if it failed, and may be done another way."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from dataflow_core.compile import RowWriter
 from dataflow_core.errors import InvalidValue
 from dataflow_core.filters.ast import EVERYTHING, And, IsNull, Predicate, walk
 from dataflow_core.filters.parse import parse_filter
@@ -15,7 +16,7 @@ from dataflow_core.filters.scope import Bindings, Scope
 from dataflow_core.run.chunks import Chunk, at_row
 from dataflow_core.schema import MISSING, Field, Index, Model
 
-__all__ = ["Match", "filtered_fields", "match_among"]
+__all__ = ["Match", "filtered_fields", "match_among", "taken_over"]
 
 
 @attrs.frozen
@@ -101,3 +102,23 @@ def _fields_in(nodes: Iterable[Any]) -> Iterator[Field]:
             stack.extend(node)
         elif attrs.has(type(node)):
             stack.extend(getattr(node, item.name) for item in attrs.fields(type(node)))
+
+
+def taken_over(
+    model: Model,
+    writer: RowWriter,
+    match: tuple[Field, ...],
+    updates: tuple[Field, ...] | None,
+) -> tuple[Field, ...]:
+    """What an existing row takes over: what was asked for, and the moment of the update."""
+    if updates is None:
+        updates = tuple(
+            item
+            for item in writer.columns
+            if item.name in writer.given
+            and item not in match
+            and item.managed is None
+            and item.context is None
+            and not item.primary_key
+        )
+    return updates + tuple(item for item in model.fields if item.managed == "updated")

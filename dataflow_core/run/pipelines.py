@@ -24,6 +24,9 @@ async def fetch_together(
     """
     if not engine.dialect.compiler.pipelines or current_transaction(engine) is not None:
         return None
+    if plan.secured:
+        # One by one in a transaction, which is where the database is told the tenant.
+        return None
 
     async def once() -> Rows:
         session = await engine.borrow(writes=True)

@@ -16,6 +16,7 @@ from dataflow_core.operations import (
     Delete,
     DeleteMany,
     Find,
+    FindRows,
     Operation,
     Update,
     UpdateMany,
@@ -29,14 +30,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "ShapeCache"]
 
-_READS: Final = (Find, Count, Aggregate)
+_READS: Final = (Find, FindRows, Count, Aggregate)
 
 
 @define(eq=False)
 class Plan:
     """A compiled operation, ready to run any number of times.
 
-    ``coalescer`` lets calls that are made together share a statement, where they may.
+    ``coalescer`` lets calls that are made together share a statement, where they may. ``secured``:
+    the database itself keeps the rows apart, of some of its models, so it is told the tenant.
     """
 
     operation: Operation
@@ -44,6 +46,7 @@ class Plan:
     writes: bool
     situation: ErrorSituation
     coalescer: Coalescer | None = None
+    secured: bool = False
 
     @classmethod
     def of(cls, operation: Operation, compiler: Compiler) -> Plan:
@@ -53,7 +56,9 @@ class Plan:
         situation = ErrorSituation(
             operation.model, writing=writes, deleting=deleting, computed=_computed(operation)
         )
-        return cls(operation, compiler.compile(confined(operation)), writes, situation)
+        secured = any(model.secured_by is not None for model in models_touched(operation))
+        compiled = compiler.compile(confined(operation))
+        return cls(operation, compiled, writes, situation, secured=secured)
 
     @property
     def model(self) -> Model:

@@ -6,10 +6,11 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from attrs import define, field
 
+from dataflow_core.contract import ErrorSituation
 from dataflow_core.errors import (
     ConnectionFailed,
     ConnectionLost,
@@ -19,7 +20,10 @@ from dataflow_core.errors import (
     TableMissing,
 )
 
-__all__ = ["Replica"]
+if TYPE_CHECKING:
+    from dataflow_core.run.engine import Engine
+
+__all__ = ["Replica", "caught_up"]
 
 logger = logging.getLogger("dataflow")
 
@@ -100,3 +104,20 @@ class Replica:
     def _rest(self, error: DatabaseError) -> None:
         self._not_before = self.clock() + _PAUSE_SECONDS
         logger.warning("the replica is not used for %g s: %s", _PAUSE_SECONDS, error.message)
+
+
+async def caught_up(engine: Engine) -> bool:
+    """Whether the replica of a database has what the primary has."""
+    pools = engine.pools.of_this_loop()
+    assert pools.writing is not None
+    assert pools.delayed is not None
+    ahead = await engine.take(pools.writing)
+    try:
+        behind = await engine.take(pools.delayed)
+        try:
+            asking = engine.driver.caught_up(ahead.connection, behind.connection)
+            return await behind.guarded(asking, ErrorSituation())
+        finally:
+            await engine.give_back(behind)
+    finally:
+        await engine.give_back(ahead)

@@ -30,10 +30,13 @@ from dataflow_core.schema import Field, Model
 __all__ = ["update_rows"]
 
 
-async def update_rows(engine: Engine, model: Model, rows: Rows, now: dt.datetime) -> int:
+async def update_rows(
+    engine: Engine, model: Model, rows: Rows, now: dt.datetime, *, first: int = 0
+) -> int:
     """Set, in the row with the key that each item gives, the other fields that it gives.
 
-    Returns how many rows were found, one after the other; all or none are changed.
+    Returns how many rows were found, one after the other; all or none are changed. ``first`` is
+    the index of the first one.
     """
     engine.need("write.bulk_update")
     await engine.prepare(model)
@@ -41,7 +44,7 @@ async def update_rows(engine: Engine, model: Model, rows: Rows, now: dt.datetime
     collected: _Collected | None = None
     matched = 0
     async with engine.transaction(joins=True) as transaction:
-        index = 0
+        index = first
         async for row in each_row(rows):
             try:
                 checked = checked_row(model, row, index)

@@ -13,9 +13,12 @@ from dataflow_core.errors import (
     ConflictingParameters,
     DataFlowError,
     TransactionFailed,
+    TransactionSpansDatabases,
     UnsupportedFeature,
 )
+from dataflow_core.naming_hints import quoted
 from dataflow_core.run.explain import Explanation
+from dataflow_core.run.kept import Kept
 from dataflow_core.run.retries import may_begin_again
 from dataflow_core.run.session import Session, or_again
 from dataflow_core.run.sync_bridge import sync_bridge
@@ -32,7 +35,26 @@ if TYPE_CHECKING:
 
     from dataflow_core.run.engine import Engine
 
-__all__ = ["TransactionScope"]
+__all__ = ["TransactionScope", "check_alone"]
+
+
+def check_alone(engine: Engine) -> None:
+    """Refuse a write beside a transaction on another database of the same instance.
+
+    It would not be part of that transaction, and stay if that is undone. Raises
+    ``TransactionSpansDatabases``; nothing was sent.
+    """
+    found = transactions.get(None)
+    if not found or engine in found:
+        return
+    for other, transaction in found.items():
+        if other.settings.instance is engine.settings.instance and not transaction.over:
+            raise TransactionSpansDatabases(
+                f"the transaction in force is on the database {quoted(other.name)}, and cannot hold"
+                f" a write to {quoted(engine.name)}: open one there as well, with"
+                f" db.transaction({quoted(engine.name)}), or write before or after it",
+                databases=[other.name, engine.name],
+            )
 
 
 @define(eq=False)
@@ -171,6 +193,7 @@ class TransactionScope:
             self.statement_savepoints,
             self.engine.turnstile,
             self.retry,
+            self.engine.telling,
         )
 
     async def _opened(self) -> Session:
@@ -202,16 +225,35 @@ class TransactionScope:
         if self._savepoint is not None or isinstance(transaction, Explanation):
             await self._leave_savepoint(transaction, error)
             return
+        failure = None
+        if error is None and transaction.failed is None and transaction.kept is not None:
+            failure = await self._failure_before_commit(transaction, transaction.kept)
         if self._token is not None:
             transactions.reset(self._token)
         transaction.over = True
         try:
             # Behind a statement that another task still has in flight.
             async with transaction._lock:
-                await self._finish(transaction, error)
+                await self._finish(transaction, error or failure)
         finally:
             transaction.end_turn()
             await self.engine.give_back(transaction.session)
+        if failure is not None:
+            raise failure
+
+    async def _failure_before_commit(
+        self, transaction: Transaction, kept: Kept
+    ) -> BaseException | None:
+        """Do what there is to do before the commit; what came of it, if it failed."""
+        # Where the block was not asynchronous, the transaction is not in force here.
+        token = transactions.set({**transactions.get({}), self.engine: transaction})
+        try:
+            await kept.before_commit()
+        except BaseException as failure:
+            return failure
+        finally:
+            transactions.reset(token)
+        return None
 
     def _open(self, connection: Connection) -> Coroutine[Any, Any, None]:
         return connection.begin(isolation=self.isolation, read_only=self.read_only)

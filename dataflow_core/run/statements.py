@@ -43,6 +43,9 @@ async def run_sql(
 
 def _check_open(transaction: Transaction | Explanation | None) -> None:
     """Notice that a statement has ended the transaction that it was in, as a procedure may."""
+    if isinstance(transaction, Transaction):
+        # It may have said another tenant itself.
+        transaction.told = None
     if isinstance(transaction, Transaction) and not transaction.session.connection.in_transaction:
         error = TransactionFailed(
             "the statement has ended the transaction that it was in: what was done in it before is"

@@ -17,6 +17,7 @@ from dataflow_core.operations import Find
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.observing import WatchedStatement
 from dataflow_core.run.plans import Plan
+from dataflow_core.run.row_security import batches_of
 from dataflow_core.run.session import Rows, Session
 from dataflow_core.run.sync_bridge import sync_bridge
 from dataflow_core.run.table_keeper import ModelAdapted
@@ -68,21 +69,20 @@ class _Reading:
 
     async def begin(self, values: Sequence[Any], context: Context) -> None:
         """Send the statement and read the first batch, so that its errors come from here."""
-        statement = self.plan.statement
+        plan, statement = self.plan, self.plan.statement
         parameters = context.run(statement.bind, values)
         transaction = self.engine.current_transaction()
         if isinstance(transaction, Explanation) or _has_the_only_connection(transaction):
             assert transaction is not None
-            rows = await transaction.fetch(statement.sql, parameters, self.plan.situation)
+            rows = await transaction.fetch(statement.sql, parameters, plan.situation)
             self.waiting = [rows[at : at + self.size] for at in range(0, len(rows), self.size)]
             self.waiting.reverse()
             return
 
         async def use(session: Session) -> None:
-            count, situation = len(parameters), self.plan.situation
-            self.watched = session.watched(statement.sql, count, situation)
+            self.watched = session.watched(statement.sql, len(parameters), plan.situation)
             self.session = session
-            self.batches = session.connection.stream(statement.sql, parameters, self.size)
+            self.batches = batches_of(self.engine, plan, session, context, parameters, self.size)
             first = await self._fetch()
             self.waiting = [first] if first else []
             if session.pool is not None and session.pool.exclusive is not None:

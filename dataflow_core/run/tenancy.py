@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from enum import Enum
 from typing import Any
 
 from dataflow_core.errors import InvalidValue, TenantMismatch, TenantRequired
@@ -26,6 +27,14 @@ class Tenancy:
     def current(self) -> Any:
         """The tenant in force, or ``None``."""
         return self._tenant.get()
+
+    @property
+    def text(self) -> str:
+        """The tenant in force as text; empty where there is none."""
+        tenant = self._tenant.get()
+        if tenant is None:
+            return ""
+        return str(tenant.value if isinstance(tenant, Enum) else tenant)
 
     @contextmanager
     def entered(self, tenant: Any) -> Iterator[None]:
@@ -68,5 +77,10 @@ class Tenancy:
             return value
 
         return ContextValue(
-            "tenant", read, same, TENANT_PARAMETER, lambda given: self.given(given, kind)
+            "tenant",
+            read,
+            same,
+            TENANT_PARAMETER,
+            lambda given: self.given(given, kind),
+            lambda: self.text,
         )

@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import define, field
 
-from dataflow_core.compile import LoadStatement
+from dataflow_core.compile import LoadStatement, RowSecurity
 from dataflow_core.contract import Dialect, ErrorSituation, Isolation
 from dataflow_core.errors import (
     DataFlowError,
     TransactionFailed,
-    TransactionSpansDatabases,
     UnsupportedFeature,
 )
-from dataflow_core.naming_hints import quoted
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.journal import Journal
+from dataflow_core.run.kept import Kept
 from dataflow_core.run.retries import Turnstile, may_begin_again
+from dataflow_core.run.row_security import TELLING, Telling
 from dataflow_core.run.session import Rows, Session
 from dataflow_core.run.table_keeper import TABLE_ERRORS, TableKeeper
 from dataflow_core.schema import Model
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 __all__ = [
     "OF_TRANSACTION",
     "Transaction",
-    "check_alone",
     "current_transaction",
     "explaining",
     "is_explaining",
@@ -66,25 +65,6 @@ def is_explaining() -> bool:
     return found is not None and any(isinstance(one, Explanation) for one in found.values())
 
 
-def check_alone(engine: Engine) -> None:
-    """Refuse a write beside a transaction on another database of the same instance.
-
-    It would not be part of that transaction, and stay if that is undone. Raises
-    ``TransactionSpansDatabases``; nothing was sent.
-    """
-    found = transactions.get(None)
-    if not found or engine in found:
-        return
-    for other, transaction in found.items():
-        if other.settings.instance is engine.settings.instance and not transaction.over:
-            raise TransactionSpansDatabases(
-                f"the transaction in force is on the database {quoted(other.name)}, and cannot hold"
-                f" a write to {quoted(engine.name)}: open one there as well, with"
-                f" db.transaction({quoted(engine.name)}), or write before or after it",
-                databases=[other.name, engine.name],
-            )
-
-
 @contextmanager
 def explaining(engines: Iterable[Engine]) -> Iterator[Explanation]:
     """Within: nothing is sent to these databases, everything is written down."""
@@ -105,7 +85,9 @@ class Transaction:
     ``of_operation``: it was opened for one operation, such as a bulk write, and not by the user.
     ``statement_savepoints``: what a statement does that fails is undone, and the transaction goes
     on. ``turnstile`` and ``retries``: where the database ends it for another one's sake, it is done
-    again so often, as long as the answers are those that the caller has seen.
+    again so often, as long as the answers are those that the caller has seen. ``kept``: what there
+    is to do before the commit. ``telling``: how the database is told the tenant in force; ``told``
+    is the last one, ``None`` where that is unknown.
     """
 
     session: Session
@@ -115,10 +97,13 @@ class Transaction:
     statement_savepoints: bool = False
     turnstile: Turnstile | None = None
     retries: int = 0
+    telling: Telling = field(factory=Telling)
+    told: str | None = None
     failed: BaseException | None = None
     over: bool = False
     made_tables: list[Model] = field(factory=list)
     recovers: bool = True
+    kept: Kept | None = None
     _wrote: bool = False
     _journal: Journal | None = None
     _turn: asyncio.Lock | None = None
@@ -145,6 +130,8 @@ class Transaction:
         """Put rows into a table; how many are there afterwards. Only where there are savepoints."""
         async with self._lock:
             self._check()
+            if self.telling.security is not None:
+                await self._tell(self.telling.security)
             if self._journal is not None:
                 self._journal.lose()
             return await self._sent(self.session.load(statement, rows, situation), situation)
@@ -165,6 +152,8 @@ class Transaction:
         """Send a statement when its turn comes; an error leaves the transaction failed."""
         async with self._lock:
             self._check()
+            if self.telling.security is not None:
+                await self._tell(self.telling.security)
             if self.statement_savepoints:
                 if self._journal is not None:
                     # What failed may have been passed over, so the same would not come of it again.
@@ -176,6 +165,18 @@ class Transaction:
             result = await self.repeating(lambda: self._sent(again(), situation))
             self._journal.keep(again, result, len(parameters), writing=situation.writing)
             return result
+
+    async def _tell(self, security: RowSecurity) -> None:
+        """Tell the tenant in force, unless it is the one that was told last."""
+        tenant = self.telling.tenant()
+        if tenant != self.told:
+            self.told = None
+            send = partial(self.session.fetch, security.tell, (tenant,), TELLING)
+            answer = await self._sent(send(), TELLING)
+            if self._journal is not None:
+                # Kept like a write: what follows is not the same without it.
+                self._journal.keep(send, answer, 1, writing=True)
+            self.told = tenant
 
     async def _sent(self, work: Awaitable[T], situation: ErrorSituation) -> T:
         try:
@@ -258,6 +259,7 @@ class Transaction:
             self._turn = None
 
     async def _begin(self) -> None:
+        self.told = None
         begin = self.session.connection.begin(isolation=self.isolation, read_only=self.read_only)
         await self.session.control("BEGIN", begin, OF_TRANSACTION)
 
@@ -278,7 +280,7 @@ class Transaction:
 
     def _give_up(self) -> None:
         """There is no way back: keep what is written from now on, if nothing was before."""
-        self.recovers = False
+        self.recovers, self.told = False, None
         if self._journal is None:
             self._journal = None if self._wrote else Journal()
 
@@ -345,6 +347,8 @@ class Transaction:
             self._savepoints += 1
             name = f"dataflow_{self._savepoints}"
             await self._send_noted("savepoint", name)
+            if self.kept is not None:
+                self.kept.note_savepoint(name)
             return name
 
     async def release(self, name: str) -> None:
@@ -359,6 +363,9 @@ class Transaction:
             connection = self.session.connection
             if not connection.usable or not connection.in_transaction:
                 return
+            if self.kept is not None:
+                self.kept.roll_back_to(name)
+            self.told = None
             await self._send_noted("rollback_to", name)
             await self._send_noted("release", name)
             self.failed = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import Any, Final
@@ -22,16 +22,19 @@ from dataflow_core.run.engine import Engine
 from dataflow_core.run.explain import Explanation
 from dataflow_core.run.inserts import Parameters, by_key, flat, parameters_of, select
 from dataflow_core.run.loads import upsert_staged
-from dataflow_core.run.matches import Match, filtered_fields
+from dataflow_core.run.matches import Match, filtered_fields, taken_over
 from dataflow_core.run.plans import Plan
 from dataflow_core.run.reads import only_row
 from dataflow_core.run.transactions import Transaction
 from dataflow_core.schema import Field, Index, Model
 
-__all__ = ["upsert_many", "upsert_one"]
+__all__ = ["WritePart", "match_keys", "upsert_many", "upsert_one", "write_rows"]
 
 Known = Mapping[Parameters | None, dict[str, Any]]
 """Stored rows by the parameters of their ``match`` fields."""
+
+WritePart = Callable[..., Coroutine[Any, Any, Written]]
+"""Writes rows of different keys, as ``write_rows`` does."""
 
 _ATTEMPTS: Final = 3
 """How often a single upsert looks for its row; each time, another one may have been quicker."""
@@ -47,14 +50,19 @@ async def upsert_many(
     match: Match,
     updates: tuple[Field, ...] | None,
     match_given: bool = True,
+    write_part: WritePart | None = None,
 ) -> BulkCounts:
     """Insert rows, or assign ``updates`` where a row with the same ``match`` fields is stored.
 
     ``updates`` ``None`` means: every field that the row gives. ``match_given`` demands the
-    ``match`` fields of every row; else a row without them is new.
+    ``match`` fields of every row; else a row without them is new. ``write_part`` writes rows of
+    different keys, and has them given back as stored.
     """
 
     returning = model.primary_key if write.returning_keys else ()
+    if write_part is not None:
+        returning = model.fields
+    one_part = write_part or write_rows
 
     async def store(
         transaction: Transaction | Explanation, chunk: Chunk, counts: BulkCounts
@@ -68,7 +76,7 @@ async def upsert_many(
             if inserted is not None:
                 counts.inserted += inserted
                 continue
-            written = await _write(transaction, plan, part, match.fields)
+            written = await one_part(transaction, plan, part, match.fields)
             counts.inserted += written.count
             if write.returning_keys:
                 counts.keys += keys_of(model, written.rows)
@@ -95,6 +103,7 @@ async def upsert_one(
     *,
     match: Match,
     updates: tuple[Field, ...] | None,
+    write_part: WritePart | None = None,
 ) -> tuple[dict[str, Any], bool]:
     """Insert or update one row: the row as stored, and whether it was inserted."""
     await engine.prepare(model)
@@ -103,19 +112,20 @@ async def upsert_one(
     match.check_row(model, row)
     plan = await _upsert_plan(engine, model, writer, match, updates, model.fields)
     # Whoever comes second is refused its insert where a stored row is looked up before.
+    one_part = write_part or write_rows
     attempts = _ATTEMPTS if plan.compiled.only_inserts and not engine.current_transaction() else 1
     while True:
         attempts -= 1
         try:
             async with engine.transaction(joins=True) as transaction:
-                written = await _write(transaction, plan, chunk, match.fields, again=False)
+                written = await one_part(transaction, plan, chunk, match.fields, again=False)
             return only_row(written.rows, model), written.count == 1
         except UniqueViolation:
             if not attempts:
                 raise
 
 
-async def _write(
+async def write_rows(
     transaction: Transaction | Explanation,
     plan: Plan,
     chunk: Chunk,
@@ -136,7 +146,7 @@ async def _write(
     if compiled.existing is None:
         written = await insert_chunk(transaction, plan, chunk, count=False)
         return Written(sum(row.pop(INSERTED) for row in written.rows), written.rows)
-    keys = [key for key in _match_keys(chunk, match) if key is not None]
+    keys = [key for key in match_keys(chunk, match) if key is not None]
     known = await select(transaction, plan, compiled.existing, keys)
     written = await insert_chunk(transaction, plan, chunk, count=False)
     return Written(len(chunk.rows) - len(known), written.rows)
@@ -156,7 +166,7 @@ async def _change_or_insert(
     a unique value that another one had. ``again``: where another transaction stores a row between
     the look and the insert, look again.
     """
-    keys = _match_keys(chunk, match)
+    keys = match_keys(chunk, match)
     known = await _stored(transaction, plan, keys)
     if len(keys) > 1 and _takes_over(plan, chunk, keys, known):
         return await _one_by_one(transaction, plan, chunk, match)
@@ -314,12 +324,12 @@ async def _upsert_plan(
     updates: tuple[Field, ...] | None,
     returning: tuple[Field, ...],
 ) -> Plan:
-    changed = _updates(model, writer, match.fields, updates)
+    changed = taken_over(model, writer, match.fields, updates)
     operation = Upsert(model, writer.columns, match.fields, changed, returning, match.among)
     return await engine.plan(operation)
 
 
-def _match_keys(chunk: Chunk, match: tuple[Field, ...]) -> list[Parameters | None]:
+def match_keys(chunk: Chunk, match: tuple[Field, ...]) -> list[Parameters | None]:
     """The parameters of the ``match`` fields of every row; ``None`` for one that is new.
 
     A NULL equals no other.
@@ -373,23 +383,3 @@ def _all_differ(rows: Sequence[Parameters], positions: Sequence[int]) -> bool:
     """Whether no two rows have the same values there; what may be equal is looked at again."""
     keys = list(map(itemgetter(*positions), rows))
     return len(set(keys)) == len(keys)
-
-
-def _updates(
-    model: Model,
-    writer: RowWriter,
-    match: tuple[Field, ...],
-    updates: tuple[Field, ...] | None,
-) -> tuple[Field, ...]:
-    """What an existing row takes over: what was asked for, and the moment of the update."""
-    if updates is None:
-        updates = tuple(
-            item
-            for item in writer.columns
-            if item.name in writer.given
-            and item not in match
-            and item.managed is None
-            and item.context is None
-            and not item.primary_key
-        )
-    return updates + tuple(item for item in model.fields if item.managed == "updated")

@@ -33,7 +33,7 @@ from dataflow_core.types import Integer
 from dataflow_core.updates.ast import Assignment, JsonChange
 from dataflow_core.updates.evaluate import apply
 
-__all__ = ["create", "delete", "delete_many", "update", "update_many"]
+__all__ = ["create", "delete", "delete_many", "several", "update", "update_many"]
 
 Row = dict[str, Any]
 
@@ -105,7 +105,7 @@ async def _change_one(
         async with engine.transaction(joins=True) as transaction:
             rows = await transaction.fetch(statement.sql, statement.bind(values), plan.situation)
             if len(rows) > 1:
-                raise _several(operation)
+                raise several(operation)
     return statement.decode(rows)[0] if rows else None
 
 
@@ -118,7 +118,7 @@ async def _change_found(
     if compiled.found is not None:
         found = await transaction.fetch(compiled.found.sql, compiled.found.bind(values), situation)
         if len(found) > 1:
-            raise _several(plan.operation)
+            raise several(plan.operation)
         before = next(iter(compiled.found.decode(found)), None)
         if isinstance(transaction, Explanation):
             await _explain_change(transaction, plan, values)
@@ -190,7 +190,7 @@ async def _rewrite(
             await transaction.fetch(statement.sql, statement.bind(values), reading.situation)
         )
         if most is not None and len(stored) >= most:
-            raise _several(operation)
+            raise several(operation)
         result = [apply(operation.assignments, row, values) for row in stored]
         for row in result:
             parameters = [
@@ -203,7 +203,8 @@ async def _rewrite(
     return result
 
 
-def _several(operation: Operation) -> MultipleRecordsMatched:
+def several(operation: Operation) -> MultipleRecordsMatched:
+    """The refusal of a change of one row whose filter lets more through."""
     name = operation.model.name
     return MultipleRecordsMatched(
         f"{name}: more than one row matches the filter, and nothing was changed;"

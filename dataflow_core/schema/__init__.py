@@ -11,6 +11,7 @@ from dataflow_core.schema.model import (
     Index,
     Managed,
     Model,
+    Partitions,
     Reference,
     RowScope,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "Managed",
     "Model",
     "NAME_BYTES",
+    "Partitions",
     "Reference",
     "RowScope",
     "Table",

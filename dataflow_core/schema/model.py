@@ -26,6 +26,7 @@ __all__ = [
     "Index",
     "Managed",
     "Model",
+    "Partitions",
     "Reference",
     "RowScope",
 ]
@@ -105,6 +106,7 @@ class ContextValue:
     ``read`` gives it, as a value of the field's type, and raises where there is none. ``check``
     takes the value that a call gives all the same: it raises unless that is the one in force.
     ``parameter`` is that of nodes that puts a value in force for one call, ``given`` what does so.
+    ``text`` gives the value in force as text, and nothing where there is none.
     """
 
     name: str
@@ -112,6 +114,7 @@ class ContextValue:
     check: Callable[[Any], Any] = attribute(eq=False)
     parameter: str
     given: Callable[[Any], AbstractContextManager[None]] = attribute(eq=False)
+    text: Callable[[], str] = attribute(eq=False, default=str)
 
 
 @frozen
@@ -124,6 +127,17 @@ class RowScope:
     name: str
     filter: Mapping[str, Any] = attribute(hash=False)
     lifted_by: str | None = None
+
+
+@frozen
+class Partitions:
+    """A table in ``count`` parts, by the hash of a value that is a part of every unique key.
+
+    ``by`` names the field, and of a table that was read the column.
+    """
+
+    by: str
+    count: int
 
 
 @frozen
@@ -200,7 +214,9 @@ class Model:
     ``read_only`` says why rows are only read, as those of a view are; empty where they are not.
     ``no_new_rows`` says why none can be added, where those that are there can be changed.
     ``schema`` is that of the table, where it is not the default one. ``scopes`` confine every
-    operation to some of the rows. ``origin`` is the model that this one is a variant of.
+    operation to some of the rows. ``secured_by`` names the field of the context by whose value the
+    database keeps rows apart too. ``partitions``: the table is in parts. ``origin`` is the model
+    that this one is a variant of.
     """
 
     name: str
@@ -216,6 +232,8 @@ class Model:
     no_new_rows: str = ""
     schema: str | None = None
     scopes: tuple[RowScope, ...] = ()
+    secured_by: str | None = None
+    partitions: Partitions | None = None
     origin: Model | None = None
     _variants: dict[tuple[frozenset[str], frozenset[str]], Model] = attribute(
         factory=dict, init=False, repr=False

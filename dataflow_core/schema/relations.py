@@ -10,7 +10,7 @@ from dataflow_core.errors import InvalidModel
 from dataflow_core.naming_hints import quoted
 from dataflow_core.schema.model import ForeignKey, Model, Reference
 
-__all__ = ["affected_by_deletion", "foreign_keys", "referenced", "referrers"]
+__all__ = ["acting_keys", "affected_by_deletion", "foreign_keys", "referenced", "referrers"]
 
 
 def foreign_keys(model: Model, models: Iterable[Model]) -> tuple[ForeignKey, ...]:
@@ -127,6 +127,21 @@ def affected_by_deletion(model: Model, models: Iterable[Model]) -> list[Model]:
                 found.append(other)
                 pending.append(other)
     return found
+
+
+def acting_keys(model: Model, models: Iterable[Model]) -> list[tuple[Model, ForeignKey]]:
+    """The foreign keys by which the database changes or removes rows when one of ``model`` goes.
+
+    Each with the model whose rows it changes, which may be ``model`` itself.
+    """
+    models = list(models)
+    return [
+        (other, key)
+        for other in (model, *referrers(model, models))
+        for key in foreign_keys(other, models)
+        if key.reference.table in (model.table, model.key)
+        and key.reference.on_delete in ("cascade", "set_null")
+    ]
 
 
 def _acts(model: Model, target: Model) -> bool:

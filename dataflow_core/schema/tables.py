@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from attrs import field, frozen
 
-from dataflow_core.schema.model import MISSING, OnDelete
+from dataflow_core.schema.model import MISSING, OnDelete, Partitions
 from dataflow_core.types import FieldType
 
 __all__ = ["OWN_TABLES", "Column", "Table", "TableCheck", "TableIndex", "TableReference"]
@@ -110,6 +110,9 @@ class Table:
         checks: without those by which this project keeps a type (they are part of ``type``).
         type_checks: those, where the database keeps them apart from the column.
         triggers: their names.
+        secured_by: the column by whose value this project has the database keep rows of tenants
+            apart, from its owner too.
+        partitions: in how many parts it is, where it is so by the hash of one column.
         notes: what was found and has no place here, a sentence each, which names what it is about.
             Nothing is left out silently.
         source: the statements that made it, its indexes and its triggers, as the database keeps
@@ -127,6 +130,8 @@ class Table:
     type_checks: tuple[TableCheck, ...] = ()
     comment: str | None = None
     triggers: tuple[str, ...] = ()
+    secured_by: str | None = None
+    partitions: Partitions | None = None
     notes: tuple[str, ...] = ()
     source: tuple[str, ...] = field(default=(), eq=False, repr=False)
 

@@ -22,6 +22,7 @@ from dataflow_core.errors import (
     NodeTimeout,
 )
 from dataflow_core.nodes.base import Context
+from dataflow_core.run.running import workflow_run
 from dataflow_core.workflow.checks import check_retries
 from dataflow_core.workflow.failures import comes_from, node_failure, undone
 from dataflow_core.workflow.graph import (
@@ -88,9 +89,11 @@ class Execution:
         """
         self._task = asyncio.current_task()
         self._cancels = self._task.cancelling() if self._task is not None else 0
+        token = workflow_run.set(self._settings.run_id)
         try:
             await self._run_all()
         finally:
+            workflow_run.reset(token)
             if self._running:
                 await self._cancel_running()
         if self._failure is not None:

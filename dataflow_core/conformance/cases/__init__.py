@@ -26,6 +26,7 @@ MODULES: Final = (
     "constraints",
     "transactions",
     "two_phase",
+    "row_security",
     "isolation",
     "zones",
     "ddl",

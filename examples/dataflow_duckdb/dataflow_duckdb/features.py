@@ -18,6 +18,8 @@ _OFF: Final = {
     ),
     "schema.introspection": Feature("not_implemented", "only names of columns are read"),
     "schema.alter": Feature("not_implemented", "tables are made, and not changed"),
+    "schema.partitions": Feature("unsupported", "DuckDB has no tables in parts"),
+    "schema.row_security": Feature("unsupported", "DuckDB has no policies of rows"),
     "schema.partial_index": Feature("unsupported", "DuckDB has no partial indexes"),
     "schema.partial_unique": Feature("unsupported", "DuckDB has no partial indexes"),
     "connection.read_replica": Feature("unsupported", "a file has no replica"),

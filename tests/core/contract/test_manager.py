@@ -178,3 +178,23 @@ def test_errors_are_dataflow_errors():
     for wrong in (Plugin(5), Plugin(ValueError("x")), Plugin(spec(contract=7))):
         with pytest.raises(DataFlowError):
             only(("acme", wrong)).dialects()
+
+
+class Recording:
+    """A plugin that offers a recorder."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    @hookimpl
+    def dataflow_change_recorder(self, model: Any) -> Any:
+        """What it was given."""
+        return self.answer
+
+
+def test_a_wrong_recorder_names_the_plugin():
+    """What is no recorder is refused; ``None`` is the answer of a plugin that has nothing to do."""
+    model: Any = object()
+    assert only(("quiet", Recording(None))).change_recorders(model) == []
+    with pytest.raises(PluginError, match=r"'wrong'.*expected ChangeRecorder"):
+        only(("wrong", Recording(5))).change_recorders(model)

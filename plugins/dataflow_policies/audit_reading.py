@@ -1,0 +1,105 @@
+"""``db.audit(...)``: the log, change by change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from dataflow_core.errors import TenantMismatch
+from dataflow_policies.audit_access import InstanceLog, audited_databases, model_name
+from dataflow_policies.audit_content import key_text, unpack
+
+if TYPE_CHECKING:
+    from dataflow_core import DataFlow
+
+__all__ = ["CHANGES", "aaudit"]
+
+Row = dict[str, Any]
+
+CHANGES: Final = ("insert", "update", "delete")
+"""The kinds of entries that tell of rows."""
+_PAGE: Final = 50
+
+
+async def aaudit(
+    db: DataFlow,
+    *,
+    model: Any = None,
+    key: Any = None,
+    database: str | None = None,
+    all_tenants: bool = False,
+) -> list[Row]:
+    """The changes that the audit log has, in the order in which they were committed.
+
+    Each is a dict: ``model``, ``kind`` (``insert``, ``update``, ``delete``), ``key``, ``before``
+    and ``after`` (rows as dicts, or None), ``redacted`` (fields that changed and whose values were
+    never written down), ``removed`` (fields whose values were removed later), ``actor``,
+    ``tenant_id``, ``run_id``, ``at``.
+
+    Parameters:
+        model: the name of a model, or its class; else of all models.
+        key: that of one row: the value, or a dict or tuple where it has several fields.
+        database: a database of the instance; else all that have audited models.
+        all_tenants: whatever tenant the rows belong to; otherwise those of the tenant in force, and
+            without one those that belong to none. Refused where one is in force.
+
+    Raises ``InvalidValue`` where no model is audited.
+    """
+    filter: Row = {"kind": {"$in": list(CHANGES)}}
+    tenant = db.current_tenant
+    if tenant is not None:
+        filter["tenant"] = str(tenant)
+        if all_tenants:
+            raise TenantMismatch(
+                "a tenant is in force, so only its entries of the audit log can be read"
+            )
+    elif not all_tenants:
+        filter["tenant"] = None
+    if model is not None:
+        filter["model"] = model_name(model)
+    wanted = None if key is None else key_text(key)
+    if wanted is not None:
+        filter["key"] = {"$in": [wanted, None]}
+    found: list[tuple[Any, Row]] = []
+    for name in audited_databases(db, database):
+        log = InstanceLog(db, name)
+        async for page in log.pages(log.tables.entry, filter, ["at"], _PAGE):
+            sealed = await _sequences(log, page)
+            for entry in page:
+                order = sealed.get((entry["chain"], entry["transaction_id"]))
+                if order is not None:
+                    found += [
+                        ((order, entry["position"]), row)
+                        for row in _changes(entry)
+                        if wanted is None or key_text(row["key"]) == wanted
+                    ]
+    one_chain = len({(row["model"], row["tenant_id"]) for _, row in found}) <= 1
+    found.sort(key=lambda pair: (pair[0][0][0 if one_chain else 1], pair[0][0], pair[0][1]))
+    return [row for _, row in found]
+
+
+async def _sequences(log: InstanceLog, entries: Sequence[Row]) -> dict[tuple[str, str], Any]:
+    """Where the transactions of these entries stand in their chains, and when they were sealed."""
+    ids = list(dict.fromkeys(entry["transaction_id"] for entry in entries))
+    sealed = {}
+    filter = {"transaction_id": {"$in": ids}}
+    async for page in log.pages(log.tables.seal, filter, ["sequence"], 1_000):
+        for one in page:
+            sealed[one["chain"], one["transaction_id"]] = (one["sequence"], one["at"])
+    return sealed
+
+
+def _changes(entry: Row) -> list[Row]:
+    """The changes of an entry."""
+    content = json.loads(entry["content"])
+    about = {
+        "actor": entry["actor"],
+        "tenant_id": entry["tenant"],
+        "run_id": entry["run_id"],
+        "at": entry["at"],
+    }
+    return [
+        {"model": entry["model"], "kind": entry["kind"], **row, **about}
+        for row in unpack(content, entry["rows"])
+    ]
