@@ -95,7 +95,11 @@ class Rounds:
         roll, calls = self.rng.random(), self.calls
         if roll < 0.14:
             [make] = self.rng.choices(list(ATTACKS), list(ATTACKS.values()))
-            await self._compared([make(calls)], self.rng.choice((self._within, self._together)))
+            attack = make(calls)
+            ways = [self._within, self._together]
+            if not attack.foreign:
+                ways.append(self._workflow)
+            await self._compared([attack], self.rng.choice(ways))
         elif roll < 0.20:
             await self._compared([calls.any()], self._without)
         elif roll < 0.26:
@@ -208,7 +212,9 @@ class Rounds:
         for at, call in enumerate(calls):
             builder.add_node(call.node, f"n{at}", call.parameters)
         try:
-            results, _ = await AsyncLocalRuntime().execute(builder.build(), tenant_id=OURS)
+            # One node after the other, else what is done beside one that fails is left to chance.
+            runtime = AsyncLocalRuntime(concurrency=1)
+            results, _ = await runtime.execute(builder.build(), tenant_id=OURS)
         except DataFlowError as error:
             return [failed(error)]
         return [{"result": plain(results)}]

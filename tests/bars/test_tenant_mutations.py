@@ -47,7 +47,7 @@ def copy_of(folder: Path, path: str, text: str) -> None:
         (folder / name).symlink_to(ROOT / name)
     packages = [*ROOT.glob("dataflow_*"), *ROOT.glob("plugins/dataflow_*")]
     for package in packages:
-        if package.is_dir() and package.name != where.partition("/")[0]:
+        if (package / "__init__.py").exists() and package.name != where.partition("/")[0]:
             (folder / package.name).symlink_to(package)
     source = ROOT / path
     for level in range(where.count("/")):

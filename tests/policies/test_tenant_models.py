@@ -29,7 +29,7 @@ from dataflow_core.operations import (
 )
 from dataflow_core.operations.confine import confined, confining
 from dataflow_core.run.tenancy import Tenancy
-from dataflow_core.schema import Field, Index, Model, RowScope
+from dataflow_core.schema import Field, Index, Model, Partitions, RowScope
 from dataflow_core.types import Boolean, Integer, Text, Uuid
 from dataflow_policies.multi_tenant import MULTI_TENANT
 
@@ -88,6 +88,37 @@ def test_rows_without_a_key() -> None:
     """A model without a key gets none."""
     model = extended(SIZE)
     assert (model.key_names, model.fields[0].name) == ((), "tenant_id")
+    assert model.indexes == ()
+
+
+def test_parts_are_by_tenant() -> None:
+    """A table in parts has the tenant in its key, a counted one too, which needs no index then."""
+    for key_of, names in ((COUNTED, ("tenant_id", "id")), (key(Uuid()), ("tenant_id", "id"))):
+        model = extended(key_of, SIZE, on={"partitions": 4})
+        assert (model.key_names, model.indexes) == (names, ())
+        assert model.partitions == Partitions("tenant_id", 4)
+        assert model.fields[0].name == "tenant_id"
+    assert extended(SIZE, on={"partitions": 4}).key_names == ()
+    assert extended(COUNTED, SIZE).partitions is None
+
+
+@pytest.mark.parametrize("count", [1, 1_001])
+def test_too_few_or_too_many_parts(count: int) -> None:
+    """A table has 2 to 1,000 parts."""
+    with pytest.raises(InvalidModel, match="from 2 to 1000") as caught:
+        extended(COUNTED, on={"partitions": count})
+    assert caught.value.context["model"] == "Thing"
+    for fits in (2, 1_000):
+        assert extended(COUNTED, on={"partitions": fits}).partitions is not None
+
+
+def test_the_field_of_row_security() -> None:
+    """On request, the database is told by which field it keeps rows apart."""
+    assert extended(COUNTED, on={"row_security": True}).secured_by == "tenant_id"
+    for off in ({"row_security": False}, {}, True):
+        assert extended(COUNTED, on=off).secured_by is None
+    with pytest.raises(InvalidModel):
+        extended(COUNTED, on={"row_security": 1})
 
 
 def test_the_field_of_the_tenant() -> None:
