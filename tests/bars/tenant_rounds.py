@@ -50,7 +50,10 @@ class _Undo(Exception):
 
 @define(eq=False)
 class Rounds:
-    """Runs the calls. ``mixed`` has the rows of all tenants, ``alone`` ours only."""
+    """Runs the calls. ``mixed`` has the rows of all tenants, ``alone`` ours only.
+
+    ``above`` sees the rows of ``mixed`` that it keeps apart itself, if it does.
+    """
 
     mixed: DataFlow
     alone: DataFlow
@@ -58,6 +61,7 @@ class Rounds:
     seed: int
     kinds: Counter[str] = field(factory=Counter)
     errors: Counter[str] = field(factory=Counter)
+    above: DataFlow | None = None
     calls: TenantCalls = field(init=False)
     rng: random.Random = field(init=False)
     before: dict[str, Any] = field(init=False)
@@ -67,11 +71,11 @@ class Rounds:
     async def prepare(self) -> None:
         """Declare the models and store the first rows."""
         for db, tenants in ((self.mixed, (OURS, THEIRS, THIRD)), (self.alone, (OURS,))):
-            declare(db)
+            declare(db, secured=self.above is not None)
             await fill(db, tenants, self.seed)
         self.rng = random.Random(self.seed)
         self.calls = TenantCalls(self.rng, models(self.mixed))
-        self.before = await rows_of_others(self.mixed)
+        self.before = await rows_of_others(self.above or self.mixed)
         self.theirs = await self._of_theirs()
         await self._look()
 
@@ -325,7 +329,7 @@ class Rounds:
 
     async def _stored(self) -> None:
         """The rows of others are as they were."""
-        found = first_difference(await rows_of_others(self.mixed), self.before)
+        found = first_difference(await rows_of_others(self.above or self.mixed), self.before)
         if found is not None:
             raise Leak(f"rows of others were changed: {found}")
 

@@ -26,11 +26,12 @@ KEYS: Final = 40
 FOREIGN: Final = 1_001
 ROWS: Final = 12
 TABLES: Final = ("teams", "people", "tasks", "tags", "nodes")
-_ALL: Final = {"multi_tenant": True, "soft_delete": True, "versioned": True}
 
 
-def declare(db: DataFlow) -> None:
-    """Register the models."""
+def declare(db: DataFlow, *, secured: bool = False) -> None:
+    """Register the models; ``secured``: the database keeps the rows of tenants apart too."""
+    tenants: dict[str, Any] = {"multi_tenant": {"row_security": True} if secured else True}
+    everything = {**tenants, "soft_delete": True, "versioned": True}
 
     @db.model(validation="off")
     class Region:
@@ -41,7 +42,7 @@ def declare(db: DataFlow) -> None:
     @db.model(validation="off")
     class Team:
         __tablename__ = "teams"
-        __dataflow__ = _ALL
+        __dataflow__ = everything
         code: str = field(primary_key=True, max_length=60)
         slug: str = field(unique=True, max_length=20)
         amount: int = field(default=0, bits=32)
@@ -50,7 +51,7 @@ def declare(db: DataFlow) -> None:
     @db.model(validation="off")
     class Person:
         __tablename__ = "people"
-        __dataflow__ = _ALL
+        __dataflow__ = everything
         id: int
         code: str = field(unique=True, max_length=60)
         team_code: str | None = field(
@@ -68,7 +69,7 @@ def declare(db: DataFlow) -> None:
     @db.model(validation="off")
     class Task:
         __tablename__ = "tasks"
-        __dataflow__ = _ALL
+        __dataflow__ = everything
         id: uuid.UUID
         person_id: int = field(references="Person.id", on_delete="restrict")
         title: str = field(max_length=20)
@@ -78,7 +79,7 @@ def declare(db: DataFlow) -> None:
     @db.model(validation="off")
     class Tag:
         __tablename__ = "tags"
-        __dataflow__ = {"multi_tenant": True}
+        __dataflow__ = tenants
         code: str = field(primary_key=True, max_length=60)
         slug: str = field(unique=True, max_length=20)
         amount: int = field(default=0, bits=32)
@@ -87,7 +88,7 @@ def declare(db: DataFlow) -> None:
     @db.model(validation="off")
     class Node:
         __tablename__ = "nodes"
-        __dataflow__ = {"multi_tenant": True, "versioned": True}
+        __dataflow__ = {**tenants, "versioned": True}
         id: int
         code: str = field(unique=True, max_length=60)
         parent_id: int | None = field(default=None, references="Node.id", on_delete="cascade")

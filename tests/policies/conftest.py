@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 
 from dataflow_core import DataFlow
 from dataflow_core.conformance.servers import SharedServer
-from tests.policies.secured import Database, with_models
+from tests.policies.secured import Database, secured_database, with_models
 
 
 @pytest.fixture
 async def place(postgres_server: SharedServer) -> AsyncIterator[Database]:
     """A database with a role that is no superuser."""
-    url = postgres_server.new_database()
-    role = f"dataflow_{secrets.token_hex(6)}"
-    above = await asyncpg.connect(url)
-    await above.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'secret'")
-    await above.execute(f"GRANT ALL ON SCHEMA public TO {role}")
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    yield Database(url, parts._replace(netloc=f"{role}:secret@{host}").geturl(), role)
-    await above.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
-    await above.close()
-    postgres_server.drop_database(url)
+    async with secured_database(postgres_server) as found:
+        yield found
 
 
 @pytest.fixture

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import asyncpg
 from attrs import frozen
 
 from dataflow_core import DataFlow, field
+from dataflow_core.conformance.servers import SharedServer
 
-__all__ = ["MANY", "SECURED", "Database", "stored", "titles", "with_models"]
+__all__ = [
+    "MANY",
+    "SECURED",
+    "Database",
+    "secured_database",
+    "stored",
+    "titles",
+    "with_models",
+]
 
 SECURED: Final = {"multi_tenant": {"row_security": True}, "timestamps": False}
 """The options of the models."""
@@ -24,6 +37,22 @@ class Database:
     above: str
     plain: str
     role: str
+
+
+@asynccontextmanager
+async def secured_database(server: SharedServer) -> AsyncIterator[Database]:
+    """A new database with a role that is no superuser."""
+    url = server.new_database()
+    role = f"dataflow_{secrets.token_hex(6)}"
+    above = await asyncpg.connect(url)
+    await above.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'secret'")
+    await above.execute(f"GRANT ALL ON SCHEMA public TO {role}")
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    yield Database(url, parts._replace(netloc=f"{role}:secret@{host}").geturl(), role)
+    await above.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+    await above.close()
+    server.drop_database(url)
 
 
 def with_models(url: str, options: dict[str, Any] = SECURED, **arguments: Any) -> DataFlow:
