@@ -2,6 +2,7 @@
 
 Everything happens in one transaction. Rows are read and locked before they change; what changes
 many does so in batches by the primary key, so that memory does not grow with their number.
+Recorders write too, and may meet where the callers never would: a call of its own is made again.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from dataflow_core.run import writes
 from dataflow_core.run.cascades import taken_along
 from dataflow_core.run.engine import Engine
 from dataflow_core.run.explain import Explanation
+from dataflow_core.run.own_transactions import again_where_alone
 from dataflow_core.run.reads import find
 from dataflow_core.run.recorders import Recorders, failing
 from dataflow_core.run.rows_by_key import rows_by_key
@@ -49,6 +51,7 @@ class RecordedChanges:
 
     recorders: Recorders
 
+    @again_where_alone
     async def create(
         self,
         engine: Engine,
@@ -65,6 +68,7 @@ class RecordedChanges:
             await self.recorders.record(engine, model, "insert", after=[stored])
         return stored
 
+    @again_where_alone
     async def update(self, engine: Engine, operation: Update, values: Sequence[Any]) -> Row | None:
         """Change the one row that matches; ``None`` if there is none."""
         model = operation.model
@@ -82,6 +86,7 @@ class RecordedChanges:
                 await self.recorders.record(engine, model, "update", before=[before], after=[after])
         return after
 
+    @again_where_alone
     async def delete(self, engine: Engine, operation: Delete, values: Sequence[Any]) -> Row | None:
         """Remove the one row that matches and return it as it was; ``None`` if there is none."""
         model = operation.model
@@ -118,6 +123,7 @@ class RecordedChanges:
         if self.recorders.of(model):
             await self.recorders.record(engine, model, "delete", before=rows)
 
+    @again_where_alone
     async def update_many(
         self, engine: Engine, operation: UpdateMany, values: Sequence[Any]
     ) -> int:
@@ -139,6 +145,7 @@ class RecordedChanges:
                 matched += len(before)
         return matched
 
+    @again_where_alone
     async def delete_many(
         self, engine: Engine, operation: DeleteMany, values: Sequence[Any]
     ) -> int:

@@ -22,6 +22,7 @@ from dataflow_core.run.explain import Explanation
 from dataflow_core.run.inserts import Parameters
 from dataflow_core.run.loads import tried
 from dataflow_core.run.matches import Match
+from dataflow_core.run.own_transactions import again_where_alone
 from dataflow_core.run.plans import Plan
 from dataflow_core.run.recorded import PAGE_ROWS, RecordedChanges
 from dataflow_core.run.rows_by_key import rows_by_key, rows_by_parameters
@@ -40,6 +41,7 @@ _ATTEMPTS: Final = 5
 class RecordedWriting(RecordedChanges):
     """Everything that writes rows of a model, with its changes told to the model's recorders."""
 
+    @again_where_alone
     async def create_many(
         self, engine: Engine, model: Model, rows: Rows, write: BulkWrite, now: dt.datetime
     ) -> BulkCounts:
@@ -80,6 +82,7 @@ class RecordedWriting(RecordedChanges):
 
         return await write_chunks(engine, model, rows, write, now, store)
 
+    @again_where_alone
     async def upsert_many(
         self,
         engine: Engine,
@@ -105,6 +108,7 @@ class RecordedWriting(RecordedChanges):
             write_part=self._part_of(engine),
         )
 
+    @again_where_alone
     async def upsert_one(
         self,
         engine: Engine,
@@ -185,6 +189,7 @@ class RecordedWriting(RecordedChanges):
         await self.recorders.record(engine, model, "update", before=old, after=changed)
         await self.recorders.record(engine, model, "insert", after=new)
 
+    @again_where_alone
     async def update_rows(self, engine: Engine, model: Model, rows: Rows, now: dt.datetime) -> int:
         """Set, in the row with the key that each item gives, the other fields that it gives."""
         matched = index = 0

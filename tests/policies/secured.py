@@ -49,10 +49,12 @@ async def secured_database(server: SharedServer) -> AsyncIterator[Database]:
     await above.execute(f"GRANT ALL ON SCHEMA public TO {role}")
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    yield Database(url, parts._replace(netloc=f"{role}:secret@{host}").geturl(), role)
-    await above.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
-    await above.close()
-    server.drop_database(url)
+    try:
+        yield Database(url, parts._replace(netloc=f"{role}:secret@{host}").geturl(), role)
+        await above.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+    finally:
+        await above.close()
+        server.drop_database(url)
 
 
 def with_models(url: str, options: dict[str, Any] = SECURED, **arguments: Any) -> DataFlow:

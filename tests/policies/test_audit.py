@@ -207,6 +207,16 @@ async def test_removed_values_are_gone_and_the_chain_holds(db: DataFlow) -> None
     assert found["valid"], found["problems"]
 
 
+@pytest.mark.timeout(60)
+async def test_calls_that_begin_a_chain_together_all_succeed(db: DataFlow) -> None:
+    """Of calls without a transaction, the first of a chain, none fails for another one's sake."""
+    with db.tenant("a"):
+        await asyncio.gather(*(db.run("DealCreateNode", title=f"{at}") for at in range(20)))
+    found = await db.averify_audit()
+    assert found["valid"], found["problems"]
+    assert found["anchor"]["primary"]["Deal/a"]["sequence"] == 20
+
+
 @pytest.mark.timeout(120)
 async def test_writers_at_once_make_one_chain(db: DataFlow) -> None:
     """Eight writers, of two models in either order: nobody fails, and the chains hold."""
