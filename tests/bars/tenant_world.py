@@ -18,7 +18,7 @@ OURS: Final = "acme"
 THEIRS: Final = "acme "
 THIRD: Final = "ACME"
 """Tenants whose names a careless comparison takes for one."""
-MARKED: Final = re.compile(r"of-(them|third)-\d+|770\d{6}")
+MARKED: Final = re.compile(r"of-(them|third)-\d+|(?<!\w)770\d{6}(?!\w)")
 """What stands in rows of other tenants only."""
 
 KEYS: Final = 40
