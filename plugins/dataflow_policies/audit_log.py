@@ -8,7 +8,7 @@ audited unless that is switched off.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -77,13 +77,10 @@ def _options(model: Model) -> Mapping[str, Any] | None:
     return option_of(model, "audit_log", _KNOWN)
 
 
-_retention: Final[dict[tuple[str, str], int]] = {}
-"""The days of the models that have any, by name and database."""
-
-
-def retention_of(model: str, database: str) -> dt.datetime | None:
-    """The moment before which entries of a model may go; ``None``: none may."""
-    days = _retention.get((model, database))
+def retention_of(models: Iterable[Model], name: str) -> dt.datetime | None:
+    """The moment before which entries of the model of a name may go; ``None``: none may."""
+    options = next((_options(model) for model in models if model.name == name), None)
+    days = None if options is None else options.get("retention_days")
     return None if days is None else dt.datetime.now(dt.UTC) - dt.timedelta(days=days)
 
 
@@ -119,13 +116,7 @@ def _recorder(database: str) -> AuditRecorder:
 
 def recorder_of(model: Model) -> ChangeRecorder | None:
     """What writes the log of a model; ``None``: it is not audited."""
-    options = _options(model)
-    if options is None:
-        return None
-    _retention.pop((model.name, model.database), None)
-    if "retention_days" in options:
-        _retention[model.name, model.database] = options["retention_days"]
-    return _recorder(model.database)
+    return None if _options(model) is None else _recorder(model.database)
 
 
 @frozen(eq=False)

@@ -59,7 +59,7 @@ async def aprune_audit(
             of_chain = chain.partition("/")[0]
             if name not in (None, of_chain):
                 continue
-            limit = before or retention_of(of_chain, place)
+            limit = before or retention_of(db.models_of(place), of_chain)
             if limit is None:
                 continue
             async with db.transaction(place):
