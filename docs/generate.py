@@ -71,7 +71,7 @@ from dataflow_core.features import FEATURES  # noqa: E402
 from dataflow_core.filters.leaves import LEAVES, ONLY_WITH  # noqa: E402
 from dataflow_core.limits import Limits  # noqa: E402
 from dataflow_core.nodes.kinds import FILE_KINDS, KINDS, RESERVED_NAMES  # noqa: E402
-from dataflow_core.nodes.values import LATER  # noqa: E402
+from dataflow_core.nodes.values import POLICY_PARAMETERS  # noqa: E402
 from dataflow_core.operations import MigrationFinding, SchemaPlan, TableChange  # noqa: E402
 from dataflow_core.schema.annotations import SUPPORTED  # noqa: E402
 from dataflow_core.schema.checks import CHECKS  # noqa: E402
@@ -107,7 +107,10 @@ WORDS: dict[str, tuple[str, ...]] = {
     "checks": tuple(CHECKS),
     "parameters": tuple(
         dict.fromkeys(
-            name for kind in (*KINDS, *FILE_KINDS) for name in kind.parameters if name not in LATER
+            name
+            for kind in (*KINDS, *FILE_KINDS)
+            for name in kind.parameters
+            if name not in POLICY_PARAMETERS
         )
     ),
     "outputs": tuple(
@@ -210,7 +213,7 @@ def nodes() -> str:
     """Each node with its parameters and outputs."""
     rows = []
     for kind in (*KINDS, *FILE_KINDS):
-        taken = [code(name) for name in kind.parameters if name not in LATER]
+        taken = [code(name) for name in kind.parameters if name not in POLICY_PARAMETERS]
         if kind.keys_in:
             taken.insert(0, "the key")
         if kind.fields_in:
@@ -225,7 +228,9 @@ def nodes() -> str:
 
 def later() -> str:
     """Parameters that are known but refused as yet."""
-    return table(("parameter", "why"), ([code(name), reason] for name, reason in LATER.items()))
+    return table(
+        ("parameter", "why"), ([code(name), reason] for name, reason in POLICY_PARAMETERS.items())
+    )
 
 
 def hooks() -> str:

@@ -19,7 +19,7 @@ from dataflow_core.filters.scope import Bindings
 from dataflow_core.naming_hints import quoted
 from dataflow_core.nodes.match import match_by, update_fields
 from dataflow_core.nodes.single import utc_now
-from dataflow_core.nodes.values import Selector, boolean, count_of, refuse_later
+from dataflow_core.nodes.values import Selector, boolean, count_of, refuse_without_policy
 from dataflow_core.operations import DeleteMany, UpdateMany
 from dataflow_core.run.chunks import BulkCounts, BulkWrite
 from dataflow_core.run.matches import match_among
@@ -63,7 +63,7 @@ class BulkNodes:
     ) -> Result:
         """Insert rows: counts, and the keys on request. ``node`` is the name for messages."""
         node = node or f"{self.model.name}BulkCreateNode"
-        refuse_later(node, parameters)
+        refuse_without_policy(node, parameters)
         rows = _data(node, parameters)
         conflict = parameters.get("conflict") or "error"
         if conflict not in _CONFLICTS:
@@ -137,7 +137,7 @@ class BulkNodes:
     async def upsert(self, context: Context, parameters: Mapping[str, Any]) -> Result:
         """Insert rows, or change those with the same unique key: counts."""
         node = f"{self.model.name}BulkUpsertNode"
-        refuse_later(node, parameters)
+        refuse_without_policy(node, parameters)
         rows = _data(node, parameters)
         match = match_by(node, self.model, parameters.get("match_fields"), None)
         updates = update_fields(node, self.model, parameters.get("update_fields"), match.fields)
@@ -157,7 +157,7 @@ class BulkNodes:
     async def update(self, context: Context, parameters: Mapping[str, Any]) -> Result:
         """Change the rows that a filter lets through, or each row of ``data`` by its key."""
         node = f"{self.model.name}BulkUpdateNode"
-        refuse_later(node, parameters)
+        refuse_without_policy(node, parameters)
         if parameters.get("data") is not None:
             return await self._update_rows(node, parameters)
         if "fields" not in parameters:
@@ -184,7 +184,7 @@ class BulkNodes:
     async def delete(self, context: Context, parameters: Mapping[str, Any]) -> Result:
         """Remove the rows that a filter lets through, or those with the given keys."""
         node = f"{self.model.name}BulkDeleteNode"
-        refuse_later(node, parameters)
+        refuse_without_policy(node, parameters)
         ids = parameters.get("ids")
         if ids is not None:
             if parameters.get("filter") is not None:

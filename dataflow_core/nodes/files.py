@@ -13,7 +13,7 @@ from dataflow_core.errors import DataFlowError, InvalidType, MissingParameter
 from dataflow_core.naming_hints import quoted
 from dataflow_core.nodes.bulk import BulkNodes
 from dataflow_core.nodes.listing import ListNodes
-from dataflow_core.nodes.values import Selector, boolean, refuse_later
+from dataflow_core.nodes.values import Selector, boolean, refuse_without_policy
 from dataflow_core.run.explain import Explanation
 from dataflow_core.schema import Model
 from dataflow_core.transfer import Source, Target, format_of
@@ -47,7 +47,7 @@ class FileNodes:
     async def export_to(self, context: Context, parameters: Mapping[str, Any]) -> Result:
         """Write the rows of a list into a file: how many."""
         node = f"{self.model.name}ExportNode"
-        refuse_later(node, parameters)
+        refuse_without_policy(node, parameters)
         path = _path(node, parameters)
         form = format_of(node, path, parameters.get("format"))
         fields = self.selector.columns(node, parameters.get("select"))
@@ -80,7 +80,7 @@ class FileNodes:
     async def import_from(self, context: Context, parameters: Mapping[str, Any]) -> Result:
         """Store the rows of a file: counts."""
         node = f"{self.model.name}ImportNode"
-        refuse_later(node, parameters)
+        refuse_without_policy(node, parameters)
         path = _path(node, parameters)
         form = format_of(node, path, parameters.get("format"))
         columns = Columns.of(node, self.model, parameters.get("mapping"))

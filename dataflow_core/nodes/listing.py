@@ -15,7 +15,7 @@ from dataflow_core.filters.keys import after
 from dataflow_core.filters.scope import Bindings
 from dataflow_core.nodes.cursor import decode_cursor, encode_cursor, origin_of
 from dataflow_core.nodes.including import attach, included, join_fields, look_up
-from dataflow_core.nodes.values import Selector, boolean, count_of, refuse_later
+from dataflow_core.nodes.values import Selector, boolean, count_of, refuse_without_policy
 from dataflow_core.operations import Aggregate, Count, Find
 from dataflow_core.order import SortKey, parse_order
 from dataflow_core.run import reads
@@ -92,7 +92,7 @@ class ListNodes:
     async def count(self, context: Context, parameters: Mapping[str, Any]) -> Result:
         """The number of rows that a filter lets through."""
         node = f"{self.model.name}CountNode"
-        refuse_later(node, parameters)
+        refuse_without_policy(node, parameters)
         bindings = self.selector.bindings()
         predicate = self.selector.filter(parameters.get("filter"), bindings)
         number = await reads.count(self.engine(), Count(self.model, predicate), bindings.values)
@@ -101,7 +101,7 @@ class ListNodes:
     async def list(self, context: Context, parameters: Mapping[str, Any]) -> Result:
         """Rows that a filter lets through, sorted and cut; their number; a pipeline over them."""
         node = f"{self.model.name}ListNode"
-        refuse_later(node, parameters)
+        refuse_without_policy(node, parameters)
         if boolean(node, parameters, "stream", default=False):
             return await self._streamed(node, parameters)
         if parameters.get("batch_size") is not None:
@@ -128,7 +128,7 @@ class ListNodes:
         return _page(stream, None, limit, offset, None, truncated=False)
 
     def _stream(self, node: str, parameters: Mapping[str, Any]) -> RowStream:
-        refuse_later(node, parameters)
+        refuse_without_policy(node, parameters)
         size = count_of(node, parameters, "batch_size", least=1) or BATCH_ROWS
         engine, bindings = self.engine(), self.selector.bindings()
         refuse_in_transaction(engine, node)

@@ -19,7 +19,7 @@ from dataflow_core.naming_hints import quoted
 from dataflow_core.nodes.including import attach, included, join_fields
 from dataflow_core.nodes.match import match_by, update_fields
 from dataflow_core.nodes.plain_updates import PlainUpdates
-from dataflow_core.nodes.values import Selector, boolean, refuse_later
+from dataflow_core.nodes.values import Selector, boolean, refuse_without_policy
 from dataflow_core.operations import Delete, Find, Update
 from dataflow_core.run.reads import find
 from dataflow_core.run.writing import deleting_of, writing_of
@@ -78,7 +78,7 @@ class SingleNodes:
         node = f"{self.model.name}{kind}Node"
         rest = {name: value for name, value in parameters.items() if name != "values"}
         if "tenant_id" not in self.model.by_name:
-            refuse_later(node, rest)
+            refuse_without_policy(node, rest)
             rest.pop("tenant_id", None)
         values = parameters.get("values")
         if values is None:
@@ -109,7 +109,7 @@ class SingleNodes:
     async def _rows(self, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The only row that the parameters of a read let through, if there is one."""
         node = self._read
-        refuse_later(node, parameters, self.model.key_names)
+        refuse_without_policy(node, parameters, self.model.key_names)
         bindings = self.selector.bindings()
         predicate, unique = self.selector.one(node, parameters, bindings)
         columns = self.selector.columns(node, parameters.get("select"))
@@ -141,7 +141,7 @@ class SingleNodes:
     async def update(self, context: Context, parameters: Mapping[str, Any]) -> Result:
         """Change one row: the row after it, and ``updated``."""
         node = f"{self.model.name}UpdateNode"
-        refuse_later(node, parameters, self.model.key_names)
+        refuse_without_policy(node, parameters, self.model.key_names)
         bindings = self.selector.bindings()
         predicate, unique = self.selector.one(node, parameters, bindings)
         if "fields" not in parameters:
@@ -164,7 +164,7 @@ class SingleNodes:
     async def delete(self, context: Context, parameters: Mapping[str, Any]) -> Result:
         """Remove one row: the row as it was, and ``deleted``."""
         node = f"{self.model.name}DeleteNode"
-        refuse_later(node, parameters, self.model.key_names)
+        refuse_without_policy(node, parameters, self.model.key_names)
         bindings = self.selector.bindings()
         predicate, unique = self.selector.one(node, parameters, bindings)
         operation = Delete(self.model, predicate, unique)

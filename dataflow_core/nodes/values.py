@@ -27,25 +27,34 @@ from dataflow_core.schema.naming import snake_case
 from dataflow_core.schema.relation_names import Relations
 from dataflow_core.types import Integer
 
-__all__ = ["LATER", "Selector", "boolean", "count_of", "fixes_unique_key", "refuse_later"]
+__all__ = [
+    "POLICY_PARAMETERS",
+    "Selector",
+    "boolean",
+    "count_of",
+    "fixes_unique_key",
+    "refuse_without_policy",
+]
 
-LATER: Final = {
-    "include_deleted": "needs the model option soft_delete, which a policies plugin brings",
-    "soft_delete": "needs the model option soft_delete, which a policies plugin brings",
-    "version": "needs the model option versioned, which a policies plugin brings",
-    "tenant_id": "needs the model option multi_tenant, which a policies plugin brings",
+POLICY_PARAMETERS: Final = {
+    "include_deleted": "needs the model option soft_delete (plugin policies)",
+    "soft_delete": "needs the model option soft_delete (plugin policies)",
+    "version": "needs the model option versioned (plugin policies)",
+    "tenant_id": "needs the model option multi_tenant (plugin policies)",
 }
 """Parameters that are known but have no meaning on a model as it is: refused, never ignored."""
 
 
-def refuse_later(node: str, parameters: Mapping[str, Any], key: Container[str] = ()) -> None:
+def refuse_without_policy(
+    node: str, parameters: Mapping[str, Any], key: Container[str] = ()
+) -> None:
     """Refuse a known parameter that cannot have an effect; ``None`` and False ask for none.
 
     ``key`` has the names of the key that ``parameters`` may give; one may be such a name.
     """
-    if LATER.keys().isdisjoint(parameters):
+    if POLICY_PARAMETERS.keys().isdisjoint(parameters):
         return
-    for name, reason in LATER.items():
+    for name, reason in POLICY_PARAMETERS.items():
         value = parameters.get(name)
         if value is not None and value is not False and name not in key:
             raise InvalidValue(f"{node}: {name} {reason}", parameter=name)
