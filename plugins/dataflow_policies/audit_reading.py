@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from dataflow_core.errors import TenantMismatch
+from dataflow_core.errors import TenantMismatch, TenantRequired
 from dataflow_policies.audit_access import InstanceLog, audited_databases, model_name
 from dataflow_policies.audit_content import key_text, unpack
 
@@ -28,6 +28,7 @@ async def aaudit(
     model: Any = None,
     key: Any = None,
     database: str | None = None,
+    tenant_id: Any = None,
     all_tenants: bool = False,
 ) -> list[Row]:
     """The changes that the audit log has, in the order in which they were committed.
@@ -41,29 +42,26 @@ async def aaudit(
         model: the name of a model, or its class; else of all models.
         key: that of one row: the value, or a dict or tuple where it has several fields.
         database: a database of the instance; else all that have audited models.
-        all_tenants: whatever tenant the rows belong to; otherwise those of the tenant in force, and
-            without one those that belong to none. Refused where one is in force.
+        tenant_id: the tenant whose rows are meant, where none is in force.
+        all_tenants: whatever tenant the rows belong to; otherwise those of the tenant, and without
+            one those that belong to none. Refused where one is in force.
 
-    Raises ``InvalidValue`` where no model is audited.
+    Raises ``InvalidValue`` where no model is audited, ``TenantMismatch``, and ``TenantRequired``
+    for a multi-tenant model where nothing says whose rows are meant.
     """
     filter: Row = {"kind": {"$in": list(CHANGES)}}
-    tenant = db.current_tenant
-    if tenant is not None:
-        filter["tenant"] = str(tenant)
-        if all_tenants:
-            raise TenantMismatch(
-                "a tenant is in force, so only its entries of the audit log can be read"
-            )
-    elif not all_tenants:
-        filter["tenant"] = None
-    if model is not None:
-        filter["model"] = model_name(model)
+    name = None if model is None else model_name(model)
+    if name is not None:
+        filter["model"] = name
+    tenant = _tenant(db, name, tenant_id, all_tenants=all_tenants)
+    if tenant is not None or not all_tenants:
+        filter["tenant"] = tenant
     wanted = None if key is None else key_text(key)
     if wanted is not None:
         filter["key"] = {"$in": [wanted, None]}
     found: list[tuple[Any, Row]] = []
-    for name in audited_databases(db, database):
-        log = InstanceLog(db, name)
+    for place in audited_databases(db, database):
+        log = InstanceLog(db, place)
         async for page in log.pages(log.tables.entry, filter, ["at"], _PAGE):
             sealed = await _sequences(log, page)
             for entry in page:
@@ -77,6 +75,25 @@ async def aaudit(
     one_chain = len({(row["model"], row["tenant_id"]) for _, row in found}) <= 1
     found.sort(key=lambda pair: (pair[0][0][0 if one_chain else 1], pair[0][0], pair[0][1]))
     return [row for _, row in found]
+
+
+def _tenant(db: DataFlow, model: str | None, given: Any, *, all_tenants: bool) -> str | None:
+    """The tenant whose entries are read, as text; ``None``: those of no tenant, or of all."""
+    tenant = db.current_tenant
+    if tenant is not None and (all_tenants or given not in (None, tenant)):
+        raise TenantMismatch(
+            "a tenant is in force, so only its entries of the audit log can be read"
+        )
+    tenant = given if tenant is None else tenant
+    if tenant is not None:
+        return str(tenant)
+    tenants = any(one.context_fields for one in db.models_of() if one.name == model)
+    if tenants and not all_tenants:
+        raise TenantRequired(
+            f"{model} is multi-tenant: read its audit log within db.tenant(...), with tenant_id, or"
+            " with all_tenants=True"
+        )
+    return None
 
 
 async def _sequences(log: InstanceLog, entries: Sequence[Row]) -> dict[tuple[str, str], Any]:

@@ -12,7 +12,13 @@ from typing import Any
 import pytest
 
 from dataflow_core import AsyncLocalRuntime, DataFlow, WorkflowBuilder, field
-from dataflow_core.errors import DataFlowError, InvalidModel, InvalidValue, TenantMismatch
+from dataflow_core.errors import (
+    DataFlowError,
+    InvalidModel,
+    InvalidValue,
+    TenantMismatch,
+    TenantRequired,
+)
 from dataflow_core.nodes.base import Context
 
 WITHOUT_DATABASES = ("pgbouncer",)
@@ -157,8 +163,13 @@ async def test_entries_of_another_tenant_are_out_of_reach(db: DataFlow) -> None:
         assert stream is not None
         with pytest.raises(InvalidValue):
             [row async for row in stream(Context(db), {})]
+        with pytest.raises(TenantMismatch):
+            await db.aaudit(model="Deal", tenant_id="b")
     assert await db.aaudit() == []
-    assert len(await db.aaudit(all_tenants=True)) == 2
+    with pytest.raises(TenantRequired):
+        await db.aaudit(model="Deal", key=1)
+    assert [one["tenant_id"] for one in await db.aaudit(model="Deal", tenant_id="b")] == ["b"]
+    assert len(await db.aaudit(model="Deal", all_tenants=True)) == 2
 
 
 async def test_models_with_tenants_are_audited_unless_switched_off(db: DataFlow) -> None:
