@@ -14,7 +14,7 @@ from dataflow_policies.audit_chain import GENESIS, digest_of, hash_of_entry, has
 if TYPE_CHECKING:
     from dataflow_core import DataFlow
 
-__all__ = ["PRUNE", "TOMBSTONE", "averify_audit"]
+__all__ = ["Verification", "PRUNE", "TOMBSTONE", "averify_audit"]
 
 Row = dict[str, Any]
 
@@ -26,16 +26,23 @@ _SEALS: Final = 100
 _ENTRIES: Final = 200
 
 
+class Verification(dict[str, Any]):
+    """What a check of the audit log has found; true only if it is ``valid``."""
+
+    def __bool__(self) -> bool:
+        return bool(self["valid"])
+
+
 async def averify_audit(
     db: DataFlow, *, database: str | None = None, anchor: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+) -> Verification:
     """Check every chain of the audit log, from its start to its head.
 
-    Gives ``valid``; ``problems``, a list of dicts with ``database``, ``chain``, ``what`` and, where
-    known, ``sequence`` and ``entry``; how many ``chains`` and ``entries`` there are; and the
-    ``anchor``: how far each chain goes, as a dict that JSON can write. Whoever can write to the
-    database can also make all hashes anew: an anchor that is kept elsewhere, and given here later,
-    finds that too, since the chains have to hold it.
+    The answer is true only if everything holds. It has ``valid``; ``problems``, a list of dicts
+    with ``database``, ``chain``, ``what`` and, where known, ``sequence`` and ``entry``; how many
+    ``chains`` and ``entries`` there are; and the ``anchor``: how far each chain goes, as a dict that
+    JSON can write. Whoever can write to the database can also make all hashes anew: an anchor that
+    is kept elsewhere, and given here later, finds that too, since the chains have to hold it.
 
     Parameters:
         database: a database of the instance; else all that have audited models.
@@ -61,13 +68,9 @@ async def averify_audit(
                         "hash": check.last["hash"],
                     }
             chains += len(names)
-    return {
-        "valid": not problems,
-        "problems": problems,
-        "chains": chains,
-        "entries": entries,
-        "anchor": anchors,
-    }
+    return Verification(
+        valid=not problems, problems=problems, chains=chains, entries=entries, anchor=anchors
+    )
 
 
 @define(eq=False)
