@@ -40,9 +40,9 @@ async def averify_audit(
 
     The answer is true only if everything holds. It has ``valid``; ``problems``, a list of dicts
     with ``database``, ``chain``, ``what`` and, where known, ``sequence`` and ``entry``; how many
-    ``chains`` and ``entries`` there are; and the ``anchor``: how far each chain goes, as a dict that
-    JSON can write. Whoever can write to the database can also make all hashes anew: an anchor that
-    is kept elsewhere, and given here later, finds that too, since the chains have to hold it.
+    ``chains`` and ``entries`` there are; and the ``anchor``: how far each chain goes, as a dict
+    that JSON can write. Whoever can write to the database can also make all hashes anew: an anchor
+    that is kept elsewhere, and given here later, finds that too: the chains have to hold it.
 
     Parameters:
         database: a database of the instance; else all that have audited models.
