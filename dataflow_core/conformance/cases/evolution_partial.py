@@ -53,6 +53,8 @@ async def partial_index(session: Session) -> None:
 @case("evolution.partial_unique", feature=_UNIQUE, also=_ALTER, since="0.3")
 async def partial_unique(session: Session) -> None:
     """A unique index becomes one of some rows, of others, and a whole one again; rows stay."""
+    # Before the table is made without it.
+    session.db.engine().need(_UNIQUE)
     whole = {"name": field(max_length=40, unique=True)}
     table = await first_version(session, _ANNOTATIONS, **whole)
     if not table:
@@ -88,6 +90,8 @@ async def partial_unique(session: Session) -> None:
 @case("evolution.partial_unique.columns", feature=_UNIQUE, also=_ALTER, since="0.3")
 async def columns(session: Session) -> None:
     """Its columns, and those of its filter, are added, renamed and removed; it holds meanwhile."""
+    # Before the table is made without it.
+    session.db.engine().need(_UNIQUE)
     table = await first_version(session, {"id": int, "name": str}, name=_name())
     if not table:
         return
@@ -122,6 +126,8 @@ async def columns(session: Session) -> None:
 @case("evolution.partial_unique.stored", feature=_UNIQUE, also=_ALTER, since="0.3")
 async def stored(session: Session) -> None:
     """It is not made over rows that are equal in it, and nothing else of the change is done."""
+    # Before the table is made without it.
+    session.db.engine().need(_UNIQUE)
     table = await first_version(session, _ANNOTATIONS, name=_name())
     if not table:
         return
