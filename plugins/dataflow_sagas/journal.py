@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field, frozen
 
+from dataflow_core.contract import ErrorSituation
 from dataflow_sagas.definition import Definition
 from dataflow_sagas.documents import from_text, to_text
 from dataflow_sagas.state import (
@@ -197,11 +198,11 @@ class Journal:
         return bool(found["records"])
 
     async def _now(self) -> dt.datetime:
-        """The time by the clock of the database, to the second."""
-        found = await self.db.run(
-            "SQLNode", sql="SELECT CURRENT_TIMESTAMP AS now", fetch="one", database=DATABASE
-        )
-        now: Any = found["result"]["now"]
+        """The time by the clock of the database, to the second, in the transaction that is open."""
+        # No SQLNode, which is refused where a tenant is in force.
+        transaction = self.db.current_transaction(DATABASE)
+        rows = await transaction.fetch("SELECT CURRENT_TIMESTAMP", (), _CLOCK)
+        now: Any = rows[0][0]
         if isinstance(now, str):
             now = dt.datetime.fromisoformat(now)
         assert isinstance(now, dt.datetime)
@@ -239,6 +240,9 @@ class Journal:
             self._effects[database] = add_effects(self.db, database)
         return self._effects[database]
 
+
+_CLOCK: Final = ErrorSituation()
+"""The situation of the statement that asks for the time."""
 
 _UNTIL_READ: Final = 5.0
 """Seconds for which a saga is held that was claimed, until its own lease is known."""
