@@ -65,6 +65,7 @@ _AREA: Final = Field(
     "area",
     Integer(32),
     "area",
+    default=1,
     context=ContextValue("the journal of sagas", _area, _same_area, "area", _given),
 )
 
