@@ -1,4 +1,4 @@
-"""Keys and tenants of every type and form are those of the rows that the log is about."""
+"""What calls about the audit log are given: keys and tenants of every type and form, anchors."""
 
 from __future__ import annotations
 
@@ -98,3 +98,14 @@ async def test_what_is_no_key_is_refused(database_url: str) -> None:
             await db.aaudit(model="Note", key="1")
         with pytest.raises(InvalidValue, match="the key of Note is id"):
             await db.atombstone_audit(model="Note", key={"number": 1})
+
+
+async def test_an_anchor_that_would_be_left_unread_is_refused(database_url: str) -> None:
+    """The whole answer of a check is no anchor, nor is that of another database."""
+    async with noted(DataFlow(database_url), int) as db:
+        await db.run("NoteCreateNode", id=1, text="x")
+        found = await db.averify_audit()
+        for wrong in (found, {"other": found["anchor"]["primary"]}, {"primary": {"Note": 1}}, "x"):
+            with pytest.raises(InvalidValue, match="the anchor is"):
+                await db.averify_audit(anchor=wrong)
+        assert await db.averify_audit(anchor=found["anchor"])
