@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from dataflow_core.errors import InvalidValue
+from dataflow_core.errors import InvalidValue, TenantMismatch
 from dataflow_core.naming_hints import quoted
 from dataflow_policies.audit_access import (
     InstanceLog,
@@ -54,7 +54,11 @@ async def aprune_audit(
         before: entries of earlier transactions go; by default what ``retention_days`` of the model
             says, and nothing where it says nothing.
         database: a database of the instance; else all that have audited models.
+
+    Raises ``TenantMismatch`` where a tenant is in force: it is about the entries of all.
     """
+    if db.current_tenant is not None:
+        raise TenantMismatch("a tenant is in force, and pruning removes the entries of all tenants")
     if before is not None and (not isinstance(before, dt.datetime) or before.tzinfo is None):
         raise InvalidValue(f"before is a datetime with a time zone, got {quoted(before)}")
     name = None if model is None else model_name(model)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dataflow_core import DataFlow, field
-from dataflow_core.errors import InvalidType, InvalidValue
+from dataflow_core.errors import InvalidType, InvalidValue, TenantMismatch
 
 WITHOUT_DATABASES = ("pgbouncer",)
 GUID = uuid.UUID(int=0xABC)
@@ -109,3 +109,12 @@ async def test_an_anchor_that_would_be_left_unread_is_refused(database_url: str)
             with pytest.raises(InvalidValue, match="the anchor is"):
                 await db.averify_audit(anchor=wrong)
         assert await db.averify_audit(anchor=found["anchor"])
+
+
+async def test_a_tenant_does_not_prune_the_entries_of_others(database_url: str) -> None:
+    """Pruning is about all tenants, so it is refused where one is in force."""
+    async with noted(DataFlow(database_url), int, str) as db:
+        await db.run("NoteCreateNode", id=1, text="x", tenant_id="b")
+        with db.tenant("a"), pytest.raises(TenantMismatch, match="of all tenants"):
+            await db.aprune_audit(before=dt.datetime.now(dt.UTC))
+        assert len(await db.aaudit(model="Note", tenant_id="b")) == 1
