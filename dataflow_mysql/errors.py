@@ -306,8 +306,7 @@ def _child(error: ServerError, situation: ErrorSituation) -> DataFlowError:
 def _referring(found: re.Match[str] | None, model: Model | None) -> tuple[str, ...]:
     if found is None or found[3]:
         named = () if found is None else _listed(found[2])
-        declared = () if model is None else [key.columns for key in model.foreign_keys]
-        return next((one for one in declared if sorted(one) == sorted(named)), named)  # as declared
+        return named if model is None else model.reference_columns.get(frozenset(named), named)
     fields = () if model is None else model.fields
     told = [item.column for item in fields if item.references and item.column.startswith(found[2])]
     return tuple(told) if len(told) == 1 else ()

@@ -301,12 +301,11 @@ def _reference_columns(error: Any, model: Model | None) -> tuple[str, ...]:
     detail = error.detail or ""
     if model is None:
         return _listed(detail)
-    keys = [key.columns for key in model.foreign_keys]
-    keys += [(field.column,) for field in model.fields if field.references is not None]
-    named = [columns for columns in keys if f"({', '.join(columns)})=(" in detail]
+    keys = model.reference_columns
+    named = [columns for columns in keys.values() if f"({', '.join(columns)})=(" in detail]
     if not named:
-        told = sorted(detail.partition("(")[2].partition(")=(")[0].split(", "))
-        named = [columns for columns in keys if sorted(", ".join(columns).split(", ")) == told]
+        told = set(detail.partition("(")[2].partition(")=(")[0].split(", "))
+        named = [keys[names] for names in keys if set(", ".join(names).split(", ")) == told]
     return named[0] if named else ()
 
 

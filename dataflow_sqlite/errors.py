@@ -197,10 +197,7 @@ def _foreign_key(error: sqlite3.Error, situation: ErrorSituation) -> DataFlowErr
             table=_table(situation),
         )
     model = situation.model
-    keys: set[tuple[str, ...]] = set()
-    if model is not None:
-        keys = {key.columns for key in model.foreign_keys}
-        keys |= {(field.column,) for field in model.fields if field.references is not None}
+    keys = set() if model is None else set(model.reference_columns.values())
     columns = next(iter(keys)) if len(keys) == 1 else ()
     named = f" ({', '.join(columns)})" if columns else ""
     return ForeignKeyViolation(

@@ -133,6 +133,7 @@ class Schemas:
         if isinstance(tables, str) or not (tables is None or isinstance(tables, Sequence)):
             raise InvalidType(f"tables is a list of names of tables, got {quoted(tables)}")
         found = {table.key: table for table in await self._read(database)}
+        kept = await self._under_policies(database) if found else {}
         registered: list[Discovered] = []
         errors: dict[str, str] = {}
         names = GeneratedNodes()
@@ -143,7 +144,7 @@ class Schemas:
                     raise TableMissing(
                         f"there is no table {quoted(name)}", suggestion=nearest(str(name), found)
                     )
-                discovered = self._discovered(table, database)
+                discovered = self._discovered(table, database, kept.get(name))
                 self._register(discovered.model, names, there=True)
             except DataFlowError as error:
                 errors[str(name)] = str(error.message)
@@ -160,11 +161,25 @@ class Schemas:
             "notes": {item.model.key: list(item.notes) for item in registered if item.notes},
         }
 
-    def _discovered(self, table: Table, database: str) -> Discovered:
-        """The model of a table; that which has it already, if there is one."""
+    async def _under_policies(self, database: str) -> dict[str, Record]:
+        """The tables whose models have options, such as `multi_tenant`, which no table shows."""
+        found: dict[str, Record] = {}
+        for record in sorted(await self.records(database), key=lambda item: item.registered_at):
+            options = record.definition.get("options", {})
+            if any(value is not False for value in options.values()):
+                found[record.table_name] = record
+        return found
+
+    def _discovered(self, table: Table, database: str, kept: Record | None) -> Discovered:
+        """The model of a table; that which has it already, here or in the registry under options.
+
+        So rows of tenants stay apart, whoever finds their table.
+        """
         for model in self.models(database):
             if (model.table, model.schema) == (table.name, table.schema):
                 return Discovered(model)
+        if kept is not None:
+            return Discovered(kept.model(database))
         taken = {model.name for model in self.models(database)}
         discovered = model_from_table(table, database=database)
         if discovered.model.name in taken and table.schema is not None:

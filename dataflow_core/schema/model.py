@@ -272,6 +272,19 @@ class Model:
         return tuple(field for field in self.fields if field.context is not None)
 
     @cached_property
+    def reference_columns(self) -> Mapping[frozenset[str], tuple[str, ...]]:
+        """The columns of each reference as declared, by those that a database names.
+
+        A reference among the rows that the context confines may lead by its fields as well.
+        """
+        declared = [key.columns for key in self.foreign_keys]
+        declared += [(item.column,) for item in self.fields if item.references is not None]
+        added = {item.column for item in self.context_fields}
+        return {
+            frozenset(columns) | more: columns for columns in declared for more in (set(), added)
+        }
+
+    @cached_property
     def confined(self) -> bool:
         """Whether operations are about some of the rows only, or versions are counted."""
         counted = any(field.managed == "counted" for field in self.fields)

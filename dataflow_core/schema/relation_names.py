@@ -82,6 +82,8 @@ class Relations:
         return list(found)
 
     def _of(self, model: Model) -> tuple[dict[str, Relation], set[str]]:
+        # References lead to a model as it was declared, whatever is lifted of it for a call.
+        model = model.declared
         models = tuple(self.models())
         if models != self._known:
             self._known = models

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from dataflow_core.errors import InvalidValue
+from dataflow_core.errors import InvalidValue, ParameterError
 from dataflow_core.schema import Model
 from dataflow_policies.audit_tables import PRIMARY, AuditTables, audit_tables, inside
+from dataflow_policies.multi_tenant import TENANT
 
 if TYPE_CHECKING:
     from dataflow_core import DataFlow
 
-__all__ = ["InstanceLog", "audited_databases", "model_name"]
+__all__ = ["InstanceLog", "audited_databases", "model_name", "registered", "tenant_texts"]
 
 Row = dict[str, Any]
 
@@ -42,6 +43,29 @@ def model_name(model: Any) -> str:
     if not isinstance(name, str):
         raise InvalidValue(f"model is the name of a model or its class, got {model!r}")
     return name
+
+
+def registered(db: DataFlow, name: str | None) -> Model | None:
+    """The model of a name, if the instance has it."""
+    return next((one for one in db.models_of() if one.name == name), None)
+
+
+def tenant_texts(db: DataFlow, tenant: Any, model: Model | None) -> list[str]:
+    """How entries name a tenant: as the rows of the model hold it, or those of any model.
+
+    A tenant may be given in another form: a member of an enum, a UUID as text.
+    """
+    found: dict[str, None] = {}
+    for one in db.models_of() if model is None else [model]:
+        kind = one.by_name[TENANT].type if TENANT in one.by_name else None
+        if kind is None or one.by_name[TENANT].context is None:
+            continue
+        try:
+            found[str(kind.check(tenant, TENANT))] = None
+        except ParameterError:
+            if model is not None:
+                raise
+    return list(found) or [str(tenant)]
 
 
 @frozen(eq=False)

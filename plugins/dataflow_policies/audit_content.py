@@ -15,8 +15,12 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from attrs import frozen
+
 from dataflow_core.contract import RowChanges
-from dataflow_core.schema import Field
+from dataflow_core.errors import InvalidValue
+from dataflow_core.naming_hints import quoted
+from dataflow_core.schema import Field, Model
 from dataflow_core.types import (
     Binary,
     Boolean,
@@ -31,7 +35,7 @@ from dataflow_core.types import (
     Uuid,
 )
 
-__all__ = ["key_text", "pack", "to_json", "unpack"]
+__all__ = ["WantedKey", "key_at", "key_text", "pack", "to_json", "unpack", "wanted_key"]
 
 Values = tuple[Any, ...]
 Content = dict[str, Any]
@@ -71,6 +75,58 @@ def key_text(key: Any) -> str:
     if isinstance(values, list | tuple):
         values = values[0] if len(values) == 1 else list(values)
     return to_json(values)
+
+
+@frozen
+class WantedKey:
+    """The key of a row that is looked for: ``text`` is how it is written, ``values`` what it is.
+
+    Without ``values`` nobody knows the types, and the text decides.
+    """
+
+    text: str
+    values: list[Any] | None = None
+
+    def is_that_of(self, values: Sequence[Any]) -> bool:
+        """Whether the values of a key, in their order, are those of this one."""
+        if self.values is None:
+            return key_text(values) == self.text
+        return list(values) == self.values
+
+
+def wanted_key(model: Model | None, key: Any) -> WantedKey:
+    """A key as the rows of the model hold it, in whichever form of its types it is given.
+
+    Raises ``InvalidType`` and ``InvalidValue`` for what can be no key of the model.
+    """
+    if model is None:
+        return WantedKey(key_text(key))
+    fields = model.given_key
+    if isinstance(key, Mapping):
+        given = [key.get(item.name) for item in fields]
+        fits = set(key) == {item.name for item in fields}
+    else:
+        given = list(key) if len(fields) > 1 and isinstance(key, list | tuple) else [key]
+        fits = len(given) == len(fields)
+    if not fits:
+        names = ", ".join(item.name for item in fields)
+        raise InvalidValue(f"the key of {model.name} is {names}, got {quoted(key)}")
+    values = [
+        item.type.check(value, f"{model.name}.{item.name}")
+        for item, value in zip(fields, given, strict=True)
+    ]
+    return WantedKey(key_text(values), values)
+
+
+def key_at(content: Mapping[str, Any], row: int) -> list[Any]:
+    """The values of the key of a row of an entry."""
+    columns = content.get("after") or content["before"]
+    values = []
+    for name in content["key"]:
+        column = columns[content["names"].index(name)]
+        value = column["all"] if isinstance(column, dict) else column[row]
+        values.append(_read(value, content["types"].get(name)))
+    return values
 
 
 def pack(changes: RowChanges, redacted: Sequence[str]) -> Content:

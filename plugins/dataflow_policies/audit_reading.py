@@ -7,8 +7,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from dataflow_core.errors import TenantMismatch, TenantRequired
-from dataflow_policies.audit_access import InstanceLog, audited_databases, model_name
-from dataflow_policies.audit_content import key_text, unpack
+from dataflow_policies.audit_access import (
+    InstanceLog,
+    audited_databases,
+    model_name,
+    registered,
+    tenant_texts,
+)
+from dataflow_policies.audit_content import unpack, wanted_key
 
 if TYPE_CHECKING:
     from dataflow_core import DataFlow
@@ -53,12 +59,12 @@ async def aaudit(
     name = None if model is None else model_name(model)
     if name is not None:
         filter["model"] = name
-    tenant = _tenant(db, name, tenant_id, all_tenants=all_tenants)
-    if tenant is not None or not all_tenants:
-        filter["tenant"] = tenant
-    wanted = None if key is None else key_text(key)
+    tenants = _tenants(db, name, tenant_id, all_tenants=all_tenants)
+    if tenants is not None or not all_tenants:
+        filter["tenant"] = None if tenants is None else {"$in": tenants}
+    wanted = None if key is None else wanted_key(registered(db, name), key)
     if wanted is not None:
-        filter["key"] = {"$in": [wanted, None]}
+        filter["key"] = {"$in": [wanted.text, None]}
     found: list[tuple[Any, Row]] = []
     for place in audited_databases(db, database):
         log = InstanceLog(db, place)
@@ -70,30 +76,34 @@ async def aaudit(
                     found += [
                         ((order, entry["position"]), row)
                         for row in _changes(entry)
-                        if wanted is None or key_text(row["key"]) == wanted
+                        if wanted is None or wanted.is_that_of(_values(row["key"]))
                     ]
     one_chain = len({(row["model"], row["tenant_id"]) for _, row in found}) <= 1
     found.sort(key=lambda pair: (pair[0][0][0 if one_chain else 1], pair[0][0], pair[0][1]))
     return [row for _, row in found]
 
 
-def _tenant(db: DataFlow, model: str | None, given: Any, *, all_tenants: bool) -> str | None:
-    """The tenant whose entries are read, as text; ``None``: those of no tenant, or of all."""
-    tenant = db.current_tenant
-    if tenant is not None and (all_tenants or given not in (None, tenant)):
+def _tenants(db: DataFlow, name: str | None, given: Any, *, all_tenants: bool) -> list[str] | None:
+    """How entries name the tenant whose are read; ``None``: those of no tenant, or of all."""
+    model, tenant = registered(db, name), db.current_tenant
+    texts = None if tenant is None else tenant_texts(db, tenant, model)
+    asked = None if given is None else tenant_texts(db, given, model)
+    if texts is not None and (all_tenants or asked not in (None, texts)):
         raise TenantMismatch(
             "a tenant is in force, so only its entries of the audit log can be read"
         )
-    tenant = given if tenant is None else tenant
-    if tenant is not None:
-        return str(tenant)
-    tenants = any(one.context_fields for one in db.models_of() if one.name == model)
-    if tenants and not all_tenants:
+    if asked is not None or texts is not None:
+        return texts if asked is None else asked
+    if model is not None and model.context_fields and not all_tenants:
         raise TenantRequired(
-            f"{model} is multi-tenant: read its audit log within db.tenant(...), with tenant_id, or"
+            f"{name} is multi-tenant: read its audit log within db.tenant(...), with tenant_id, or"
             " with all_tenants=True"
         )
     return None
+
+
+def _values(key: Any) -> list[Any]:
+    return list(key.values()) if isinstance(key, dict) else [key]
 
 
 async def _sequences(log: InstanceLog, entries: Sequence[Row]) -> dict[tuple[str, str], Any]:

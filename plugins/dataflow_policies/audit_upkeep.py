@@ -8,15 +8,21 @@ from __future__ import annotations
 import datetime as dt
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from dataflow_core.errors import InvalidValue
+from dataflow_core.errors import InvalidValue, TenantMismatch
 from dataflow_core.naming_hints import quoted
-from dataflow_policies.audit_access import InstanceLog, audited_databases, model_name
+from dataflow_policies.audit_access import (
+    InstanceLog,
+    audited_databases,
+    model_name,
+    registered,
+    tenant_texts,
+)
 from dataflow_policies.audit_chain import Noted, digest_of, hash_of_entry, make_entry, seal
-from dataflow_policies.audit_content import key_text, to_json
+from dataflow_policies.audit_content import WantedKey, key_at, to_json, wanted_key
 from dataflow_policies.audit_log import current_actor, retention_of
 from dataflow_policies.audit_reading import CHANGES
 from dataflow_policies.audit_tables import inside
@@ -48,7 +54,11 @@ async def aprune_audit(
         before: entries of earlier transactions go; by default what ``retention_days`` of the model
             says, and nothing where it says nothing.
         database: a database of the instance; else all that have audited models.
+
+    Raises ``TenantMismatch`` where a tenant is in force: it is about the entries of all.
     """
+    if db.current_tenant is not None:
+        raise TenantMismatch("a tenant is in force, and pruning removes the entries of all tenants")
     if before is not None and (not isinstance(before, dt.datetime) or before.tzinfo is None):
         raise InvalidValue(f"before is a datetime with a time zone, got {quoted(before)}")
     name = None if model is None else model_name(model)
@@ -122,11 +132,13 @@ async def atombstone_audit(
         database: a database of the instance; else all that have audited models.
         all_tenants: as of ``audit``.
     """
-    wanted, name, tenant = key_text(key), model_name(model), db.current_tenant
+    name, tenant = model_name(model), db.current_tenant
+    about = registered(db, name)
+    wanted = wanted_key(about, key)
     filter: Row = {"kind": {"$in": list(CHANGES)}, "model": name}
-    filter["key"] = {"$in": [wanted, None]}
+    filter["key"] = {"$in": [wanted.text, None]}
     if tenant is not None or not all_tenants:
-        filter["tenant"] = None if tenant is None else str(tenant)
+        filter["tenant"] = None if tenant is None else {"$in": tenant_texts(db, tenant, about)}
     changed = 0
     for place in audited_databases(db, database):
         log = InstanceLog(db, place)
@@ -143,11 +155,11 @@ async def atombstone_audit(
             for (chain, owner), own in sorted(digests.items(), key=lambda item: item[0][0]):
                 changed += len(own)
                 content = {"fields": None if fields is None else list(fields), "digests": own}
-                await _add(log, chain, name, owner, TOMBSTONE, filter["key"]["$in"][0], content)
+                await _add(log, chain, name, owner, TOMBSTONE, wanted.text, content)
     return changed
 
 
-def _remove(content: Row, rows: int, key: str, fields: Sequence[str] | None) -> bool:
+def _remove(content: Row, rows: int, key: WantedKey, fields: Sequence[str] | None) -> bool:
     """Take the values of a row out of a content; whether there were any."""
     names = content["names"]
     going = [
@@ -155,7 +167,7 @@ def _remove(content: Row, rows: int, key: str, fields: Sequence[str] | None) -> 
         for at, name in enumerate(names)
         if name not in content["key"] and (fields is None or name in fields)
     ]
-    found = [at for at in range(rows) if _key_at(content, at) == key]
+    found = [at for at in range(rows) if key.is_that_of(key_at(content, at))]
     gone = [names[at] for at in going]
     done = False
     for row in found:
@@ -170,15 +182,6 @@ def _remove(content: Row, rows: int, key: str, fields: Sequence[str] | None) -> 
                     column = content[which][at] = [column["all"]] * rows
                 column[row] = None
     return done
-
-
-def _key_at(content: Mapping[str, Any], row: int) -> str:
-    columns = content.get("after") or content["before"]
-    values = []
-    for name in content["key"]:
-        column = columns[content["names"].index(name)]
-        values.append(column["all"] if isinstance(column, dict) else column[row])
-    return key_text(values)
 
 
 async def _rewrite(log: InstanceLog, entry: Row, content: Row) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
+from dataflow_core.errors import InvalidValue
+from dataflow_core.naming_hints import quoted
 from dataflow_policies.audit_access import InstanceLog, audited_databases
 from dataflow_policies.audit_chain import GENESIS, digest_of, hash_of_entry, hash_of_seal, root_of
 
@@ -47,7 +49,11 @@ async def averify_audit(
     Parameters:
         database: a database of the instance; else all that have audited models.
         anchor: that of an earlier check.
+
+    Raises ``InvalidValue`` for an anchor that is none, or is about a database without a log.
     """
+    if anchor is not None:
+        _check_form(anchor, audited_databases(db, None))
     problems: list[Row] = []
     anchors: dict[str, Any] = {}
     entries = chains = 0
@@ -70,6 +76,27 @@ async def averify_audit(
             chains += len(names)
     return Verification(
         valid=not problems, problems=problems, chains=chains, entries=entries, anchor=anchors
+    )
+
+
+def _check_form(anchor: Any, databases: Sequence[str]) -> None:
+    """Refuse an anchor that would be left unread."""
+    chains = list(anchor.values()) if isinstance(anchor, Mapping) else [None]
+    if not all(isinstance(one, Mapping) and _are_ends(one) for one in chains):
+        raise InvalidValue(
+            "the anchor is what an earlier check gave under 'anchor': by database, by chain, its"
+            " sequence and hash"
+        )
+    for name in anchor:
+        if name not in databases:
+            raise InvalidValue(
+                f"the anchor is about the database {quoted(name)}, which has no audited model here"
+            )
+
+
+def _are_ends(chains: Mapping[str, Any]) -> bool:
+    return all(
+        isinstance(one, Mapping) and {"sequence", "hash"} <= set(one) for one in chains.values()
     )
 
 

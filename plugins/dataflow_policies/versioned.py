@@ -7,14 +7,19 @@ is refused, since it may overwrite what somebody else has written meanwhile; ope
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from itertools import islice
 from typing import Any, Final
 
 from attrs import evolve
 
 from dataflow_core.contract import Behaviour, ModelAccess, ModelPolicy, PolicyContext, Wrap
-from dataflow_core.errors import InvalidModel, VersionConflict, VersionRequired
+from dataflow_core.errors import (
+    ConflictingParameters,
+    InvalidModel,
+    VersionConflict,
+    VersionRequired,
+)
 from dataflow_core.schema import Field, Model
 from dataflow_core.types import Integer
 from dataflow_policies.options import option_of
@@ -110,6 +115,11 @@ def _many(inner: Behaviour, access: ModelAccess) -> Behaviour:
     async def run(context: Any, parameters: Parameters) -> dict[str, Any]:
         version, rest = _version_of(access, parameters)
         if rest.get("data") is not None:
+            if version is not None:
+                raise ConflictingParameters(
+                    f"{access.model.name}: each row of data has its own version; give no other",
+                    parameter=VERSION,
+                )
             return await _rows(inner, access, context, rest)
         if version is None:
             if "fields" in rest:
@@ -140,6 +150,9 @@ async def _rows(
     inner: Behaviour, access: ModelAccess, context: Any, parameters: Parameters
 ) -> dict[str, Any]:
     """A bulk update of rows that each give a version."""
+    if not isinstance(parameters["data"], Iterable | AsyncIterable):
+        # For the node itself to refuse.
+        return await inner(context, parameters)
     async with access.transaction():
         data = _compared(access, parameters["data"])
         return await inner(context, {**parameters, "data": data})

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Done", "arguments"]
 
+_TENANT: Final = "tenant_id"
 _ONE_ROW: Final = ("Create", "Read", "Update", "Delete", "Upsert")
 
 
@@ -41,7 +42,7 @@ def arguments(
     What is not given is taken by its name from ``context``, then from ``own`` (the parameters of
     the step that is undone), then from the results in ``done``, the latest first. A node of a model
     takes from results only what it requires and keys as ``<model>_id``: else a status or a version
-    of another model would go where nobody meant it.
+    of another model would go where nobody meant it. What undoes a step has the tenant of the step.
 
     Raises:
         InvalidValue: a ``$step`` reference leads nowhere.
@@ -57,6 +58,8 @@ def arguments(
         sources: Iterable[Mapping[str, Any]] = (context,)
         if own_function or parameter.required or alias_of is not None or _is_key(key):
             sources = (context, *([own] if own else []), *offers)
+        if key == _TENANT and own:
+            sources = (own, context)
         for source in sources:
             if key in source:
                 found[key] = source[key]
@@ -65,7 +68,7 @@ def arguments(
 
 
 def _is_key(name: str) -> bool:
-    return name.endswith("_id") and name != "tenant_id"
+    return name.endswith("_id") and name != _TENANT
 
 
 def _offered(db: DataFlow, step: Done) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field, frozen
 
+from dataflow_core.contract import ErrorSituation
 from dataflow_sagas.definition import Definition
 from dataflow_sagas.documents import from_text, to_text
 from dataflow_sagas.state import (
@@ -27,7 +28,7 @@ from dataflow_sagas.state import (
     Saga,
     Step,
 )
-from dataflow_sagas.tables import SAGA, STEP, add_effects, add_journal
+from dataflow_sagas.tables import SAGA, STEP, add_effects, add_journal, inside
 
 if TYPE_CHECKING:
     from dataflow_core import DataFlow
@@ -94,19 +95,19 @@ class Journal:
                 "lease_until": _end(now, lease),
                 "deadline": None if timeout is None else now + dt.timedelta(seconds=timeout),
             }
-            await self.db.run(f"{SAGA}CreateNode", values=values)
-            await self.db.run(f"{STEP}BulkCreateNode", data=steps)
+            await self._run(f"{SAGA}CreateNode", values=values)
+            await self._run(f"{STEP}BulkCreateNode", data=steps)
 
     async def load(self, saga_id: str) -> Saga | None:
         """A saga as it is now; ``None`` if there is none."""
         # In a transaction, so that no replica is asked.
         async with self.db.transaction(DATABASE):
-            found = await self.db.run(f"{SAGA}ReadNode", id=saga_id, raise_on_not_found=False)
+            found = await self._run(f"{SAGA}ReadNode", id=saga_id, raise_on_not_found=False)
             row = found["result"]
             if row is None:
                 return None
             now = await self._now()
-            steps = await self.db.run(
+            steps = await self._run(
                 f"{STEP}ListNode", filter={"saga_id": saga_id}, order_by=["position"]
             )
         return _saga(row, steps["records"], now)
@@ -119,7 +120,7 @@ class Journal:
         async with self.db.transaction(DATABASE):
             now = await self._now()
             # Before the saga is read, so that of two who try at once the second waits here.
-            mine = await self.db.run(
+            mine = await self._run(
                 f"{SAGA}BulkUpdateNode",
                 filter={
                     "id": saga_id,
@@ -138,7 +139,7 @@ class Journal:
         """Hold a saga for another lease; False if another process has taken it over."""
         async with self.db.transaction(DATABASE):
             until = _end(await self._now(), saga.lease)
-            mine = await self.db.run(
+            mine = await self._run(
                 f"{SAGA}BulkUpdateNode",
                 filter={"id": saga.id, "claim": saga.claim},
                 fields={"lease_until": until},
@@ -148,7 +149,7 @@ class Journal:
     async def advance(self, saga: Saga, changes: Mapping[str, Any]) -> None:
         """Note, in the transaction that is open, that the saga gets on; ``Overtaken`` if it did."""
         until = _end(await self._now(), saga.lease)
-        mine = await self.db.run(
+        mine = await self._run(
             f"{SAGA}BulkUpdateNode",
             filter={"id": saga.id, "claim": saga.claim, "progress": saga.progress},
             fields={"progress": saga.progress + 1, "lease_until": until, **_written(changes)},
@@ -159,7 +160,7 @@ class Journal:
     async def record(self, saga: Saga, position: int, changes: Mapping[str, Any]) -> None:
         """Note, in the transaction that is open, what became of a step."""
         fields = _written(changes)
-        await self.db.run(
+        await self._run(
             f"{STEP}UpdateNode", filter={"id": _step_id(saga.id, position)}, fields=fields
         )
 
@@ -167,13 +168,13 @@ class Journal:
         """Make a saga that has failed one whose compensations are to be tried again."""
         async with self.db.transaction(DATABASE):
             now = await self._now()
-            mine = await self.db.run(
+            mine = await self._run(
                 f"{SAGA}BulkUpdateNode",
                 filter={"id": saga_id, "status": FAILED},
                 fields={"status": COMPENSATING, "lease_until": now, "$inc": {"progress": 1}},
             )
             if mine["matched"]:
-                await self.db.run(
+                await self._run(
                     f"{STEP}BulkUpdateNode",
                     filter={"saga_id": saga_id, "outcome": COMPENSATION_FAILED},
                     fields={"outcome": DONE, "failure": None},
@@ -183,7 +184,7 @@ class Journal:
         """The sagas of these statuses, the oldest first; whether their lease is over."""
         async with self.db.transaction(DATABASE):
             now = await self._now()
-            found = await self.db.run(
+            found = await self._run(
                 f"{SAGA}ListNode",
                 filter={"status": {"$in": list(statuses)}},
                 order_by=["created_at"],
@@ -193,15 +194,20 @@ class Journal:
     async def has(self, kind: str) -> bool:
         """Whether there is a saga of a kind."""
         async with self.db.transaction(DATABASE):
-            found = await self.db.run(f"{SAGA}ListNode", filter={"kind": kind}, limit=1)
+            found = await self._run(f"{SAGA}ListNode", filter={"kind": kind}, limit=1)
         return bool(found["records"])
 
+    async def _run(self, node: str, /, **parameters: Any) -> dict[str, Any]:
+        """Run a node of one of the tables."""
+        with inside():
+            return await self.db.run(node, **parameters)
+
     async def _now(self) -> dt.datetime:
-        """The time by the clock of the database, to the second."""
-        found = await self.db.run(
-            "SQLNode", sql="SELECT CURRENT_TIMESTAMP AS now", fetch="one", database=DATABASE
-        )
-        now: Any = found["result"]["now"]
+        """The time by the clock of the database, to the second, in the transaction that is open."""
+        # No SQLNode, which is refused where a tenant is in force.
+        transaction = self.db.current_transaction(DATABASE)
+        rows = await transaction.fetch("SELECT CURRENT_TIMESTAMP", (), _CLOCK)
+        now: Any = rows[0][0]
         if isinstance(now, str):
             now = dt.datetime.fromisoformat(now)
         assert isinstance(now, dt.datetime)
@@ -212,7 +218,7 @@ class Journal:
     async def effect(self, database: str, key: str) -> Mapping[str, Any] | None:
         """The result of a step that was done there; empty if it was given up; ``None``: neither."""
         async with self.db.transaction(database):
-            found = await self.db.run(
+            found = await self._run(
                 f"{self._effects_of(database)}ReadNode", id=key, raise_on_not_found=False
             )
         row = found["result"]
@@ -224,11 +230,11 @@ class Journal:
         ``UniqueViolation`` if it was, or was given up. Left without ``end_effect``, it is given up:
         nobody else can do it any more.
         """
-        await self.db.run(f"{self._effects_of(database)}CreateNode", values={"id": key})
+        await self._run(f"{self._effects_of(database)}CreateNode", values={"id": key})
 
     async def end_effect(self, database: str, key: str, result: Mapping[str, Any]) -> None:
         """Note its result."""
-        await self.db.run(
+        await self._run(
             f"{self._effects_of(database)}UpdateNode",
             filter={"id": key},
             fields={"output": to_text(result, "the result of a step")},
@@ -239,6 +245,9 @@ class Journal:
             self._effects[database] = add_effects(self.db, database)
         return self._effects[database]
 
+
+_CLOCK: Final = ErrorSituation()
+"""The situation of the statement that asks for the time."""
 
 _UNTIL_READ: Final = 5.0
 """Seconds for which a saga is held that was claimed, until its own lease is known."""

@@ -1,26 +1,87 @@
-"""The tables of the journal, as models like any other."""
+"""The tables of the journal, as models that the journal alone reads and writes.
+
+Every operation on them, by whichever node, is confined to a value of the context that only the
+journal's own calls have: they hold the parameters and results of every tenant.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
+from attrs import evolve
+
 from dataflow_core import field
+from dataflow_core.contract import ModelPolicy, PolicyContext
+from dataflow_core.errors import InvalidValue
+from dataflow_core.schema import ContextValue, Field, Model
+from dataflow_core.types import Integer
 
 if TYPE_CHECKING:
     from dataflow_core import DataFlow
 
-__all__ = ["EFFECT", "SAGA", "STEP", "add_effects", "add_journal"]
+__all__ = ["EFFECT", "JOURNAL", "SAGA", "STEP", "add_effects", "add_journal", "inside"]
 
 SAGA: Final = "DataflowSaga"
 STEP: Final = "DataflowSagaStep"
 EFFECT: Final = "DataflowSagaEffect"
+_OPTION: Final = "saga_journal"
+_inside: ContextVar[bool] = ContextVar("dataflow_sagas", default=False)
+
+
+@contextmanager
+def inside() -> Iterator[None]:
+    """Within: the tables of the journal can be used."""
+    token = _inside.set(True)
+    try:
+        yield
+    finally:
+        _inside.reset(token)
+
+
+def _area() -> int:
+    if not _inside.get():
+        raise InvalidValue(
+            "the journal of sagas is read with dataflow_sagas.list_sagas(...), and written by"
+            " TransactionManagerNode only"
+        )
+    return 1
+
+
+def _same_area(value: Any) -> int:
+    return _area()
+
+
+@contextmanager
+def _given(value: Any) -> Iterator[None]:
+    _area()
+    yield
+
+
+_AREA: Final = Field(
+    "area",
+    Integer(32),
+    "area",
+    default=1,
+    context=ContextValue("the journal of sagas", _area, _same_area, "area", _given),
+)
+
+
+def _extend(model: Model, context: PolicyContext) -> Model:
+    return evolve(model, fields=(*model.fields, _AREA)) if _OPTION in model.options else model
+
+
+JOURNAL: Final = ModelPolicy((_OPTION,), _extend)
+"""The policy of the journal's tables."""
 
 
 class DataflowSaga:
     """A saga: what it does, who carries it until when, how far it is."""
 
-    __dataflow__: Any = {"table": "dataflow_sagas"}  # noqa: RUF012 - how a model is declared
+    __dataflow__: Any = {"table": "dataflow_sagas", _OPTION: True}  # noqa: RUF012 - how a model is declared
 
     id: str = field(primary_key=True, max_length=64)
     kind: str = field(max_length=32)
@@ -39,7 +100,7 @@ class DataflowSaga:
 class DataflowSagaStep:
     """A step of a saga: its outcome, and what is needed to undo it."""
 
-    __dataflow__: Any = {"table": "dataflow_saga_steps"}  # noqa: RUF012
+    __dataflow__: Any = {"table": "dataflow_saga_steps", _OPTION: True}  # noqa: RUF012
 
     id: str = field(primary_key=True, max_length=96)
     saga_id: str = field(max_length=64, index=True)
@@ -68,7 +129,11 @@ def add_effects(db: DataFlow, database: str) -> str:
     body: dict[str, Any] = {
         "__annotations__": {"id": str, "output": str | None},
         "__module__": __name__,
-        "__dataflow__": {"table": "dataflow_saga_effects", "database": database},
+        "__dataflow__": {
+            "table": "dataflow_saga_effects",
+            "database": database,
+            _OPTION: True,
+        },
         "id": field(primary_key=True, max_length=128),
         "output": None,
     }

@@ -224,3 +224,22 @@ async def test_deletions_at_once_are_told_apart(db: DataFlow) -> None:
     await asyncio.gather(*(db.run("BookDeleteNode", id=at) for at in range(3, 43)))
     rows = (await db.run("BookListNode", include_deleted=True, filter={"id": {"$gt": 2}}))["result"]
     assert len({row["deleted_at"] for row in rows}) == 40
+
+
+async def test_relations_lead_from_deleted_rows_too(db: DataFlow) -> None:
+    """With `include_deleted` a model has the relations that it has without, to rows not deleted."""
+    await db.run("BookDeleteNode", id=1)
+    for deleted in (False, True):
+        rows = await db.run("AuthorListNode", include=["books"], include_deleted=deleted)
+        assert [[book["id"] for book in row["books"]] for row in rows["result"]] == [[2]]
+        assert await count(db, "Author", filter={"books.id": 2}, include_deleted=deleted) == 1
+        assert await count(db, "Author", filter={"books.id": 1}, include_deleted=deleted) == 0
+
+
+async def test_related_rows_choose_what_is_deleted_and_restored(db: DataFlow) -> None:
+    """Soft deletions and restores take conditions on related rows, like every other node."""
+    assert (await db.run("BookDeleteNode", filter={"chapters.title": "A"}))["id"] == 1
+    assert (await db.run("BookBulkDeleteNode", filter={"author.name": "Ada"}))["matched"] == 1
+    assert (await db.run("BookRestoreNode", filter={"author.name": "Ada", "id": 1}))["restored"]
+    done = await db.run("AuthorBulkDeleteNode", filter={"books.title": "Notes"})
+    assert done["matched"] == 1

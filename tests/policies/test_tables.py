@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from dataflow_core import DataFlow, field
-from dataflow_core.errors import InvalidModel, SchemaChangeRefused
+from dataflow_core.errors import InvalidModel, SchemaChangeRefused, TenantRequired
 from tests.policies.models import Author, Book, Chapter, Shelf, registered
 
 WITHOUT_DATABASES = ("pgbouncer",)
@@ -92,3 +92,29 @@ async def test_a_reference_is_not_cleared_among_tenants(database_url: str) -> No
 
 def _reference(action: str) -> object:
     return field(default=None, references="Author.id", on_delete=action)  # type: ignore[arg-type]
+
+
+async def test_a_table_that_is_found_keeps_its_policies(database_url: str) -> None:
+    """Registering a table takes the model that the registry has under options, and leaves it so."""
+    async with registered(DataFlow(database_url), ALL, Author) as first:
+        for tenant in "ab":
+            await first.run("AuthorCreateNode", name=tenant, tenant_id=tenant)
+    for existing in (True, False):
+        async with DataFlow(database_url, existing_schema_mode=existing) as other:
+            found = await other.aregister_schema_as_models(tables=["authors"])
+            assert found["generated_nodes"]["authors"]["restore"] == "AuthorRestoreNode"
+            with pytest.raises(TenantRequired):
+                await other.run("AuthorListNode")
+    async with DataFlow(database_url, existing_schema_mode=True) as later:
+        await later.areconstruct_models_from_registry()
+        rows = (await later.run("AuthorListNode", tenant_id="a"))["records"]
+        assert [row["name"] for row in rows] == ["a"]
+
+
+async def test_a_table_is_not_taken_without_the_plugin_of_its_policies(database_url: str) -> None:
+    """Where the plugin is switched off, a table whose model has its options becomes no model."""
+    async with registered(DataFlow(database_url), ALL, Author) as first:
+        await first.run("AuthorCountNode", tenant_id="a")
+    async with DataFlow(database_url, disabled_plugins=["policies"]) as other:
+        found = await other.aregister_schema_as_models(tables=["authors"])
+        assert list(found["errors"]) == ["authors"]

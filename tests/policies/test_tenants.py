@@ -114,8 +114,9 @@ async def test_references_lead_to_rows_of_the_tenant(db: DataFlow) -> None:
         for made in ({"code": "three", "inside_id": 3}, {"code": "three", "inside_id": 99}):
             with pytest.raises(ForeignKeyViolation):
                 await db.run("BoxCreateNode", **made)
-        with pytest.raises(ForeignKeyViolation):
+        with pytest.raises(ForeignKeyViolation) as caught:
             await db.run("LabelUpdateNode", name="x", fields={"box_id": 3})
+        assert caught.value.context["columns"] == ("box_id",)
         await db.run("BoxDeleteNode", id=1)
     assert await weights(db) == BOXES_OF_OTHERS
     assert await weights(db, "acme") == []

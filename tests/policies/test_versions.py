@@ -8,7 +8,9 @@ import pytest
 
 from dataflow_core import DataFlow
 from dataflow_core.errors import (
+    ConflictingParameters,
     Deadlock,
+    InvalidType,
     ManagedField,
     SerializationFailure,
     VersionConflict,
@@ -179,3 +181,17 @@ async def test_columns_that_are_added_begin_with_one(database_url: str) -> None:
         assert await versions(db) == [("old", 0, 1)]
         done = await db.run("AuthorUpdateNode", id=1, fields={"name": "new"}, version=1)
         assert done["version"] == 2
+
+
+async def test_a_version_beside_data_is_refused(db: DataFlow) -> None:
+    """Rows of `data` hold their versions, so one beside them would be left unread."""
+    rows = [{"id": 1, "name": "A", "version": 1}]
+    with pytest.raises(ConflictingParameters, match="each row of data has its own version"):
+        await db.run("AuthorBulkUpdateNode", data=rows, version=9)
+    assert (await versions(db))[0] == ("Ada", 0, 1)
+
+
+async def test_data_that_holds_no_rows_is_refused(db: DataFlow) -> None:
+    """As on a model without versions."""
+    with pytest.raises(InvalidType):
+        await db.run("AuthorBulkUpdateNode", data=5)

@@ -10,7 +10,7 @@ from dataflow_core import Context, DataFlow
 from dataflow_core.errors import RecordNotFound
 from dataflow_sagas.journal import MOST_CLAIMS
 from tests.sagas.notes import ADD, names, saga
-from tests.sagas.world import expire
+from tests.sagas.world import expire, rewrite
 
 WITHOUT_DATABASES = ("pgbouncer",)
 
@@ -78,9 +78,7 @@ async def test_left_to_another_process(db: DataFlow, caplog: pytest.LogCaptureFi
         assert await dataflow_sagas.resume(other) == []
     assert "SlowNode" in caplog.text
     await other.aclose()
-    await db.run(
-        "DataflowSagaBulkUpdateNode", filter={}, allow_all=True, fields={"claim": MOST_CLAIMS}
-    )
+    await rewrite(db, claim=MOST_CLAIMS)
     assert await dataflow_sagas.resume(db) == []
     with pytest.raises(RecordNotFound):
         await dataflow_sagas.resume(db, "no such saga")

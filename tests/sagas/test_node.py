@@ -257,6 +257,21 @@ async def test_the_journal_is_not_seen(db: DataFlow) -> None:
     assert sorted(found["reconstructed_models"]) == ["Entry", "Note"]
 
 
+async def test_the_journal_is_not_reached(db: DataFlow) -> None:
+    """No node reads or changes its tables: they hold what sagas of all tenants were called with."""
+    await saga(db, {**ADD, "parameters": {"name": "a"}})
+    lookup = {"from": "dataflow_saga_steps", "localField": "name", "foreignField": "saga_id"}
+    calls: dict[str, dict[str, Any]] = {
+        "DataflowSagaStepListNode": {},
+        "DataflowSagaBulkDeleteNode": {"filter": {}, "allow_all": True},
+        "EntryListNode": {"aggregate": [{"$lookup": {**lookup, "as": "step"}}]},
+    }
+    for node, parameters in calls.items():
+        with pytest.raises(InvalidValue, match="journal of sagas"):
+            await db.run(node, **parameters)
+    assert len(await dataflow_sagas.list_sagas(db)) == 1
+
+
 async def test_one_call_is_one_saga(db: DataFlow) -> None:
     """The same call with the same idempotency key is the same saga; another one is not."""
     context = Context(db, "run", "node", None, "run:node")

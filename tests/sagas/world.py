@@ -9,6 +9,7 @@ from typing import Any
 from dataflow_core import Context, DataFlow, field
 from dataflow_core.errors import UniqueViolation
 from dataflow_sagas import list_sagas
+from dataflow_sagas.tables import inside
 
 FUNDS = 1_000_000
 LONG_AGO = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
@@ -130,9 +131,13 @@ def order(number: int, *, fails: bool = False, **given: Any) -> dict[str, Any]:
 
 async def expire(db: DataFlow) -> None:
     """Let the leases be over, as if the time had passed."""
-    await db.run(
-        "DataflowSagaBulkUpdateNode", filter={}, allow_all=True, fields={"lease_until": LONG_AGO}
-    )
+    await rewrite(db, lease_until=LONG_AGO)
+
+
+async def rewrite(db: DataFlow, **fields: Any) -> None:
+    """Change all sagas in the journal."""
+    with inside():
+        await db.run("DataflowSagaBulkUpdateNode", filter={}, allow_all=True, fields=fields)
 
 
 async def check(db: DataFlow, sagas: list[dict[str, Any]]) -> dict[str, int]:
