@@ -10,8 +10,15 @@ from attrs import define, field
 
 from dataflow_core.errors import InvalidValue
 from dataflow_core.naming_hints import quoted
-from dataflow_policies.audit_access import InstanceLog, audited_databases
-from dataflow_policies.audit_chain import GENESIS, digest_of, hash_of_entry, hash_of_seal, root_of
+from dataflow_policies.audit_access import InstanceLog, audited_databases, tenant_texts
+from dataflow_policies.audit_chain import (
+    GENESIS,
+    chain_name,
+    digest_of,
+    hash_of_entry,
+    hash_of_seal,
+    root_of,
+)
 
 if TYPE_CHECKING:
     from dataflow_core import DataFlow
@@ -40,6 +47,8 @@ async def averify_audit(
 ) -> Verification:
     """Check every chain of the audit log, from its start to its head.
 
+    Where a tenant is in force, only the chains of its rows.
+
     The answer is true only if everything holds. It has ``valid``; ``problems``, a list of dicts
     with ``database``, ``chain``, ``what`` and, where known, ``sequence`` and ``entry``; how many
     ``chains`` and ``entries`` there are; and the ``anchor``: how far each chain goes, as a dict
@@ -54,6 +63,8 @@ async def averify_audit(
     """
     if anchor is not None:
         _check_form(anchor, audited_databases(db, None))
+    tenant = db.current_tenant
+    tenants = None if tenant is None else tenant_texts(db, tenant, None)
     problems: list[Row] = []
     anchors: dict[str, Any] = {}
     entries = chains = 0
@@ -62,8 +73,9 @@ async def averify_audit(
         known = dict((anchor or {}).get(name, {}))
         anchors[name] = {}
         async with db.transaction(name, isolation="repeatable read", read_only=True):
-            names = await log.chains()
-            for chain in sorted({*names, *known}):
+            found = {*await log.chains(), *known}
+            names = [chain for chain in found if _may_be_told(chain, tenants)]
+            for chain in sorted(names):
                 check = _Check(log, chain, known.get(chain))
                 await check.run()
                 problems += check.problems
@@ -77,6 +89,12 @@ async def averify_audit(
     return Verification(
         valid=not problems, problems=problems, chains=chains, entries=entries, anchor=anchors
     )
+
+
+def _may_be_told(chain: str, tenants: Sequence[str] | None) -> bool:
+    """Whether a chain is of the rows of the tenant in force, if there is one."""
+    model = chain.partition("/")[0]
+    return tenants is None or any(chain == chain_name(model, tenant) for tenant in tenants)
 
 
 def _check_form(anchor: Any, databases: Sequence[str]) -> None:

@@ -172,6 +172,16 @@ async def test_entries_of_another_tenant_are_out_of_reach(db: DataFlow) -> None:
     assert len(await db.aaudit(model="Deal", all_tenants=True)) == 2
 
 
+async def test_a_tenant_checks_its_own_chains(db: DataFlow) -> None:
+    """Where a tenant is in force, what is checked and named is of its rows only."""
+    for tenant in ("a", "b"):
+        await db.run("DealCreateNode", title="x", tenant_id=tenant)
+    with db.tenant("a"):
+        found = await db.averify_audit()
+    assert (list(found["anchor"]["primary"]), found["chains"]) == (["Deal/a"], 1)
+    assert set((await db.averify_audit())["anchor"]["primary"]) == {"Deal/a", "Deal/b"}
+
+
 async def test_models_with_tenants_are_audited_unless_switched_off(db: DataFlow) -> None:
     """`multi_tenant` brings the log along; `audit_log: False` is the way out."""
     await db.run("DealCreateNode", title="x", tenant_id="a")
