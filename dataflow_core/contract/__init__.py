@@ -50,6 +50,7 @@ from dataflow_core.contract.policies import (
     Referrer,
     Wrap,
 )
+from dataflow_core.contract.reserved import ReservedTables
 from dataflow_core.contract.settings import PluginSettings
 from dataflow_core.url import DatabaseURL
 
@@ -89,6 +90,7 @@ __all__ = [
     "RowChanges",
     "PolicyContext",
     "Referrer",
+    "ReservedTables",
     "SchemaReader",
     "Server",
     "StatementRun",

@@ -6,16 +6,13 @@ to a value of the context that only the plugin's own calls have.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 from attrs import frozen
 
-from dataflow_core.errors import InvalidValue
-from dataflow_core.schema import ContextValue, Field, Index, Model
+from dataflow_core.contract import ReservedTables
+from dataflow_core.schema import Field, Index, Model
 from dataflow_core.types import Integer, Text, Timestamp, Uuid
 
 __all__ = ["LONGEST_ACTOR", "LONGEST_CHAIN", "LONGEST_KEY", "AuditTables", "audit_tables", "inside"]
@@ -25,44 +22,13 @@ LONGEST_CHAIN: Final = 255
 LONGEST_KEY: Final = 255
 LONGEST_ACTOR: Final = 255
 _HASH: Final = 64
-_inside: ContextVar[bool] = ContextVar("dataflow_audit", default=False)
-
-
-@contextmanager
-def inside() -> Iterator[None]:
-    """Within: the tables of the log can be used."""
-    token = _inside.set(True)
-    try:
-        yield
-    finally:
-        _inside.reset(token)
-
-
-def _area() -> int:
-    if not _inside.get():
-        raise InvalidValue(
-            "the audit log is read with db.audit(...), checked with db.verify_audit(), and written"
-            " by changes of audited models only"
-        )
-    return 1
-
-
-def _same_area(value: Any) -> int:
-    return _area()
-
-
-@contextmanager
-def _given(value: Any) -> Iterator[None]:
-    _area()
-    yield
-
-
-_AREA: Final = Field(
-    "area",
-    Integer(32),
-    "area",
-    context=ContextValue("the audit log", _area, _same_area, "area", _given),
+_RESERVED: Final = ReservedTables(
+    "the audit log",
+    "the audit log is read with db.audit(...), checked with db.verify_audit(), and written by"
+    " changes of audited models only",
 )
+inside = _RESERVED.inside
+"""``with``: the tables of the log can be used."""
 
 
 @frozen(eq=False)
@@ -96,7 +62,7 @@ def audit_tables(database: str) -> AuditTables:
         "dataflow_audit",
         (
             Field("id", Uuid(), "id", primary_key=True),
-            _AREA,
+            _RESERVED.field,
             transaction,
             chain,
             Field("position", Integer(), "position"),
@@ -120,7 +86,7 @@ def audit_tables(database: str) -> AuditTables:
         "dataflow_audit_seals",
         (
             Field("id", Uuid(), "id", primary_key=True),
-            _AREA,
+            _RESERVED.field,
             Field("chain", Text(LONGEST_CHAIN), "chain"),
             Field("sequence", Integer(), "sequence"),
             transaction,
@@ -138,7 +104,7 @@ def audit_tables(database: str) -> AuditTables:
         "dataflow_audit_heads",
         (
             Field("chain", Text(LONGEST_CHAIN), "chain", primary_key=True),
-            _AREA,
+            _RESERVED.field,
             Field("sequence", Integer(), "sequence"),
             Field("hash", Text(_HASH), "hash"),
         ),

@@ -7,18 +7,13 @@ journal's own calls have: they hold the parameters and results of every tenant.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
 from dataflow_core import field
-from dataflow_core.contract import ModelPolicy, PolicyContext
-from dataflow_core.errors import InvalidValue
-from dataflow_core.schema import ContextValue, Field, Model
-from dataflow_core.types import Integer
+from dataflow_core.contract import ModelPolicy, PolicyContext, ReservedTables
+from dataflow_core.schema import Model
 
 if TYPE_CHECKING:
     from dataflow_core import DataFlow
@@ -29,49 +24,21 @@ SAGA: Final = "DataflowSaga"
 STEP: Final = "DataflowSagaStep"
 EFFECT: Final = "DataflowSagaEffect"
 _OPTION: Final = "saga_journal"
-_inside: ContextVar[bool] = ContextVar("dataflow_sagas", default=False)
-
-
-@contextmanager
-def inside() -> Iterator[None]:
-    """Within: the tables of the journal can be used."""
-    token = _inside.set(True)
-    try:
-        yield
-    finally:
-        _inside.reset(token)
-
-
-def _area() -> int:
-    if not _inside.get():
-        raise InvalidValue(
-            "the journal of sagas is read with dataflow_sagas.list_sagas(...), and written by"
-            " TransactionManagerNode only"
-        )
-    return 1
-
-
-def _same_area(value: Any) -> int:
-    return _area()
-
-
-@contextmanager
-def _given(value: Any) -> Iterator[None]:
-    _area()
-    yield
-
-
-_AREA: Final = Field(
-    "area",
-    Integer(32),
-    "area",
-    default=1,
-    context=ContextValue("the journal of sagas", _area, _same_area, "area", _given),
+_RESERVED: Final = ReservedTables(
+    "the journal of sagas",
+    "the journal of sagas is read with dataflow_sagas.list_sagas(...), and written by"
+    " TransactionManagerNode only",
 )
+inside = _RESERVED.inside
+"""``with``: the tables of the journal can be used."""
 
 
 def _extend(model: Model, context: PolicyContext) -> Model:
-    return evolve(model, fields=(*model.fields, _AREA)) if _OPTION in model.options else model
+    return (
+        evolve(model, fields=(*model.fields, _RESERVED.field))
+        if _OPTION in model.options
+        else model
+    )
 
 
 JOURNAL: Final = ModelPolicy((_OPTION,), _extend)
