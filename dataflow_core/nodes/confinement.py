@@ -36,12 +36,12 @@ def surrounded(
             if scope.lifted_by in described.parameters and described.key in result:
                 kind, name = described.key, scope.lifted_by
                 result[kind] = _lifting(result[kind], access, kind, name, scope.name)
-    for value in context_values(model):
+    for value in _context_values(model):
         result = {kind: _given(run, value) for kind, run in result.items()}
     return result
 
 
-def context_values(model: Model) -> list[ContextValue]:
+def _context_values(model: Model) -> list[ContextValue]:
     """What the context has that the model is confined by."""
     return [item.context for item in model.fields if item.context is not None]
 
@@ -81,7 +81,7 @@ def _given(inner: Behaviour, value: ContextValue) -> Behaviour:
 
 def given_for(model: Model, parameters: Parameters, call: Callable[[Parameters], Result]) -> Result:
     """A call that is no coroutine, with what it gives itself in force."""
-    for value in context_values(model):
+    for value in _context_values(model):
         given = parameters.get(value.parameter)
         rest = _without(parameters, value.parameter)
         if given is not None:

@@ -165,18 +165,18 @@ async def _compared(access: ModelAccess, data: Any) -> AsyncIterator[Any]:
     index = 0
     async for part in _parts(data):
         given = [row for row in part if isinstance(row, Mapping)]
-        keys = [tuple(row[name] for name in names) for row in given if names_in(names, row)]
+        keys = [tuple(row[name] for name in names) for row in given if _has_all(row, names)]
         stored = await _stored(access, names, [key for key in keys if key not in next_versions])
         for row in part:
             # What is no row, or has no key, is for the node itself to refuse.
-            if isinstance(row, Mapping) and names_in(names, row):
+            if isinstance(row, Mapping) and _has_all(row, names):
                 _compare(access, row, index, names, stored, next_versions)
                 row = {name: value for name, value in row.items() if name != VERSION}
             yield row
             index += 1
 
 
-def names_in(names: list[str], row: Row) -> bool:
+def _has_all(row: Row, names: list[str]) -> bool:
     """Whether a row has all of these fields."""
     return all(name in row for name in names)
 
